@@ -1,0 +1,63 @@
+import { createProcessor, type ProcessorParts } from "../machine/create-processor.ts";
+import { Machine } from "../machine/machine.ts";
+import type { MachineEnd } from "../machine/machine-end.ts";
+import type { MachineHost } from "../machine/machine-host.ts";
+import { statisticsLines } from "../machine/statistics.ts";
+import type { EngineName, TraceSubject } from "./options.ts";
+
+/** Everything a machine is built from; files are read already. */
+export interface MachineRequest {
+  /** The compiled src/core. */
+  readonly core: Uint8Array<ArrayBuffer>;
+  readonly memoryBytes: number;
+  readonly engine: EngineName;
+  readonly deterministic: boolean;
+  readonly debugExitPort: number | undefined;
+  readonly noReboot: boolean;
+  readonly kernel: Uint8Array<ArrayBuffer>;
+  readonly initrd: Uint8Array<ArrayBuffer> | undefined;
+  readonly commandLine: string;
+  readonly trace: readonly TraceSubject[];
+  readonly host: MachineHost;
+  /** Takes one line about an event asked for with --trace, or about an instruction that is not supported. */
+  readonly report: (line: string) => void;
+}
+
+/** A machine as this command drives it. */
+export interface RunnableMachine {
+  /** Resolves when the machine has ended. */
+  run(): Promise<MachineEnd>;
+  /** Gives bytes to the guest's first serial port. The machine queues what the guest is slow to take. */
+  receiveSerial(bytes: Uint8Array): void;
+  /** Makes `run` resolve soon, with "stopped". */
+  stop(): void;
+  /** Lines for --stats. */
+  statistics(): readonly string[];
+}
+
+/** Builds a machine and loads the guest into it. */
+export function createMachine(request: MachineRequest): RunnableMachine {
+  const { kernel, initrd, commandLine } = request;
+  let parts: ProcessorParts | undefined;
+  const machine = new Machine({
+    ramBytes: request.memoryBytes,
+    createProcessor: (surroundings, memory) => {
+      parts = createProcessor({
+        coreModule: new WebAssembly.Module(request.core), ramBytes: request.memoryBytes, deterministic: request.deterministic,
+        surroundings, memory,
+      });
+      return parts.processor;
+    },
+    host: request.host,
+    deterministic: request.deterministic,
+    debugExitPort: request.debugExitPort,
+    noReboot: request.noReboot,
+    boot: { kernel, commandLine, modules: initrd === undefined ? [] : [{ bytes: initrd, commandLine: "" }] },
+  });
+  return {
+    run: () => machine.run(),
+    receiveSerial: (bytes) => machine.receiveSerial(bytes),
+    stop: () => machine.stop(),
+    statistics: () => statisticsLines(machine.statistics()),
+  };
+}

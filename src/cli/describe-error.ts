@@ -1,0 +1,58 @@
+import process from "node:process";
+import { GuestUnavailableError } from "../host/guest-unavailable.ts";
+import { VmError } from "../layout/vm-error.ts";
+import type { Command } from "./command-line.ts";
+import { EXIT_BAD_INPUT, EXIT_INTERNAL_ERROR } from "./exit-codes.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** What to tell the user about a failure, in one line, and the exit status. */
+export function describeError(
+  error: unknown,
+  command: Command | undefined,
+): { line: string; status: number } {
+  if (error instanceof UsageError) return { line: `${error.message}`, status: EXIT_BAD_INPUT };
+  if (error instanceof GuestUnavailableError) {
+    const remedy =
+      "the default guest needs Debian's apt-get and dpkg-deb; elsewhere pass --kernel FILE and --initrd FILE";
+    return { line: `${error.message}; ${remedy}`, status: EXIT_BAD_INPUT };
+  }
+  if (error instanceof VmError) return { line: describeVmError(error, command), status: EXIT_BAD_INPUT };
+  return { line: `internal error, please report: ${oneLine(error)}`, status: EXIT_INTERNAL_ERROR };
+}
+
+/** A VmError with the file it is about and what to do. */
+function describeVmError(error: VmError, command: Command | undefined): string {
+  const options = command?.command === "run" ? command.options : undefined;
+  const kernel = options?.kernelPath ?? "the default guest's kernel";
+  const initrd = options?.initrdPath ?? "the default guest's initial RAM disk";
+  switch (error.detail.code) {
+    case "kernel-unrecognised":
+      return `${kernel}: ${error.message}; pass a Linux bzImage (vmlinuz) or a multiboot ELF32 file`;
+    case "kernel-truncated":
+      return `${kernel}: ${error.message}; copy or download it again`;
+    case "kernel-too-large":
+      return `${kernel}: ${error.message}; give more with --memory`;
+    case "kernel-unsupported":
+      return `${kernel}: ${error.message}`;
+    case "initrd-too-large":
+      return `${initrd}: ${error.message}; give more with --memory`;
+    case "command-line-too-long":
+      return `--append: ${error.message}`;
+    case "file-not-found":
+    case "file-unreadable":
+      return `${error.message}; ${remedyForFile(error.detail.path, options)}`;
+    default:
+      return error.message;
+  }
+}
+
+function remedyForFile(path: string, options: { initrdPath: string | undefined } | undefined): string {
+  return `check the path after ${path === options?.initrdPath ? "--initrd" : "--kernel"}`;
+}
+
+/** The stack is for us, not for users: RINGFENCE_DEBUG=1 shows it. */
+function oneLine(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (process.env["RINGFENCE_DEBUG"] === "1") return error.stack ?? error.message;
+  return `${error.message.split("\n")[0]} (RINGFENCE_DEBUG=1 shows where)`;
+}

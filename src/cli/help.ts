@@ -1,0 +1,44 @@
+import { COMMANDS, GENERAL_OPTIONS, type OptionDescription, RUN_OPTIONS } from "./options.ts";
+
+export function generalHelp(): string {
+  const commands = COMMANDS.map(({ name, help }) => `  ${name.padEnd(22)}${help}`);
+  return [
+    "Ringfence simulates a whole x86-64 PC.",
+    "",
+    "usage: ringfence COMMAND [OPTION]...",
+    "",
+    ...commands,
+    "",
+    ...GENERAL_OPTIONS.map(optionLine),
+    "",
+    "`ringfence run` alone boots Debian's cloud kernel to a shell.",
+    "`ringfence help run` lists its options.",
+    "",
+  ].join("\n");
+}
+
+export function runHelp(): string {
+  return [
+    "usage: ringfence run [OPTION]...",
+    "",
+    "Boots a guest. Its serial console is standard input and output.",
+    "",
+    ...RUN_OPTIONS.map(optionLine),
+    "",
+    "On a terminal: Ctrl-A X quits, Ctrl-A H lists the other keys.",
+    "",
+    "exit status:",
+    "  0      the guest powered off, or Ctrl-A X",
+    "  2      a wrong option, file or size",
+    "  4      the guest reset the machine, with --no-reboot",
+    "  6      triple fault",
+    "  8      internal error",
+    "  10     serial output could not be written",
+    "  odd    (value << 1) | 1 for a value the guest wrote to its debug-exit port",
+    "",
+  ].join("\n");
+}
+
+function optionLine({ name, value, help }: OptionDescription): string {
+  return `  ${`--${name}${value === undefined ? "" : ` ${value}`}`.padEnd(22)}${help}`;
+}

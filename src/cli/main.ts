@@ -1,0 +1,51 @@
+/** The program behind bin/ringfence. */
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import process from "node:process";
+import { type Command, parseCommandLine } from "./command-line.ts";
+import { describeError } from "./describe-error.ts";
+import { EXIT_BAD_INPUT, EXIT_OUTPUT_LOST, EXIT_POWERED_OFF } from "./exit-codes.ts";
+import { generalHelp, runHelp } from "./help.ts";
+
+let command: Command | undefined;
+
+/** Ends the process with one line on standard error. The terminal is restored by its own exit handler. */
+function fail(error: unknown): never {
+  const { line, status } = describeError(error, command);
+  const raw = process.stdin.isTTY && process.stdin.isRaw;
+  process.stderr.write(`${raw ? "\r" : ""}ringfence: ${line}${raw ? "\r" : ""}\n`);
+  process.exit(status);
+}
+
+async function main(): Promise<number> {
+  command = parseCommandLine(process.argv.slice(2));
+  if (command.command !== "run") process.stdout.on("error", () => process.exit(EXIT_OUTPUT_LOST));
+  switch (command.command) {
+    case "version":
+      process.stdout.write(`ringfence ${readVersion()}\n`);
+      return EXIT_POWERED_OFF;
+    case "help": {
+      const text = command.topic === "run" ? runHelp() : generalHelp();
+      (command.asked ? process.stdout : process.stderr).write(text);
+      return command.asked ? EXIT_POWERED_OFF : EXIT_BAD_INPUT;
+    }
+    case "run": {
+      // Only a run needs the machine; help and version should not wait for it to load.
+      const { run } = await import("./run.ts");
+      return run(command.options);
+    }
+  }
+}
+
+function readVersion(): string {
+  const manifest: unknown = JSON.parse(
+    readFileSync(path.join(import.meta.dirname, "..", "..", "package.json"), "utf8"),
+  );
+  return (manifest as { version: string }).version;
+}
+
+// A message that nobody reads must not become a failure of its own.
+process.stderr.on("error", () => {});
+process.on("uncaughtException", fail);
+process.on("unhandledRejection", fail);
+main().then((status) => process.exit(status), fail);

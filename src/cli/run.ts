@@ -1,0 +1,111 @@
+import process from "node:process";
+import { prepareDefaultGuest } from "../host/node/default-guest.ts";
+import { EventLoop } from "../host/node/event-loop.ts";
+import { readWholeFile } from "../host/node/files.ts";
+import { monotonicNowNs } from "../host/node/monotonic-clock.ts";
+import { FileSerialOutput, type SerialOutput, StreamSerialOutput } from "../host/node/serial-output.ts";
+import type { MachineEnd } from "../machine/machine-end.ts";
+import type { MachineHost } from "../machine/machine-host.ts";
+import type { RunOptions } from "./command-line.ts";
+import { createMachine, type RunnableMachine } from "./create-machine.ts";
+import { CORE_WASM, ensureCore } from "./ensure-core.ts";
+import {
+  debugExitStatus,
+  EXIT_OUTPUT_LOST,
+  EXIT_POWERED_OFF,
+  EXIT_RESET,
+  EXIT_TRIPLE_FAULT,
+} from "./exit-codes.ts";
+import { connectSerialInput } from "./serial-input.ts";
+
+const QUIT_NS = 500_000_000;
+
+/** `ringfence run`: boots a guest and returns the exit status when it has ended. */
+export async function run(options: RunOptions): Promise<number> {
+  const guest = await readGuest(options);
+  const loop = new EventLoop();
+  let machine: RunnableMachine | undefined;
+  let lost: string | undefined;
+  const output = openSerialOutput(options, (reason) => {
+    lost = reason;
+    machine?.stop();
+  });
+  ensureCore();
+  const host: MachineHost = {
+    monotonicNowNs,
+    wallClockNowMs: () => Date.now(),
+    yield: () => loop.yield(),
+    sleep: (durationNs) => loop.sleep(durationNs),
+    wake: () => loop.wake(),
+    writeSerial: (bytes) => output.write(bytes),
+    serialCongested: () => output.congested,
+  };
+  machine = createMachine({ ...options, ...guest, core: readWholeFile(CORE_WASM), host, report });
+  const disconnect = options.serial.to === "stdio" ? connectSerialInput(machine, report) : () => {};
+  try {
+    const end = await machine.run();
+    // Whoever quits does not wait for a receiver that has stopped reading.
+    await (end.reason === "stopped"
+      ? Promise.race([output.drained(), loop.sleep(QUIT_NS)])
+      : output.drained());
+    disconnect();
+    if (options.stats) machine.statistics().forEach(report);
+    if (lost !== undefined) {
+      report(`serial output could not be written: ${lost}`);
+      return EXIT_OUTPUT_LOST;
+    }
+    return statusOf(end);
+  } finally {
+    disconnect();
+    output.close();
+  }
+}
+
+interface Guest {
+  readonly kernel: Uint8Array<ArrayBuffer>;
+  readonly initrd: Uint8Array<ArrayBuffer> | undefined;
+  readonly commandLine: string;
+}
+
+async function readGuest({ kernelPath, initrdPath, append }: RunOptions): Promise<Guest> {
+  if (kernelPath !== undefined) {
+    return {
+      kernel: readWholeFile(kernelPath),
+      initrd: initrdPath === undefined ? undefined : readWholeFile(initrdPath),
+      commandLine: append ?? "",
+    };
+  }
+  const guest = await prepareDefaultGuest(report);
+  return {
+    kernel: readWholeFile(guest.kernelPath),
+    initrd: readWholeFile(guest.initrdPath),
+    commandLine: append === undefined ? guest.commandLine : `${guest.commandLine} ${append}`,
+  };
+}
+
+function openSerialOutput({ serial }: RunOptions, onLost: (reason: string) => void): SerialOutput {
+  if (serial.to === "file") return new FileSerialOutput(serial.path);
+  return new StreamSerialOutput(process.stdout, onLost);
+}
+
+function statusOf(end: MachineEnd): number {
+  switch (end.reason) {
+    case "power-off":
+    case "stopped":
+      return EXIT_POWERED_OFF;
+    case "reset":
+      report("the guest reset the machine");
+      return EXIT_RESET;
+    case "triple-fault":
+      report("the guest's processor shut down after a triple fault");
+      return EXIT_TRIPLE_FAULT;
+    case "debug-exit":
+      return debugExitStatus(end.value);
+  }
+}
+
+/** Tells the user one line. The carriage return is for a terminal in raw mode. */
+function report(line: string): void {
+  const raw = process.stdin.isTTY && process.stdin.isRaw;
+  process.stderr.write(`ringfence: ${line}${raw ? "\r" : ""}\n`);
+}

@@ -1,0 +1,96 @@
+// What the engines call when a TLB probe misses, at the current privilege level.
+// Every function returns 0 when a fault is set; nothing has been written then.
+import { CPU_STATE, SCRATCH } from "../../layout/memory-map";
+import { SPLIT_WRITE_ADDRESS, SPLIT_WRITE_BYTES } from "../../layout/cpu-state";
+import { isCodePage } from "./code-map";
+import { gather, locateRange, onOnePage, scatter } from "./split-access";
+import { DEVICE, NOWHERE, currentBank, translateRead, translateWrite } from "./translate";
+
+/** A value on its way out. SCRATCH may hold the operand of a read-modify-write. */
+const OUTGOING: usize = memory.data(16, 8);
+
+/**
+ * A host address at which 1, 2, 4, 8, 10 or 16 bytes can be read: in guest RAM,
+ * with the read TLB filled, or SCRATCH.
+ */
+export function readSlow(va: u64, bytes: i32): usize {
+  const bank = currentBank();
+  if (onOnePage(va, bytes)) {
+    const host = translateRead(bank, va);
+    if (host != DEVICE) return host;
+  }
+  if (!locateRange(bank, va, bytes, false)) return 0;
+  gather(SCRATCH);
+  return SCRATCH;
+}
+
+/** Writes 1, 2, 4 or 8 bytes. */
+export function writeSlow(va: u64, bytes: i32, value: u64): i32 {
+  const bank = currentBank();
+  if (onOnePage(va, bytes)) {
+    const host = translateWrite(bank, va);
+    if (host == NOWHERE) return 0;
+    if (host != DEVICE && !isCodePage(host)) {
+      if (bytes == 8) store<u64>(host, value);
+      else if (bytes == 4) store<u32>(host, <u32>value);
+      else if (bytes == 1) store<u8>(host, <u8>value);
+      else store<u16>(host, <u16>value);
+      return 1;
+    }
+  }
+  store<u64>(OUTGOING, value);
+  return writeOut(bank, va, bytes);
+}
+
+/** Writes 16 bytes. */
+export function writeSlow128(va: u64, low: u64, high: u64): i32 {
+  store<u64>(OUTGOING, low);
+  store<u64>(OUTGOING + 8, high);
+  return writeOut(currentBank(), va, 16);
+}
+
+/** Writes 10 bytes: a significand, then sign and exponent in `high`. */
+export function writeSlow80(va: u64, low: u64, high: u64): i32 {
+  store<u64>(OUTGOING, low);
+  store<u16>(OUTGOING + 8, <u16>high);
+  return writeOut(currentBank(), va, 10);
+}
+
+function writeOut(bank: usize, va: u64, bytes: i32): i32 {
+  if (!locateRange(bank, va, bytes, true)) return 0;
+  scatter(OUTGOING);
+  return 1;
+}
+
+/**
+ * A host address for a read and a later write of 1, 2, 4, 8 or 16 bytes, checked as a write.
+ * If it is SCRATCH, the write happens in `commitWrite`; else the store there is all.
+ */
+export function modifySlow(va: u64, bytes: i32): usize {
+  const bank = currentBank();
+  if (onOnePage(va, bytes)) {
+    const host = translateWrite(bank, va);
+    if (host == NOWHERE) return 0;
+    if (host != DEVICE && !isCodePage(host)) return host;
+  }
+  if (!locateRange(bank, va, bytes, true)) return 0;
+  gather(SCRATCH);
+  store<u64>(CPU_STATE + SPLIT_WRITE_ADDRESS, va);
+  store<i32>(CPU_STATE + SPLIT_WRITE_BYTES, bytes);
+  return SCRATCH;
+}
+
+/** Performs the write that `modifySlow` left waiting, if one waits. */
+export function commitWrite(): i32 {
+  const bytes = load<i32>(CPU_STATE + SPLIT_WRITE_BYTES);
+  if (!bytes) return 1;
+  store<i32>(CPU_STATE + SPLIT_WRITE_BYTES, 0);
+  if (!locateRange(currentBank(), load<u64>(CPU_STATE + SPLIT_WRITE_ADDRESS), bytes, true)) return 0;
+  scatter(SCRATCH);
+  return 1;
+}
+
+/** Whether a write of up to 512 bytes would not fault. */
+export function prepareWrite(va: u64, bytes: i32): i32 {
+  return locateRange(currentBank(), va, bytes, true) ? 1 : 0;
+}

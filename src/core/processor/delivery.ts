@@ -1,0 +1,154 @@
+// Delivery of faults, interrupts and software interrupts in every mode, with double and triple faults.
+// SDM 3A "Interrupt 8—Double Fault Exception (#DF)", "Error Code", "RFLAGS.RF".
+import { CPU_STATE } from "../../layout/memory-map";
+import {
+  COUNT_INTERRUPT,
+  CR2,
+  DR6,
+  DR7,
+  EXIT_REASON,
+  EXIT_SHUTDOWN,
+  FAULT_ADDRESS,
+  FAULT_ERROR_CODE,
+  FAULT_VECTOR,
+  HALTED,
+  INTERRUPT_SHADOW,
+  STATUS_EXIT,
+  STATUS_JUMP,
+} from "../../layout/cpu-state";
+import { deliverLong } from "./delivery-long";
+import { deliverProtected, deliverReal } from "./delivery-legacy";
+import { setExternalBit } from "./descriptor-tables";
+import {
+  VECTOR_CP,
+  VECTOR_DB,
+  VECTOR_DE,
+  VECTOR_DF,
+  VECTOR_GP,
+  VECTOR_NMI,
+  VECTOR_PF,
+  VECTOR_TS,
+  clearFault,
+  raiseGP,
+  takeDebugConditions,
+} from "./faults";
+import { RF, ioPrivilege } from "./flags";
+import { isLongMode, isRealMode, isVirtual8086 } from "./mode";
+
+/** DR7.GD, which #DB clears. */
+const DR7_GD: u64 = 1 << 13;
+
+/** Vectors whose saved RIP is the next instruction's, or that are aborts: #DB, NMI, #BP, #OF, #DF, #MC. All others are faults. */
+const NOT_FAULTS: u32 = (1 << 1) | (1 << 2) | (1 << 3) | (1 << 4) | (1 << 8) | (1 << 18);
+
+/** Between an NMI and the next IRET, further NMIs wait. */
+let nmisBlocked: bool = false;
+
+/** Whether an NMI must wait. */
+export function nmiBlocked(): i32 {
+  return nmisBlocked ? 1 : 0;
+}
+
+/** IRET ends the blocking; RESET too. */
+export function unblockNmi(): void {
+  nmisBlocked = false;
+}
+
+/** Delivers the waiting fault. RIP is the faulting instruction's. Returns STATUS_JUMP, or STATUS_EXIT after a triple fault. */
+export function deliverFault(): i32 {
+  const vector = load<i32>(CPU_STATE + FAULT_VECTOR);
+  const code = load<i32>(CPU_STATE + FAULT_ERROR_CODE);
+  noteFaultRegisters(vector);
+  return deliverEvent(vector, code, NOT_FAULTS & (1 << vector) ? 0 : RF);
+}
+
+/** Delivers an external interrupt. The caller has looked at EFLAGS.IF and the interrupt shadow. */
+export function deliverInterrupt(vector: i32): i32 {
+  store<i64>(CPU_STATE + COUNT_INTERRUPT, load<i64>(CPU_STATE + COUNT_INTERRUPT) + 1);
+  return deliverEvent(vector, -1, 0);
+}
+
+/** Delivers an NMI. The caller has looked at `nmiBlocked`. */
+export function deliverNmi(): i32 {
+  nmisBlocked = true;
+  return deliverEvent(VECTOR_NMI, -1, 0);
+}
+
+/** INT n. RIP is the next instruction's. Returns STATUS_JUMP, or STATUS_FAULT. */
+export function softwareInterrupt(vector: i32): i32 {
+  if (isVirtual8086() && ioPrivilege() < 3) return raiseGP(0);
+  return softwareException(vector);
+}
+
+/** INT3 and INTO, which virtual-8086 mode does not refuse. RIP is the next instruction's. */
+export function softwareException(vector: i32): i32 {
+  return enterHandler(vector, -1, true, 0);
+}
+
+/** INT1: #DB without a condition in DR6, and without regard to the gate's privilege. */
+export function debugInterrupt(): i32 {
+  return deliverEvent(VECTOR_DB, -1, 0);
+}
+
+/** Delivers an event that no instruction can refuse, and what goes wrong with it. */
+function deliverEvent(vector: i32, code: i32, resume: u64): i32 {
+  store<i32>(CPU_STATE + HALTED, 0);
+  store<i32>(CPU_STATE + INTERRUPT_SHADOW, 0);
+  let status = attempt(vector, code, resume);
+  while (status != STATUS_JUMP) {
+    const second = load<i32>(CPU_STATE + FAULT_VECTOR);
+    noteFaultRegisters(second);
+    if (vector == VECTOR_DF) return shutDown();
+    if (makesDoubleFault(vector, second)) {
+      vector = VECTOR_DF;
+      code = 0;
+      resume = 0;
+    } else {
+      vector = second;
+      code = load<i32>(CPU_STATE + FAULT_ERROR_CODE);
+      resume = RF;
+    }
+    status = attempt(vector, code, resume);
+  }
+  return status;
+}
+
+function attempt(vector: i32, code: i32, resume: u64): i32 {
+  clearFault();
+  setExternalBit(1);
+  const status = enterHandler(vector, code, false, resume);
+  setExternalBit(0);
+  return status;
+}
+
+function enterHandler(vector: i32, code: i32, software: bool, resume: u64): i32 {
+  if (isRealMode()) return deliverReal(vector);
+  if (isLongMode()) return deliverLong(vector, code, software, resume);
+  return deliverProtected(vector, code, software, resume);
+}
+
+/** CR2, DR6 and DR7 are written when the fault is delivered or breaks another's delivery. */
+function noteFaultRegisters(vector: i32): void {
+  if (vector == VECTOR_PF) {
+    store<u64>(CPU_STATE + CR2, load<u64>(CPU_STATE + FAULT_ADDRESS));
+  } else if (vector == VECTOR_DB) {
+    store<u64>(CPU_STATE + DR6, load<u64>(CPU_STATE + DR6) | takeDebugConditions());
+    store<u64>(CPU_STATE + DR7, load<u64>(CPU_STATE + DR7) & ~DR7_GD);
+  }
+}
+
+/** SDM 3A table "Conditions for Generating a Double Fault". */
+function makesDoubleFault(first: i32, second: i32): bool {
+  if (first == VECTOR_PF) return second == VECTOR_PF || isContributory(second);
+  return isContributory(first) && isContributory(second);
+}
+
+function isContributory(vector: i32): bool {
+  return vector == VECTOR_DE || (vector >= VECTOR_TS && vector <= VECTOR_GP) || vector == VECTOR_CP;
+}
+
+function shutDown(): i32 {
+  clearFault();
+  store<i32>(CPU_STATE + EXIT_REASON, EXIT_SHUTDOWN);
+  return STATUS_EXIT;
+}

@@ -1,0 +1,109 @@
+// Instructions that read and write the flags that privilege guards. SDM 2 under the instructions' names.
+// CR4.VME and CR4.PVI are not offered.
+import { CPU_STATE } from "../../layout/memory-map";
+import {
+  BUDGET,
+  BUDGET_START,
+  EXIT_HALT,
+  EXIT_REASON,
+  HALTED,
+  INTERRUPT_PENDING,
+  INTERRUPT_SHADOW,
+  RFLAGS_SYSTEM,
+  STATUS_EXIT,
+  STATUS_FAULT,
+  STATUS_JUMP,
+  STATUS_OK,
+} from "../../layout/cpu-state";
+import { raiseGP, raiseUD } from "./faults";
+import { AC, DF, ID, IF, IOPL, NT, RF, STATUS_FLAGS, TF, VM, ioPrivilege, readFlags, systemFlags, writeFlags } from "./flags";
+import { currentPrivilege, isVirtual8086, updateTlbBank } from "./mode";
+
+export function cli(): i32 {
+  if (!maySetInterruptFlag()) return raiseGP(0);
+  store<u64>(CPU_STATE + RFLAGS_SYSTEM, systemFlags() & ~IF);
+  return STATUS_OK;
+}
+
+/** Interrupts stay off for one more instruction if they were off. */
+export function sti(): i32 {
+  if (!maySetInterruptFlag()) return raiseGP(0);
+  if (systemFlags() & IF) return STATUS_OK;
+  store<u64>(CPU_STATE + RFLAGS_SYSTEM, systemFlags() | IF);
+  store<i32>(CPU_STATE + INTERRUPT_SHADOW, 1);
+  returnForInterrupt();
+  return STATUS_OK;
+}
+
+/** CPL <= IOPL; virtual-8086 mode has CPL 3. */
+function maySetInterruptFlag(): bool {
+  return currentPrivilege() <= ioPrivilege();
+}
+
+/** What PUSHF pushes; `faulted()` tells of #GP(0) in virtual-8086 mode. */
+export function flagsForPush(): u64 {
+  if (isVirtual8086() && ioPrivilege() < 3) {
+    raiseGP(0);
+    return 0;
+  }
+  return readFlags() & ~(VM | RF);
+}
+
+/** POPF of 16, 32 or 64 bits. STATUS_JUMP: an interrupt may now be delivered, or TF is set. */
+export function popFlags(value: u64, bits: i32): i32 {
+  if (isVirtual8086() && ioPrivilege() < 3) return raiseGP(0);
+  return loadFlags(value, poppableFlags(bits));
+}
+
+/** The flags that POPF and IRET may change at the current privilege level. RF is never kept: instruction breakpoints are not offered. */
+export function poppableFlags(bits: i32): u64 {
+  let mask = STATUS_FLAGS | TF | DF | NT;
+  if (bits > 16) mask |= AC | ID;
+  if (maySetInterruptFlag()) mask |= IF;
+  if (currentPrivilege() == 0) mask |= IOPL;
+  return mask;
+}
+
+/** Writes flags and sees to what follows from AC, IF and TF. */
+function loadFlags(value: u64, mask: u64): i32 {
+  const before = systemFlags();
+  writeFlags(value, mask);
+  const after = systemFlags();
+  if ((before ^ after) & AC) updateTlbBank();
+  if (after & ~before & IF && returnForInterrupt()) return STATUS_JUMP;
+  return after & TF ? STATUS_JUMP : STATUS_OK;
+}
+
+/** If an interrupt waits and is allowed, makes the engine return soon without disturbing its count of instructions. */
+export function returnForInterrupt(): bool {
+  if (!load<i32>(CPU_STATE + INTERRUPT_PENDING)) return false;
+  if (!(systemFlags() & IF)) return false;
+  const left = load<i32>(CPU_STATE + BUDGET);
+  store<i32>(CPU_STATE + BUDGET_START, load<i32>(CPU_STATE + BUDGET_START) - left);
+  store<i32>(CPU_STATE + BUDGET, 0);
+  return true;
+}
+
+/** HLT. */
+export function halt(): i32 {
+  if (currentPrivilege() != 0) return raiseGP(0);
+  store<i32>(CPU_STATE + HALTED, 1);
+  store<i32>(CPU_STATE + EXIT_REASON, EXIT_HALT);
+  return STATUS_EXIT;
+}
+
+export function clac(): i32 {
+  return setAlignmentCheck(0);
+}
+
+export function stac(): i32 {
+  return setAlignmentCheck(AC);
+}
+
+/** #UD outside of CPL 0. CR4.SMAP need not be set. */
+function setAlignmentCheck(value: u64): i32 {
+  if (currentPrivilege() != 0) return raiseUD();
+  store<u64>(CPU_STATE + RFLAGS_SYSTEM, (systemFlags() & ~AC) | value);
+  updateTlbBank();
+  return STATUS_OK;
+}

@@ -1,0 +1,12 @@
+export { clts, lmsw, readControl, smsw, withholdControl4, writeControl } from "./control-registers";
+export { readDebug, writeDebug } from "./debug-registers";
+export { loadGdtr, loadIdtr } from "./descriptor-registers";
+export { divide128, divideSigned128, multiplyHigh, multiplyHighSigned } from "./divide";
+export { xgetbv, xsetbv } from "./extended-control";
+export { identify, rdrand } from "./identification";
+export { setFirmwareMemoryTypes } from "./memory-types";
+export { rdmsr, readMsr, resetMsrs, unknownMsrs, writeMsr, wrmsr } from "./msr";
+export { ldmxcsr, stmxcsr } from "./mxcsr";
+export { checkPort, portIn, portOut } from "./ports";
+export { fxrstor, fxsave, xrstor, xsave } from "./save-area";
+export { rdpmc, rdtsc, rdtscp } from "./time-stamp";

@@ -1,0 +1,21 @@
+/**
+ * What the engine and the processor call in the compiled src/core. 64-bit
+ * integers cross as bigint, status values are STATUS_* of layout/cpu-state.ts.
+ */
+export interface CoreExports {
+  initialize(): void;
+  initialiseTlb(): void;
+  reset(): void;
+  updateMode(): void;
+  readFlags(): bigint;
+  writeFlags(value: bigint, mask: bigint): void;
+  translateExecute(linear: bigint): bigint;
+  protectCodePage(page: number): void;
+  flushTlb(keepGlobal: number): void;
+  flushJumpCache(): void;
+  deliverFault(): number;
+  deliverInterrupt(vector: number): number;
+  deliverNmi(): number;
+  nmiBlocked(): number;
+  readSlow(linear: bigint, bytes: number): number;
+}

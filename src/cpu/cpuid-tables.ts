@@ -1,0 +1,69 @@
+// What CPUID offers: one feature a line, in the order of the manual's bit tables.
+// A feature stands here when it is implemented, and only then.
+
+type Register = "ebx" | "ecx" | "edx" | "eax";
+
+/** Name, leaf, subleaf, register, bit. */
+export type Feature = readonly [name: string, leaf: number, subleaf: number, register: Register, bit: number];
+
+// biome-ignore format: a table
+export const FEATURES = [
+  // "Feature Information Returned in the EDX Register"
+  ["fpu",               0x1, 0, "edx", 0],  // x87
+  ["de",                0x1, 0, "edx", 2],  // CR4.DE: DR4 and DR5 fault
+  ["pse",               0x1, 0, "edx", 3],  // 4 MiB pages
+  ["tsc",               0x1, 0, "edx", 4],
+  ["msr",               0x1, 0, "edx", 5],
+  ["pae",               0x1, 0, "edx", 6],
+  ["mce",               0x1, 0, "edx", 7],  // machine checks; none is ever raised
+  ["cx8",               0x1, 0, "edx", 8],  // CMPXCHG8B
+  ["apic",              0x1, 0, "edx", 9],
+  ["sep",               0x1, 0, "edx", 11], // SYSENTER, SYSEXIT
+  ["mtrr",              0x1, 0, "edx", 12], // stored; they change nothing
+  ["pge",               0x1, 0, "edx", 13], // global pages
+  ["mca",               0x1, 0, "edx", 14], // machine-check MSRs with no banks
+  ["cmov",              0x1, 0, "edx", 15],
+  ["pat",               0x1, 0, "edx", 16], // stored; memory types change nothing
+  ["pse36",             0x1, 0, "edx", 17], // 4 MiB pages above 4 GiB
+  ["clflush",           0x1, 0, "edx", 19],
+  ["mmx",               0x1, 0, "edx", 23],
+  ["fxsr",              0x1, 0, "edx", 24],
+  ["sse",               0x1, 0, "edx", 25],
+  ["sse2",              0x1, 0, "edx", 26],
+  ["ss",                0x1, 0, "edx", 27], // self-snoop: Linux skips WBINVD around MTRR and PAT writes
+  // "Feature Information Returned in the ECX Register"
+  ["x2apic",            0x1, 0, "ecx", 21],
+  ["tsc-deadline",      0x1, 0, "ecx", 24], // a timer costs one MSR write
+  ["xsave",             0x1, 0, "ecx", 26], // x87 and SSE state only
+  ["rdrand",            0x1, 0, "ecx", 30],
+  ["hypervisor",        0x1, 0, "ecx", 31], // Linux: no microcode loader, no deadline errata, no PMU probing
+  // "Thermal and Power Management Leaf"
+  ["arat",              0x6, 0, "eax", 2],  // the APIC timer runs in every idle state
+  // "Structured Extended Feature Flags Enumeration Leaf"
+  ["tsc-adjust",        0x7, 0, "ebx", 1],  // with invariant TSC: Linux runs no clock-source watchdog
+  ["smep",              0x7, 0, "ebx", 7],
+  ["smap",              0x7, 0, "ebx", 20],
+  // "Extended Function CPUID Information"
+  ["lahf-64",           0x80000001, 0, "ecx", 0],  // LAHF and SAHF in 64-bit mode
+  ["syscall",           0x80000001, 0, "edx", 11],
+  ["nx",                0x80000001, 0, "edx", 20],
+  ["1gib-pages",        0x80000001, 0, "edx", 26],
+  ["rdtscp",            0x80000001, 0, "edx", 27],
+  ["long-mode",         0x80000001, 0, "edx", 29],
+  ["invariant-tsc",     0x80000007, 0, "edx", 8],
+] as const satisfies readonly Feature[];
+
+export type FeatureName = (typeof FEATURES)[number][0];
+
+/**
+ * Caches of leaf 4. Nothing is cached; software tunes itself by these. The
+ * last level is large, so that C libraries seldom choose the non-temporal copy
+ * loops, which are slower here.
+ */
+// biome-ignore format: a table
+export const CACHES = [
+  { level: 1, type: "data",    lineBytes: 64, ways: 8,  sets: 64,    shared: false }, // 32 KiB
+  { level: 1, type: "code",    lineBytes: 64, ways: 8,  sets: 64,    shared: false }, // 32 KiB
+  { level: 2, type: "unified", lineBytes: 64, ways: 16, sets: 1024,  shared: false }, // 1 MiB
+  { level: 3, type: "unified", lineBytes: 64, ways: 16, sets: 16384, shared: true },  // 16 MiB
+] as const;

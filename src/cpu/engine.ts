@@ -1,0 +1,25 @@
+import type * as cpu from "../layout/cpu-state.ts";
+
+/** Why an engine hands control back to the processor: an EXIT_* of layout/cpu-state.ts. */
+export type EngineExit =
+  | typeof cpu.EXIT_FAULT
+  | typeof cpu.EXIT_BUDGET
+  | typeof cpu.EXIT_HALT
+  | typeof cpu.EXIT_SHUTDOWN
+  | typeof cpu.EXIT_MACHINE;
+
+/**
+ * A way to execute guest code. All engines work on the same processor state
+ * and memory, and may take turns at any instruction boundary.
+ */
+export interface Engine {
+  readonly name: string;
+  /** Runs from RIP until BUDGET is used up, a fault has to be delivered, or the processor stops. */
+  execute(): EngineExit;
+  /** Executes one instruction. */
+  step(): EngineExit;
+  /** Bytes `first .. last` of a guest page with decoded code have been written. */
+  codeWritten(page: number, first: number, last: number): void;
+  /** Forgets all code: memory has changed behind the processor's back. */
+  forgetCode(): void;
+}

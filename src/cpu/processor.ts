@@ -1,0 +1,66 @@
+import type { AccessBytes } from "../bus/port-bus.ts";
+
+/** What a processor needs from the machine around it. */
+export interface ProcessorSurroundings {
+  readPort(port: number, bytes: AccessBytes): number;
+  writePort(port: number, bytes: AccessBytes, value: number): void;
+  /** Reads a physical address outside of RAM, `0 .. 2**32 - 1`. Unclaimed addresses read as all ones. */
+  readDevice(address: number, bytes: AccessBytes): number;
+  writeDevice(address: number, bytes: AccessBytes, value: number): void;
+  /** The local APIC's (or, through it, the PIC's) answer to an interrupt acknowledge cycle: a vector, or -1 for none after all. */
+  acknowledgeInterrupt(): number;
+  /** MSRs that live in the local APIC: APIC_BASE, TSC_DEADLINE, 0x800-0x8ff. `undefined`: no such MSR, or refused; the guest gets #GP. */
+  readMsr(index: number): bigint | undefined;
+  /** Returns false where the guest must get #GP. */
+  writeMsr(index: number, value: bigint): boolean;
+  /** Task priority, CR8: 0..15. */
+  readTaskPriority(): number;
+  writeTaskPriority(priority: number): void;
+  /** Time-stamp counter before TSC_ADJUST. */
+  timeStampCounter(): bigint;
+  /** 64 random bits, for RDRAND; from a seeded generator in deterministic mode. */
+  random(): bigint;
+}
+
+/** Why `Processor.run` returned. */
+export type RunOutcome =
+  /** The budget is used up, or an interrupt or `stop` cut it short. */
+  | "budget"
+  /** HLT: nothing to do until an interrupt. */
+  | "halt"
+  /** Triple fault. */
+  | "shutdown";
+
+/** One virtual processor, as the machine drives it. */
+export interface Processor {
+  /**
+   * Executes up to about `maxInstructions` (exactly up to the end of the
+   * decoded block in which the budget ends), delivering interrupts that are
+   * pending and allowed.
+   */
+  run(maxInstructions: number): RunOutcome;
+  /** Instructions executed since reset; a whole number. */
+  readonly instructions: number;
+  /** Exact count including the run under way; callable from inside `ProcessorSurroundings`. */
+  instructionsNow(): number;
+  /** Tells whether an interrupt waits (INTR). Ends a run early when it becomes true while interrupts are enabled. */
+  setInterruptPending(pending: boolean): void;
+  /** Makes a non-maskable interrupt pending. */
+  raiseNonMaskableInterrupt(): void;
+  /** Makes `run` return soon; callable from inside `ProcessorSurroundings`. */
+  stop(): void;
+  /** Back to the state after RESET. */
+  reset(): void;
+  readonly registers: ProcessorRegisters;
+}
+
+/** Registers by the manual's names, for boot loaders, debuggers and tests. */
+export interface ProcessorRegisters {
+  get(name: string): bigint;
+  set(name: string, value: bigint): void;
+  /** Loads a segment register's selector and hidden part at once. `attributes` as in SEGMENT_ATTRIBUTES. */
+  setSegment(
+    name: "es" | "cs" | "ss" | "ds" | "fs" | "gs" | "ldtr" | "tr",
+    segment: { selector: number; base: bigint; limit: number; attributes: number },
+  ): void;
+}

@@ -1,0 +1,149 @@
+import * as cpu from "../layout/cpu-state.ts";
+import type { CoreExports } from "./core-exports.ts";
+import type { Engine, EngineExit } from "./engine.ts";
+import type { Processor, ProcessorRegisters, ProcessorSurroundings, RunOutcome } from "./processor.ts";
+import { RegisterFile } from "./register-file.ts";
+import type { StateView } from "./state-view.ts";
+
+const RFLAGS_TF = 1n << 8n;
+const RFLAGS_IF = 1n << 9n;
+const DR6_BS = 1n << 14n;
+const VECTOR_DB = 1;
+
+/** One processor: delivers faults and interrupts between the runs of its engine. */
+export class VirtualProcessor implements Processor {
+  readonly registers: ProcessorRegisters;
+  readonly #state: StateView;
+  readonly #core: CoreExports;
+  readonly #engine: Engine;
+  readonly #surroundings: ProcessorSurroundings;
+  #nmiPending = false;
+  #stopAsked = false;
+  #running = false;
+  /** Called before each fault is delivered, for --trace. */
+  onFault: ((vector: number, errorCode: number) => void) | undefined;
+  onInterrupt: ((vector: number) => void) | undefined;
+
+  constructor(parts: { state: StateView; core: CoreExports; engine: Engine; surroundings: ProcessorSurroundings }) {
+    this.#state = parts.state;
+    this.#core = parts.core;
+    this.#engine = parts.engine;
+    this.#surroundings = parts.surroundings;
+    this.registers = new RegisterFile(parts.state, parts.core);
+  }
+
+  get instructions(): number {
+    return Number(this.#state.get64(cpu.INSTRUCTIONS));
+  }
+
+  instructionsNow(): number {
+    return this.instructions + this.#executedInRun();
+  }
+
+  run(maxInstructions: number): RunOutcome {
+    const state = this.#state;
+    state.set32(cpu.BUDGET, maxInstructions);
+    state.set32(cpu.BUDGET_START, maxInstructions);
+    this.#stopAsked = false;
+    this.#running = true;
+    try {
+      return this.#runToOutcome();
+    } finally {
+      this.#running = false;
+      state.set64(cpu.INSTRUCTIONS, state.get64(cpu.INSTRUCTIONS) + BigInt(this.#executedInRun()));
+      state.set32(cpu.BUDGET, 0);
+      state.set32(cpu.BUDGET_START, 0);
+    }
+  }
+
+  #runToOutcome(): RunOutcome {
+    const state = this.#state;
+    let first = true;
+    for (;;) {
+      if (!this.#deliverEvents()) return "shutdown";
+      if (state.get32(cpu.HALTED) !== 0) return "halt";
+      if (!first && (state.get32(cpu.BUDGET) <= 0 || this.#stopAsked)) return "budget";
+      first = false;
+      const tracing = (state.get64(cpu.RFLAGS_SYSTEM) & RFLAGS_TF) !== 0n;
+      const exit = tracing || state.get32(cpu.INTERRUPT_SHADOW) !== 0 ? this.#step(tracing) : this.#engine.execute();
+      if (exit === cpu.EXIT_SHUTDOWN) return "shutdown";
+      if (exit === cpu.EXIT_FAULT && !this.#deliverFault()) return "shutdown";
+    }
+  }
+
+  /** One instruction, and the single-step trap behind it when TF was set before it. */
+  #step(tracing: boolean): EngineExit {
+    const state = this.#state;
+    state.set32(cpu.INTERRUPT_SHADOW, 0);
+    const exit = this.#engine.step();
+    if (!tracing || exit !== cpu.EXIT_BUDGET) return exit;
+    state.set64(cpu.DR6, state.get64(cpu.DR6) | DR6_BS);
+    state.set32(cpu.FAULT_VECTOR, VECTOR_DB);
+    state.set32(cpu.FAULT_ERROR_CODE, -1);
+    return cpu.EXIT_FAULT;
+  }
+
+  /** Delivers the waiting fault. False after a triple fault. */
+  #deliverFault(): boolean {
+    const state = this.#state;
+    this.onFault?.(state.get32(cpu.FAULT_VECTOR), state.get32(cpu.FAULT_ERROR_CODE));
+    state.set64(cpu.COUNT_FAULT, state.get64(cpu.COUNT_FAULT) + 1n);
+    // A delivery counts as an instruction, so that a guest that only faults uses its budget up.
+    state.set32(cpu.BUDGET, state.get32(cpu.BUDGET) - 1);
+    return this.#core.deliverFault() !== cpu.STATUS_EXIT;
+  }
+
+  /** Delivers an NMI or an external interrupt that waits and is allowed. False after a triple fault. */
+  #deliverEvents(): boolean {
+    const state = this.#state;
+    if (this.#nmiPending && this.#core.nmiBlocked() === 0) {
+      this.#nmiPending = false;
+      state.set32(cpu.HALTED, 0);
+      return this.#core.deliverNmi() !== cpu.STATUS_EXIT;
+    }
+    if (state.get32(cpu.INTERRUPT_PENDING) === 0) return true;
+    if ((state.get64(cpu.RFLAGS_SYSTEM) & RFLAGS_IF) === 0n) return true;
+    // HLT right behind STI has ended the shadow.
+    if (state.get32(cpu.HALTED) !== 0) state.set32(cpu.INTERRUPT_SHADOW, 0);
+    if (state.get32(cpu.INTERRUPT_SHADOW) !== 0) return true;
+    const vector = this.#surroundings.acknowledgeInterrupt();
+    if (vector < 0) return true;
+    state.set32(cpu.HALTED, 0);
+    this.onInterrupt?.(vector);
+    return this.#core.deliverInterrupt(vector) !== cpu.STATUS_EXIT;
+  }
+
+  setInterruptPending(pending: boolean): void {
+    this.#state.set32(cpu.INTERRUPT_PENDING, pending ? 1 : 0);
+    if (pending && (this.#state.get64(cpu.RFLAGS_SYSTEM) & RFLAGS_IF) !== 0n) this.#endRunSoon();
+  }
+
+  raiseNonMaskableInterrupt(): void {
+    this.#nmiPending = true;
+    this.#endRunSoon();
+  }
+
+  stop(): void {
+    this.#stopAsked = true;
+    this.#endRunSoon();
+  }
+
+  reset(): void {
+    this.#nmiPending = false;
+    this.#state.set64(cpu.INSTRUCTIONS, 0n);
+    this.#core.reset();
+    this.#engine.forgetCode();
+  }
+
+  #executedInRun(): number {
+    return this.#state.get32(cpu.BUDGET_START) - this.#state.get32(cpu.BUDGET);
+  }
+
+  /** Uses the budget up without counting it as executed. */
+  #endRunSoon(): void {
+    if (!this.#running) return;
+    const left = this.#state.get32(cpu.BUDGET);
+    this.#state.set32(cpu.BUDGET_START, this.#state.get32(cpu.BUDGET_START) - left);
+    this.#state.set32(cpu.BUDGET, 0);
+  }
+}

@@ -1,0 +1,280 @@
+import type { CompiledForm } from "./form-table.ts";
+import { FORMS_BY_OPCODE, PREFIX_66, PREFIX_F2, PREFIX_F3, PREFIX_NONE } from "./form-table.ts";
+
+/** Code size: what CS.L and CS.D say. */
+export type CodeBits = 16 | 32 | 64;
+
+/** More bytes are needed than were given. */
+export const DECODE_TRUNCATED = 0;
+/** No form matches, or the encoding is illegal: #UD. */
+export const DECODE_UNDEFINED = -6;
+/** Longer than 15 bytes: #GP(0) (Intel SDM Vol. 2A, "Instruction Format"). */
+export const DECODE_TOO_LONG = -13;
+
+export const MAX_INSTRUCTION_BYTES = 15;
+
+/** ModRM names no register in this place. */
+export const NO_REGISTER = -1;
+/** The base is the address of the next instruction. */
+export const BASE_RIP = 16;
+
+/**
+ * One decoded instruction. The decoder fills one object again and again;
+ * take what is needed out of it before the next call.
+ */
+export class DecodedInstruction {
+  form!: CompiledForm;
+  length = 0;
+  operandBits = 32;
+  addressBits = 32;
+  lock = false;
+  /** 0 none, 1 F3, 2 F2 */
+  repeat = 0;
+  rex = 0;
+  /** Segment override 0..5, or -1. */
+  segmentOverride = -1;
+  hasModRM = false;
+  mod = 3;
+  /** ModRM.reg without REX.R */
+  digit = 0;
+  reg = 0;
+  rm = 0;
+  /** Register in the opcode's low bits, with REX.B */
+  opcodeRegister = 0;
+  isMemory = false;
+  base = NO_REGISTER;
+  index = NO_REGISTER;
+  scale = 0;
+  displacement = 0;
+  displacementBytes = 0;
+  /** Segment of the memory operand, 0..5. */
+  segment = 3;
+  immediate = 0n;
+  immediate2 = 0;
+  opcode = 0;
+}
+
+const SEGMENT_PREFIXES: Record<number, number> = { 0x26: 0, 0x2e: 1, 0x36: 2, 0x3e: 3, 0x64: 4, 0x65: 5 };
+// 16-bit addressing (Intel SDM Vol. 2A, table 2-1): base and index by ModRM.rm.
+const BASE_16 = [3, 3, 5, 5, 6, 7, 5, 3];
+const INDEX_16 = [6, 7, 6, 7, -1, -1, -1, -1];
+
+/** Decodes instructions of one code size; see `decode`. */
+export class Decoder {
+  readonly result = new DecodedInstruction();
+  #bytes: Uint8Array = new Uint8Array(0);
+  #at = 0;
+  #end = 0;
+  #truncated = false;
+  #code64 = false;
+
+  /**
+   * Decodes the instruction at `bytes[at]`, looking at no byte at or behind `end`.
+   *
+   * @returns Its length, 1..15, with the rest in `result`; or DECODE_TRUNCATED,
+   *   DECODE_UNDEFINED or DECODE_TOO_LONG.
+   */
+  decode(bytes: Uint8Array, at: number, end: number, codeBits: CodeBits): number {
+    this.#bytes = bytes;
+    this.#at = at;
+    this.#end = Math.min(end, at + MAX_INSTRUCTION_BYTES);
+    this.#truncated = false;
+    this.#code64 = codeBits === 64;
+    const outcome = this.#decode(codeBits);
+    if (this.#truncated) return end >= at + MAX_INSTRUCTION_BYTES ? DECODE_TOO_LONG : DECODE_TRUNCATED;
+    if (outcome < 0) return outcome;
+    this.result.length = this.#at - at;
+    return this.result.length;
+  }
+
+  #byte(): number {
+    if (this.#at >= this.#end) {
+      this.#truncated = true;
+      return 0;
+    }
+    return this.#bytes[this.#at++]!;
+  }
+
+  #decode(codeBits: CodeBits): number {
+    const r = this.result;
+    let operandPrefix = false;
+    let addressPrefix = false;
+    r.lock = false;
+    r.repeat = 0;
+    r.rex = 0;
+    r.segmentOverride = -1;
+    let opcode: number;
+    for (;;) {
+      opcode = this.#byte();
+      if (this.#truncated) return 0;
+      if (opcode === 0x66) operandPrefix = true;
+      else if (opcode === 0x67) addressPrefix = true;
+      else if (opcode === 0xf0) r.lock = true;
+      else if (opcode === 0xf3) r.repeat = 1;
+      else if (opcode === 0xf2) r.repeat = 2;
+      else if (opcode === 0x64 || opcode === 0x65) r.segmentOverride = SEGMENT_PREFIXES[opcode]!;
+      else if ((opcode & 0xe7) === 0x26) {
+        // ES, CS, SS and DS overrides do nothing in 64-bit code.
+        if (codeBits !== 64) r.segmentOverride = SEGMENT_PREFIXES[opcode]!;
+      } else if (codeBits === 64 && (opcode & 0xf0) === 0x40) {
+        r.rex = opcode;
+        continue;
+      } else break;
+      // A REX prefix counts only directly before the opcode.
+      r.rex = 0;
+    }
+    let map = 0;
+    if (opcode === 0x0f) {
+      opcode = this.#byte();
+      map = 1;
+      if (opcode === 0x38 || opcode === 0x3a) {
+        map = opcode === 0x38 ? 2 : 3;
+        opcode = this.#byte();
+      }
+    }
+    if (this.#truncated) return 0;
+    r.opcode = opcode;
+    const rex = r.rex;
+    const candidates = FORMS_BY_OPCODE[map * 256 + opcode]!;
+    if (candidates.length === 0) return DECODE_UNDEFINED;
+    const prefix = r.repeat === 1 ? PREFIX_F3 : r.repeat === 2 ? PREFIX_F2 : operandPrefix ? PREFIX_66 : PREFIX_NONE;
+
+    let modRM = 0;
+    r.hasModRM = candidates[0]!.hasModRM || candidates.some((f) => f.hasModRM);
+    if (r.hasModRM) {
+      if (this.#at >= this.#end) {
+        this.#truncated = true;
+        return 0;
+      }
+      modRM = this.#bytes[this.#at]!;
+    }
+    const registerForm = modRM >= 0xc0;
+    let chosen: CompiledForm | undefined;
+    for (const form of candidates) {
+      if ((form.prefixes & prefix) === 0) continue;
+      if (form.digit >= 0 && form.digit !== ((modRM >> 3) & 7)) continue;
+      if (form.fixedModRM >= 0 && form.fixedModRM !== (modRM & form.modRMMask)) continue;
+      if (form.hasModRM && !(registerForm ? form.allowsRegister : form.allowsMemory)) continue;
+      const row = form.form;
+      if (codeBits === 64 ? row.not64 : row.only64) continue;
+      if (row.rexW !== undefined && row.rexW !== ((rex & 8) !== 0)) continue;
+      if (row.rexB !== undefined && row.rexB !== ((rex & 1) !== 0)) continue;
+      chosen = form;
+      break;
+    }
+    if (chosen === undefined) return DECODE_UNDEFINED;
+    r.form = chosen;
+    const row = chosen.form;
+    r.addressBits = codeBits === 64 ? (addressPrefix ? 32 : 64) : (codeBits === 32) !== addressPrefix ? 32 : 16;
+    const flipped = operandPrefix && !chosen.mandatory66;
+    if (row.size !== undefined) r.operandBits = row.size;
+    else if (codeBits === 64 && (row.force64 || (rex & 8) !== 0)) r.operandBits = 64;
+    else if (codeBits === 64 && row.default64) r.operandBits = flipped ? 16 : 64;
+    else r.operandBits = (codeBits === 16) !== flipped ? 16 : 32;
+    r.opcodeRegister = (opcode & 7) | ((rex & 1) << 3);
+    r.isMemory = false;
+    r.mod = 3;
+    r.displacement = 0;
+    r.displacementBytes = 0;
+    r.base = NO_REGISTER;
+    r.index = NO_REGISTER;
+    r.scale = 0;
+    r.segment = r.segmentOverride >= 0 ? r.segmentOverride : 3;
+    if (chosen.hasModRM) {
+      this.#at++;
+      r.mod = modRM >> 6;
+      r.digit = (modRM >> 3) & 7;
+      r.reg = r.digit | ((rex & 4) << 1);
+      r.rm = (modRM & 7) | ((rex & 1) << 3);
+      if (r.mod !== 3) this.#memoryOperand(modRM, rex);
+    }
+    this.#immediates(chosen, codeBits);
+    if (this.#truncated) return 0;
+    if (r.lock && !(row.lockable && r.isMemory)) return DECODE_UNDEFINED;
+    return 1;
+  }
+
+  #memoryOperand(modRM: number, rex: number): void {
+    const r = this.result;
+    r.isMemory = true;
+    const rm = modRM & 7;
+    let displacementBytes = r.mod === 1 ? 1 : 0;
+    if (r.addressBits === 16) {
+      if (r.mod === 2 || (r.mod === 0 && rm === 6)) displacementBytes = 2;
+      if (!(r.mod === 0 && rm === 6)) {
+        r.base = BASE_16[rm]!;
+        r.index = INDEX_16[rm]!;
+      }
+    } else {
+      if (r.mod === 2) displacementBytes = 4;
+      if (rm === 4) {
+        const sib = this.#byte();
+        const index = ((sib >> 3) & 7) | ((rex & 2) << 2);
+        if (index !== 4) {
+          r.index = index;
+          r.scale = sib >> 6;
+        }
+        if ((sib & 7) === 5 && r.mod === 0) displacementBytes = 4;
+        else r.base = (sib & 7) | ((rex & 1) << 3);
+      } else if (rm === 5 && r.mod === 0) {
+        displacementBytes = 4;
+        // RIP-relative in 64-bit code; the caller knows by BASE_RIP.
+        if (this.#code64) r.base = BASE_RIP;
+      } else r.base = rm | ((rex & 1) << 3);
+    }
+    if (displacementBytes === 1) r.displacement = (this.#byte() << 24) >> 24;
+    else if (displacementBytes === 2) r.displacement = (this.#unsigned(2) << 16) >> 16;
+    else if (displacementBytes === 4) r.displacement = this.#unsigned(4) | 0;
+    r.displacementBytes = displacementBytes;
+    // RSP and RBP (without REX.B: encodings 4 and 5) as base imply SS.
+    if (r.segmentOverride < 0 && (r.base === 4 || r.base === 5)) r.segment = 2;
+  }
+
+  #unsigned(bytes: number): number {
+    let value = 0;
+    for (let i = 0; i < bytes; i++) value |= this.#byte() << (8 * i);
+    return value >>> 0;
+  }
+
+  #signedImmediate(bytes: number): bigint {
+    if (bytes === 8) {
+      const low = this.#unsigned(4);
+      return (BigInt(this.#unsigned(4)) << 32n) | BigInt(low);
+    }
+    const value = this.#unsigned(bytes);
+    const shift = 32 - 8 * bytes;
+    return BigInt((value << shift) >> shift);
+  }
+
+  #immediates(chosen: CompiledForm, codeBits: CodeBits): void {
+    const r = this.result;
+    let first = true;
+    r.immediate = 0n;
+    r.immediate2 = 0;
+    for (const operand of chosen.operands) {
+      if (operand.source === "one") {
+        r.immediate = 1n;
+        first = false;
+      } else if (operand.source === "moffs") {
+        r.isMemory = true;
+        const bytes = r.addressBits / 8;
+        r.immediate = bytes === 8 ? this.#signedImmediate(8) : BigInt(this.#unsigned(bytes));
+      } else if (operand.encodedBytes !== 0) {
+        const z = operand.encodedBytes === "z";
+        const v = operand.encodedBytes === "v";
+        // A near branch takes 4 bytes in 64-bit code.
+        const bytes = z
+          ? operand.class === "relative" && codeBits === 64 ? 4 : r.operandBits === 16 ? 2 : 4
+          : v ? r.operandBits / 8 : (operand.encodedBytes as number);
+        if (operand.source === "farOffset") {
+          r.immediate = BigInt(this.#unsigned(bytes));
+          first = false;
+        } else if (operand.source === "farSelector") r.immediate2 = this.#unsigned(2);
+        else if (first) {
+          r.immediate = this.#signedImmediate(bytes);
+          first = false;
+        } else r.immediate2 = this.#unsigned(bytes);
+      }
+    }
+  }
+}

@@ -1,0 +1,130 @@
+import { invariant } from "../layout/invariant.ts";
+import { GENERAL_REGISTERS } from "../isa/registers.ts";
+
+/** Where the decoder finds an operand. */
+export type OperandSource =
+  | "fixed" | "reg" | "rm" | "opcode" | "immediate" | "one" | "relative" | "moffs" | "farOffset" | "farSelector";
+
+/** What kind of thing the operand is. */
+export type OperandClass =
+  /** General register or memory of that width. */
+  | "general"
+  /** 128-bit vector register, or memory. */
+  | "xmm"
+  /** MMX register, or memory. */
+  | "mm"
+  /** The encoded number itself: segment, control, debug and x87 registers. */
+  | "number"
+  | "immediate"
+  | "relative"
+  /** The linear address of a memory operand of no particular width. */
+  | "address";
+
+/** Width in bits, or how it follows from the operand size: `v` = it, `y` = 64 or 32. */
+export type SpecBits = 8 | 16 | 32 | 64 | 80 | 128 | "v" | "y";
+
+/** One operand of a form, taken apart. */
+export interface OperandSpec {
+  readonly source: OperandSource;
+  readonly class: OperandClass;
+  readonly bits: SpecBits;
+  /** Width in memory where it differs from the register's. */
+  readonly memoryBits: SpecBits;
+  /** Whether a ModRM.rm operand may be a register, memory, or both. */
+  readonly allows: "register" | "memory" | "both";
+  /** Fixed registers: the register's number. Class `number`: a mask on the encoded number. */
+  readonly register: number;
+  /** Immediates and branch offsets: encoded bytes, or `z` = 2 or 4, `v` = 2, 4 or 8. */
+  readonly encodedBytes: 0 | 1 | 2 | 4 | 8 | "z" | "v";
+}
+
+const BASE: OperandSpec = {
+  source: "fixed", class: "general", bits: "v", memoryBits: "v", allows: "both", register: 0, encodedBytes: 0,
+};
+
+const FIXED: Record<string, readonly [register: number, bits: SpecBits]> = {
+  al: [0, 8], ax: [0, 16], eax: [0, 32], rax: [0, 64],
+  cl: [1, 8], cx: [1, 16], ecx: [1, 32], rcx: [1, 64], dx: [2, 16],
+};
+
+const spec = (part: Partial<OperandSpec> & { bits: SpecBits }): OperandSpec => ({ ...BASE, memoryBits: part.bits, ...part });
+
+function widthOf(text: string): SpecBits {
+  if (text === ":v") return "v";
+  if (text === ":y") return "y";
+  return Number(text) as SpecBits;
+}
+
+/** Takes an operand token of `form()` apart; the tokens are listed there. */
+export function parseOperand(token: string): OperandSpec {
+  const fixed = FIXED[token];
+  if (fixed) return spec({ source: "fixed", register: fixed[0], bits: fixed[1] });
+  const fixedVariable = /^(r[a-z]{2}):(v|y)$/.exec(token);
+  if (fixedVariable) {
+    const register = GENERAL_REGISTERS.indexOf(fixedVariable[1] as (typeof GENERAL_REGISTERS)[number]);
+    return spec({ source: "fixed", register, bits: fixedVariable[2] as SpecBits });
+  }
+  let match = /^rm(:?[vy\d]+)$/.exec(token);
+  if (match) return spec({ source: "rm", bits: widthOf(match[1]!) });
+  match = /^r(:?[vy\d]+):rm$/.exec(token);
+  if (match) return spec({ source: "rm", bits: widthOf(match[1]!), allows: "register" });
+  match = /^r(:?[vy\d]+)\/m(:?[vy\d]+)$/.exec(token);
+  if (match) return spec({ source: "rm", bits: widthOf(match[1]!), memoryBits: widthOf(match[2]!) });
+  match = /^r(:?[vy\d]+)$/.exec(token);
+  if (match) return spec({ source: "reg", bits: widthOf(match[1]!) });
+  match = /^\+r(:?[vy\d]+)$/.exec(token);
+  if (match) return spec({ source: "opcode", bits: widthOf(match[1]!) });
+  if (token === "m") return spec({ source: "rm", class: "address", bits: 64, allows: "memory" });
+  match = /^m(:?[vy\d]+)$/.exec(token);
+  if (match) {
+    const bits = widthOf(match[1]!);
+    return spec({ source: "rm", class: bits === 128 ? "xmm" : "general", bits, allows: "memory" });
+  }
+  match = /^(xmm|mm)(?:\/m(\d+)|(:rm))?$/.exec(token);
+  if (match) {
+    const registerBits = match[1] === "xmm" ? 128 : 64;
+    return spec({
+      source: match[2] !== undefined || match[3] !== undefined ? "rm" : "reg",
+      class: match[1] as "xmm" | "mm",
+      bits: registerBits,
+      memoryBits: match[2] === undefined ? registerBits : (Number(match[2]) as SpecBits),
+      allows: match[2] === undefined ? "register" : "both",
+    });
+  }
+  switch (token) {
+    case "1": return spec({ source: "one", class: "immediate", bits: 8 });
+    case "imm8": return spec({ source: "immediate", class: "immediate", bits: 8, encodedBytes: 1 });
+    case "imm8:sx": return spec({ source: "immediate", class: "immediate", bits: "v", encodedBytes: 1 });
+    case "imm16": return spec({ source: "immediate", class: "immediate", bits: 16, encodedBytes: 2 });
+    case "imm:z": return spec({ source: "immediate", class: "immediate", bits: "v", encodedBytes: "z" });
+    case "imm:v": return spec({ source: "immediate", class: "immediate", bits: "v", encodedBytes: "v" });
+    case "rel8": return spec({ source: "relative", class: "relative", bits: 64, encodedBytes: 1 });
+    case "rel:z": return spec({ source: "relative", class: "relative", bits: 64, encodedBytes: "z" });
+    case "moffs8": return spec({ source: "moffs", bits: 8, allows: "memory" });
+    case "moffs:v": return spec({ source: "moffs", bits: "v", allows: "memory" });
+    case "sreg": return spec({ source: "reg", class: "number", bits: 32, register: 7 });
+    case "cr": case "dr": return spec({ source: "reg", class: "number", bits: 32, register: 15 });
+    case "st:i": return spec({ source: "rm", class: "number", bits: 32, allows: "register", register: 7 });
+    default: break;
+  }
+  invariant(false, `operand token "${token}" is in no table`);
+}
+
+/** The operands of a form; `far:z` counts as two, offset and selector. */
+export function parseOperands(tokens: readonly string[]): OperandSpec[] {
+  return tokens.flatMap((token) =>
+    token === "far:z"
+      ? [
+          spec({ source: "farOffset", class: "immediate", bits: 64, encodedBytes: "z" }),
+          spec({ source: "farSelector", class: "immediate", bits: 32, encodedBytes: 2 }),
+        ]
+      : [parseOperand(token)],
+  );
+}
+
+/** Width of an operand under an operand size. */
+export function resolveBits(bits: SpecBits, operandBits: number): number {
+  if (bits === "v") return operandBits;
+  if (bits === "y") return operandBits === 64 ? 64 : 32;
+  return bits;
+}

@@ -1,0 +1,120 @@
+import type { Instruction } from "../isa/instruction.ts";
+import type { CompiledForm } from "./form-table.ts";
+import { resolveBits } from "./operand-spec.ts";
+
+/** Which register field of a record holds an operand's register. */
+export type RegisterSlot = "a" | "b" | "c";
+
+/** An operand as a handler sees it: which field of the record, what width. */
+export type OperandShape =
+  | { readonly kind: "general"; readonly bits: 8 | 16 | 32 | 64; readonly slot: RegisterSlot }
+  | { readonly kind: "memory"; readonly bits: 8 | 16 | 32 | 64 | 80 | 128 }
+  /** Memory of `bits` bits that stands where a vector register could. */
+  | { readonly kind: "vectorMemory"; readonly bits: 16 | 32 | 64 | 128 }
+  | { readonly kind: "xmm"; readonly slot: RegisterSlot }
+  | { readonly kind: "mm"; readonly slot: RegisterSlot }
+  | { readonly kind: "number"; readonly slot: RegisterSlot }
+  | { readonly kind: "immediate"; readonly bits: 8 | 16 | 32 | 64 }
+  | { readonly kind: "immediate2" }
+  | { readonly kind: "relative" }
+  | { readonly kind: "address" };
+
+/**
+ * What one handler of the interpreter executes: an instruction with its
+ * operand kinds and widths fixed. Forms that differ only in encoding share it.
+ */
+export interface HandlerShape {
+  readonly id: number;
+  /** For humans, profiles and the list of hot handlers, such as `add.32 general,immediate`. */
+  readonly name: string;
+  readonly instruction: Instruction;
+  readonly operandBits: 8 | 16 | 32 | 64;
+  readonly code64: boolean;
+  readonly privileged: boolean;
+  readonly operands: readonly OperandShape[];
+  readonly hasMemory: boolean;
+}
+
+const SLOTS: readonly RegisterSlot[] = ["a", "b", "c"];
+
+function shapeOperands(form: CompiledForm, operandBits: number, memory: boolean): OperandShape[] {
+  let nextSlot = 0;
+  let immediates = 0;
+  return form.operands.map((operand): OperandShape => {
+    const slot = () => SLOTS[nextSlot++]!;
+    const bits = resolveBits(operand.bits, operandBits) as 8 | 16 | 32 | 64;
+    if (operand.class === "relative") return { kind: "relative" };
+    if (operand.class === "immediate") return immediates++ === 0 ? { kind: "immediate", bits } : { kind: "immediate2" };
+    if (operand.class === "number") return { kind: "number", slot: slot() };
+    const inMemory = operand.source === "moffs" || (operand.source === "rm" && memory);
+    if (inMemory) {
+      if (operand.class === "address") return { kind: "address" };
+      const memoryBits = resolveBits(operand.memoryBits, operandBits);
+      if (operand.class === "xmm") return { kind: "vectorMemory", bits: memoryBits as 128 };
+      return { kind: "memory", bits: memoryBits as 64 };
+    }
+    if (operand.class === "xmm") return { kind: "xmm", slot: slot() };
+    if (operand.class === "mm") return { kind: "mm", slot: slot() };
+    return { kind: "general", bits, slot: slot() };
+  });
+}
+
+/** Operand size that counts for the semantics: where no operand follows the prefixes, the first operand's width. */
+function effectiveOperandBits(form: CompiledForm, operandBits: number): 8 | 16 | 32 | 64 {
+  if (form.variableSize || form.form.size !== undefined) return operandBits as 32;
+  const first = form.operands[0]!;
+  const bits = resolveBits(first.bits, operandBits);
+  return bits <= 64 && first.class === "general" ? (bits as 32) : 32;
+}
+
+const describe = (o: OperandShape): string => ("bits" in o ? `${o.kind}${o.bits}` : o.kind);
+
+/** All shapes met so far, numbered in the order in which they were first asked for. */
+export class ShapeTable {
+  readonly shapes: HandlerShape[] = [];
+  readonly #byName = new Map<string, HandlerShape>();
+  readonly #byForm = new Map<number, HandlerShape>();
+
+  /** @param firstId Number of the first shape; lower ones are the engine's own. */
+  constructor(firstId: number) {
+    this.#firstId = firstId;
+  }
+  readonly #firstId: number;
+
+  /** The shape of a form under an operand size, in 64-bit code or not, with or without a memory operand. */
+  shapeOf(form: CompiledForm, operandBits: number, code64: boolean, memory: boolean): HandlerShape {
+    const key = ((form.number * 8 + Math.clz32(operandBits) - 25) * 2 + (code64 ? 1 : 0)) * 2 + (memory ? 1 : 0);
+    const known = this.#byForm.get(key);
+    if (known) return known;
+    const bits = effectiveOperandBits(form, operandBits);
+    const operands = shapeOperands(form, operandBits, memory);
+    const privileged = form.form.privileged === true;
+    const { instruction } = form;
+    const name =
+      `${instruction.mnemonic}.${bits} ${operands.map(describe).join(",")}` +
+      `${code64 ? "" : " legacy"}${privileged ? " privileged" : ""}`;
+    let shape = this.#byName.get(name);
+    // Two instructions of one mnemonic (BT on registers and on memory) may look alike by name alone.
+    if (shape !== undefined && shape.instruction !== instruction) shape = this.#byName.get(`${name} #${form.number}`);
+    if (shape === undefined) {
+      const unique = this.#byName.has(name) ? `${name} #${form.number}` : name;
+      shape = {
+        id: this.#firstId + this.shapes.length, name: unique, instruction, operandBits: bits, code64, privileged, operands,
+        hasMemory: operands.some((o) => o.kind === "memory" || o.kind === "vectorMemory" || o.kind === "address"),
+      };
+      this.shapes.push(shape);
+      this.#byName.set(unique, shape);
+    }
+    this.#byForm.set(key, shape);
+    return shape;
+  }
+
+  /** The shape with an id. */
+  at(id: number): HandlerShape | undefined {
+    return this.shapes[id - this.#firstId];
+  }
+
+  byName(name: string): HandlerShape | undefined {
+    return this.#byName.get(name);
+  }
+}

@@ -1,0 +1,82 @@
+import { copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import type { GuestCache } from "./guest-cache.ts";
+import { PackageClient, type Progress } from "./package-client.ts";
+
+/** Files taken from Debian's packages. `name` is the folder in the cache. */
+interface DebianRecipe {
+  readonly name: string;
+  /** The package, or one that depends on it. */
+  readonly packageName: string;
+  /** Which dependency to follow; absent when `packageName` has the files. */
+  readonly dependency?: RegExp;
+  /** Name in the cache -> where in the package, as a pattern from its root. */
+  readonly files: Readonly<Record<string, RegExp>>;
+  /** What to unpack, as tar's --wildcards has it. */
+  readonly patterns: readonly string[];
+}
+
+/** Changes when the same packages must be unpacked again. */
+const RECIPE = "debian-1";
+
+export const CLOUD_KERNEL: DebianRecipe = {
+  name: "debian-cloud-kernel-amd64",
+  packageName: "linux-image-cloud-amd64",
+  dependency: /^linux-image-\d.*-amd64(-unsigned)?$/,
+  patterns: ["./boot/vmlinuz-*"],
+  files: { vmlinuz: /^boot\/vmlinuz-/ },
+};
+
+export const STANDARD_KERNEL: DebianRecipe = {
+  name: "debian-kernel-amd64",
+  packageName: "linux-image-amd64",
+  dependency: /^linux-image-\d.*-amd64(-unsigned)?$/,
+  patterns: ["./boot/vmlinuz-*"],
+  files: { vmlinuz: /^boot\/vmlinuz-/ },
+};
+
+export const BUSYBOX: DebianRecipe = {
+  name: "debian-busybox-amd64",
+  packageName: "busybox-static",
+  patterns: ["*/bin/busybox"],
+  files: { busybox: /bin\/busybox$/ },
+};
+
+/** `release` is Debian's major version. */
+export function installerRecipe(release: number): DebianRecipe {
+  return {
+    name: `debian-${release}-installer-netboot-amd64`,
+    packageName: `debian-installer-${release}-netboot-amd64`,
+    patterns: ["*/text/debian-installer/amd64/linux", "*/text/debian-installer/amd64/initrd.gz"],
+    files: {
+      linux: /\/text\/debian-installer\/amd64\/linux$/,
+      "initrd.gz": /\/text\/debian-installer\/amd64\/initrd\.gz$/,
+    },
+  };
+}
+
+/** Fetches what `recipe` names, unless the cache has it; returns the path of each file. */
+export async function fetchDebianFiles(
+  cache: GuestCache,
+  recipe: DebianRecipe,
+  progress: Progress,
+): Promise<Record<string, string>> {
+  const folder = await cache.ensure(recipe.name, RECIPE, async (staging) => {
+    const client = new PackageClient(path.join(cache.folder, "apt"), progress);
+    const { dependency, packageName, patterns } = recipe;
+    const name = dependency === undefined ? packageName : await client.resolve(packageName, dependency);
+    const work = path.join(staging, "work");
+    const unpacked = path.join(work, "unpacked");
+    mkdirSync(unpacked, { recursive: true });
+    await client.unpack(await client.download(name, work), unpacked, patterns);
+    const inside = readdirSync(unpacked, { recursive: true, encoding: "utf8" });
+    for (const [target, where] of Object.entries(recipe.files)) {
+      const found = inside.find((file) => where.test(file));
+      if (found === undefined) throw new Error(`internal error (please report): ${name} has no ${target}`);
+      copyFileSync(path.join(unpacked, found), path.join(staging, target));
+    }
+    writeFileSync(path.join(staging, "package.txt"), `${name}\n`);
+    rmSync(work, { recursive: true });
+  });
+  return Object.fromEntries(Object.keys(recipe.files).map((file) => [file, path.join(folder, file)]));
+}

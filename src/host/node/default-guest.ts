@@ -1,0 +1,35 @@
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { BUSYBOX, CLOUD_KERNEL, fetchDebianFiles } from "./debian-guests.ts";
+import { busyboxApplets, defaultInitramfs, INITRAMFS_RECIPE } from "./default-initramfs.ts";
+import { GuestCache } from "./guest-cache.ts";
+import type { Progress } from "./package-client.ts";
+
+/** What to boot. */
+export interface DefaultGuest {
+  readonly kernelPath: string;
+  readonly initrdPath: string;
+  readonly commandLine: string;
+}
+
+const COMMAND_LINE = "console=ttyS0 quiet";
+
+/**
+ * Debian's cloud kernel with busybox, from Debian's packages, kept in the
+ * user's cache folder.
+ * @throws {GuestUnavailableError} Where there is no package client, or it does not deliver.
+ */
+export async function prepareDefaultGuest(
+  progress: Progress,
+  cache: GuestCache = new GuestCache(),
+): Promise<DefaultGuest> {
+  const { vmlinuz = "" } = await fetchDebianFiles(cache, CLOUD_KERNEL, progress);
+  const { busybox = "" } = await fetchDebianFiles(cache, BUSYBOX, progress);
+  const folder = await cache.ensure("default-initramfs-amd64", INITRAMFS_RECIPE, async (staging) => {
+    progress("writing the initial RAM disk");
+    chmodSync(busybox, 0o755);
+    const archive = defaultInitramfs(readFileSync(busybox), busyboxApplets(busybox));
+    writeFileSync(path.join(staging, "initrd.cpio"), archive);
+  });
+  return { kernelPath: vmlinuz, initrdPath: path.join(folder, "initrd.cpio"), commandLine: COMMAND_LINE };
+}

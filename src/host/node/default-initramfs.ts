@@ -1,0 +1,86 @@
+import { spawnSync } from "node:child_process";
+import { type CpioEntry, writeCpio } from "../cpio.ts";
+
+/** Changes when the same busybox gives another archive. */
+export const INITRAMFS_RECIPE = "initramfs-2";
+
+/** What the guest runs first. It only prepares the file systems; busybox's own init does the rest. */
+const INIT = `#!/bin/sh
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t tmpfs tmpfs /tmp
+mount -t tmpfs tmpfs /run
+hostname ringfence
+exec /sbin/init
+`;
+
+/** cttyhack makes the console a controlling terminal, so that Ctrl-C and job control work. */
+const INITTAB = `::respawn:-/bin/cttyhack /bin/sh -l
+::ctrlaltdel:/sbin/reboot
+`;
+
+const PROFILE = `export PS1='\\u@\\h:\\w\\$ '
+export HOME=/root
+export TERM=\${TERM:-linux}
+export PATH=/bin:/sbin:/usr/bin:/usr/sbin
+cd
+if [ ! -e /run/greeted ]; then
+  : > /run/greeted
+  echo
+  echo "Debian's Linux $(uname -r) on a PC that Ringfence simulates."
+  echo "Type poweroff to end it; Ctrl-A X ends it from outside."
+  echo
+fi
+`;
+
+/** For where busybox cannot be asked: what a shell session most likely wants. */
+const USUAL_APPLETS =
+  "bin/ash bin/cat bin/chmod bin/chown bin/cp bin/cttyhack bin/date bin/dd bin/df bin/dmesg bin/echo bin/egrep " +
+  "bin/false bin/fgrep bin/grep bin/gunzip bin/gzip bin/hostname bin/kill bin/ln bin/ls bin/mkdir bin/mknod " +
+  "bin/mktemp bin/more bin/mount bin/mv bin/pidof bin/ping bin/ps bin/pwd bin/rm bin/rmdir bin/sed bin/sh " +
+  "bin/sleep bin/stty bin/sync bin/tar bin/touch bin/true bin/umount bin/uname bin/vi bin/zcat sbin/halt " +
+  "sbin/ifconfig sbin/init sbin/insmod sbin/ip sbin/lsmod sbin/poweroff sbin/reboot sbin/route sbin/sysctl " +
+  "usr/bin/[ usr/bin/awk usr/bin/basename usr/bin/clear usr/bin/cut usr/bin/dirname usr/bin/du usr/bin/env " +
+  "usr/bin/expr usr/bin/find usr/bin/free usr/bin/head usr/bin/hexdump usr/bin/id usr/bin/killall usr/bin/less " +
+  "usr/bin/md5sum usr/bin/od usr/bin/printf usr/bin/reset usr/bin/resize usr/bin/seq usr/bin/sha256sum " +
+  "usr/bin/sort usr/bin/tail usr/bin/tee usr/bin/test usr/bin/time usr/bin/top usr/bin/tr usr/bin/tty " +
+  "usr/bin/uniq usr/bin/uptime usr/bin/wc usr/bin/which usr/bin/whoami usr/bin/xargs usr/bin/yes";
+
+/**
+ * Paths of busybox's commands, such as "bin/ls". Asks busybox itself, where this host can run it.
+ */
+export function busyboxApplets(busyboxPath: string): string[] {
+  const answer = spawnSync(busyboxPath, ["--list-full"], { encoding: "utf8" });
+  const listed = answer.status === 0 ? answer.stdout.split("\n").filter((line) => line !== "") : [];
+  return listed.length > 0 ? listed : USUAL_APPLETS.split(" ");
+}
+
+/**
+ * The default guest's initial RAM disk: busybox under all its names, and a
+ * shell on the console. Not compressed, since unpacking would cost the guest
+ * more than reading two megabytes costs the host.
+ */
+export function defaultInitramfs(busybox: Uint8Array, applets: readonly string[]): Uint8Array<ArrayBuffer> {
+  const folders = "bin dev etc proc root run sbin sys tmp usr usr/bin usr/sbin".split(" ");
+  const text = (content: string) => new TextEncoder().encode(content);
+  const links = applets.filter((applet) => applet !== "bin/busybox");
+  const entries: CpioEntry[] = [
+    ...folders.map(
+      (path): CpioEntry => ({ kind: "folder", path, permissions: path === "tmp" ? 0o1777 : 0o755 }),
+    ),
+    // The kernel opens this one for /init before anything is mounted.
+    { kind: "character-device", path: "dev/console", major: 5, minor: 1 },
+    { kind: "file", path: "init", permissions: 0o755, bytes: text(INIT) },
+    { kind: "file", path: "etc/inittab", bytes: text(INITTAB) },
+    { kind: "file", path: "etc/profile", bytes: text(PROFILE) },
+    { kind: "file", path: "etc/passwd", bytes: text("root:x:0:0:root:/root:/bin/sh\n") },
+    { kind: "file", path: "etc/group", bytes: text("root:x:0:\n") },
+    { kind: "file", path: "bin/busybox", permissions: 0o755, bytes: busybox },
+    ...links.map((path): CpioEntry => ({ kind: "link", path, target: "/bin/busybox" })),
+  ];
+  return writeCpio(entries);
+}

@@ -1,0 +1,45 @@
+import { type PathLike, readFileSync } from "node:fs";
+import { VmError } from "../../layout/vm-error.ts";
+
+/**
+ * Reads a whole file that the user named.
+ * @throws {VmError} `file-not-found`, `file-unreadable`.
+ */
+export function readWholeFile(path: string): Uint8Array<ArrayBuffer> {
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = new Uint8Array(readFileSync(path as PathLike));
+  } catch (cause) {
+    const code = systemErrorCode(cause);
+    if (code === "ENOENT") throw new VmError({ code: "file-not-found", path }, { cause });
+    throw new VmError({ code: "file-unreadable", path, reason: systemErrorText(cause) }, { cause });
+  }
+  if (bytes.length === 0) throw new VmError({ code: "file-unreadable", path, reason: "it is empty" });
+  return bytes;
+}
+
+/** The system's name for an error, such as ENOENT. */
+export function systemErrorCode(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error ? String(error.code) : undefined;
+}
+
+/** A few words for the commonest errors of the system. */
+export function systemErrorText(error: unknown): string {
+  switch (systemErrorCode(error)) {
+    case "EISDIR":
+      return "it is a folder";
+    case "EACCES":
+    case "EPERM":
+      return "permission denied";
+    case "ENOENT":
+      return "no such file or folder";
+    case "ENOSPC":
+      return "no space left on the disk";
+    case "ENOTDIR":
+      return "a part of its path is not a folder";
+    case "ERR_FS_FILE_TOO_LARGE":
+      return "it is larger than 2 GiB";
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}

@@ -1,0 +1,134 @@
+import { spawn } from "node:child_process";
+import { mkdirSync, readdirSync } from "node:fs";
+import path from "node:path";
+import process from "node:process";
+import { GuestUnavailableError } from "../guest-unavailable.ts";
+
+/** Told one line about each slow step, for the user to see. */
+export type Progress = (line: string) => void;
+
+/**
+ * Debian's package client, used without changing the system: packages are
+ * downloaded into a folder of ours and only unpacked there, never installed.
+ *
+ * Package lists are the system's where it has them. Where it has none, they are fetched: for the system when we are
+ * root, else into `folder`.
+ */
+export class PackageClient {
+  readonly #folder: string;
+  readonly #progress: Progress;
+  #options: readonly string[] = [];
+  #listsChecked = false;
+
+  /** @param folder Where package lists may be kept, should the system have none. */
+  constructor(folder: string, progress: Progress) {
+    this.#folder = folder;
+    this.#progress = progress;
+  }
+
+  /** Follows a package that only depends on another, such as linux-image-amd64; others give themselves. */
+  async resolve(packageName: string, dependency: RegExp): Promise<string> {
+    await this.#ensureLists();
+    const text = await this.#capture("apt-cache", [...this.#options, "depends", packageName]);
+    for (const line of text.split("\n")) {
+      const name = /^\s*\|?Depends:\s*(\S+)/.exec(line)?.[1];
+      if (name !== undefined && dependency.test(name)) return name;
+    }
+    throw new GuestUnavailableError(`Debian's package lists have no ${packageName}`);
+  }
+
+  /** Downloads a package into `folder`; returns the path of the .deb file. */
+  async download(packageName: string, folder: string): Promise<string> {
+    await this.#ensureLists();
+    this.#progress(`fetching Debian package ${packageName}`);
+    await this.#capture("apt-get", [...this.#options, "-q", "download", packageName], { folder });
+    const deb = readdirSync(folder).find((n) => n.startsWith(`${packageName}_`) && n.endsWith(".deb"));
+    if (deb === undefined) throw new GuestUnavailableError(`apt-get downloaded no ${packageName}`);
+    return path.join(folder, deb);
+  }
+
+  /** Unpacks what matches `patterns` (as tar's --wildcards, from "./") into `folder`. */
+  async unpack(deb: string, folder: string, patterns: readonly string[]): Promise<void> {
+    this.#progress(`unpacking ${path.basename(deb)}`);
+    mkdirSync(folder, { recursive: true });
+    const script =
+      'set -e; deb=$1; folder=$2; shift 2; dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$folder" --wildcards "$@"';
+    await this.#capture("sh", ["-c", script, "sh", deb, folder, ...patterns]);
+  }
+
+  async #ensureLists(): Promise<void> {
+    if (this.#listsChecked) return;
+    if (await this.#hasLists()) {
+      this.#listsChecked = true;
+      return;
+    }
+    if (process.geteuid?.() !== 0) this.#useOwnLists();
+    if (!(await this.#hasLists())) {
+      this.#progress("fetching Debian's package lists");
+      await this.#capture("apt-get", [...this.#options, "-q", "update"]);
+    }
+    this.#listsChecked = true;
+  }
+
+  async #hasLists(): Promise<boolean> {
+    // apt-cache fails when it knows no package at all, which is an answer too.
+    const text = await this.#capture("apt-cache", [...this.#options, "policy", "busybox-static"], {
+      mayFail: true,
+    });
+    // A line such as "500 (server) bookworm/main" tells where a version comes from; of an installed package, the
+    // file of dpkg alone tells nothing.
+    return /^\s+-?\d+\s+(?!\/)\S/m.test(text);
+  }
+
+  #useOwnLists(): void {
+    const state = path.join(this.#folder, "state");
+    const cache = path.join(this.#folder, "cache");
+    mkdirSync(path.join(state, "lists", "partial"), { recursive: true });
+    mkdirSync(path.join(cache, "archives", "partial"), { recursive: true });
+    const settings = [
+      `Dir::State=${state}`,
+      `Dir::State::lists=${state}/lists`,
+      "Dir::State::status=/var/lib/dpkg/status",
+      `Dir::Cache=${cache}`,
+    ];
+    this.#options = settings.flatMap((setting) => ["-o", setting]);
+  }
+
+  /** Runs a program to its end and returns what it printed. */
+  #capture(
+    program: string,
+    parameters: readonly string[],
+    { folder, mayFail = false }: { folder?: string; mayFail?: boolean } = {},
+  ): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const child = spawn(program, parameters, {
+        stdio: ["ignore", "pipe", "pipe"],
+        env: { ...process.env, LC_ALL: "C", DEBIAN_FRONTEND: "noninteractive" },
+        ...(folder === undefined ? {} : { cwd: folder }),
+      });
+      let output = "";
+      let complaint = "";
+      child.stdout.setEncoding("utf8").on("data", (text: string) => {
+        output += text;
+      });
+      child.stderr.setEncoding("utf8").on("data", (text: string) => {
+        complaint += text;
+      });
+      child.on("error", () => reject(new GuestUnavailableError(`${program} is not on this machine`)));
+      child.on("close", (status) => {
+        if (status === 0 || mayFail) resolve(output);
+        else
+          reject(
+            new GuestUnavailableError(`${program} failed: ${lastErrorLine(complaint) ?? `status ${status}`}`),
+          );
+      });
+    });
+  }
+}
+
+/** The line that tells what went wrong, without apt's prefix and without addresses of servers. */
+function lastErrorLine(complaint: string): string | undefined {
+  const lines = complaint.split("\n").filter((line) => line.trim() !== "");
+  const error = lines.findLast((line) => line.startsWith("E:")) ?? lines.at(-1);
+  return error?.replace(/^E:\s*/, "").replace(/\b\w+:\/\/\S+/g, "(address)");
+}

@@ -1,0 +1,46 @@
+import process from "node:process";
+import type { ReadStream } from "node:tty";
+
+const FATAL_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
+
+/**
+ * The terminal on standard input, handed over to the guest key by key. It gets
+ * its old mode back on every way out: `release`, the end of the process, a
+ * fatal signal, an exception nobody caught.
+ */
+export class RawTerminal {
+  readonly #input: ReadStream;
+  readonly #onExit = () => this.#setRaw(false);
+  readonly #onSignal = (signal: NodeJS.Signals) => this.#endBy(signal);
+  // A shell gives the terminal its own mode when this process is stopped and continued.
+  readonly #onContinue = () => this.#setRaw(true);
+
+  constructor(input: ReadStream) {
+    this.#input = input;
+    this.#setRaw(true);
+    process.on("exit", this.#onExit);
+    process.on("SIGCONT", this.#onContinue);
+    for (const signal of FATAL_SIGNALS) process.on(signal, this.#onSignal);
+  }
+
+  release(): void {
+    this.#setRaw(false);
+    process.off("exit", this.#onExit);
+    process.off("SIGCONT", this.#onContinue);
+    for (const signal of FATAL_SIGNALS) process.off(signal, this.#onSignal);
+  }
+
+  #setRaw(raw: boolean): void {
+    try {
+      this.#input.setRawMode(raw);
+    } catch {
+      // The terminal has gone (its window was closed); there is no mode left to set.
+    }
+  }
+
+  /** Ends the process the way the signal does by itself, so that the shell sees the right status. */
+  #endBy(signal: NodeJS.Signals): void {
+    this.release();
+    process.kill(process.pid, signal);
+  }
+}

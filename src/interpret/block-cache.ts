@@ -1,0 +1,250 @@
+import {
+  CODE_CHUNK_SHIFT, CODE_MAP, GUEST_RAM, PAGE_BYTES, RECORDS, RECORDS_END,
+} from "../layout/memory-map.ts";
+import * as record from "../layout/record.ts";
+import { type CodeBits, DECODE_TOO_LONG, DECODE_TRUNCATED, Decoder, MAX_INSTRUCTION_BYTES } from "../decode/decoder.ts";
+import {
+  HANDLER_CONTINUE, HANDLER_CROSSING, HANDLER_STALE, HANDLER_STOP, HANDLER_TOO_LONG, HANDLER_UNDEFINED, RecordWriter,
+} from "../decode/record-writer.ts";
+import type { HandlerShape, ShapeTable } from "../decode/shape.ts";
+
+const MAX_BLOCK_INSTRUCTIONS = 64;
+/** A block's records, its address records and the pseudo-record at its end. */
+const MAX_BLOCK_BYTES = (2 * MAX_BLOCK_INSTRUCTIONS + 1) * record.RECORD_BYTES;
+/** Room at the start of the region for single-stepped instructions. */
+const STEP_RECORDS = RECORDS;
+const FIRST_BLOCK = RECORDS + 8 * record.RECORD_BYTES;
+
+/** Decoded code: which bytes of a page it came from and where its records lie. */
+interface Block {
+  readonly key: number;
+  /** Page offsets of the first byte and of the byte behind the last. */
+  readonly start: number;
+  readonly end: number;
+  readonly records: number;
+  readonly recordsEnd: number;
+  /** For an instruction on two pages: the other page. */
+  readonly otherPage: number;
+}
+
+class CodePage {
+  /** Blocks by `blockKey`. */
+  readonly blocks = new Map<number, Block>();
+}
+
+const codeBitsIndex = (codeBits: CodeBits): number => (codeBits === 64 ? 2 : codeBits === 32 ? 1 : 0);
+const blockKey = (offset: number, codeBits: CodeBits): number => offset * 4 + codeBitsIndex(codeBits);
+
+/** Chooses fused handlers after a block has been decoded. */
+export interface Fusion {
+  /** Handler for the shapes at the head of `shapes`, or undefined to leave the first alone. */
+  fusedHandler(first: HandlerShape, second: HandlerShape): number | undefined;
+}
+
+/** What the cache asks of its surroundings. */
+export interface BlockCacheHooks {
+  /** A page holds decoded code for the first time: its write-TLB entries must go. */
+  protectCodePage(page: number): void;
+  /** All records are void: everything that points to them must go. */
+  recordsFlushed(): void;
+}
+
+/**
+ * Decoded blocks by guest physical page.
+ *
+ * A block starts anywhere and runs to an instruction that never falls
+ * through, the page's end, or 64 instructions. A write over decoded bytes turns the
+ * records of the blocks concerned into stale ones, wherever they are linked
+ * from; their memory is not used again until all records are flushed.
+ */
+export class BlockCache {
+  readonly #memory: Uint8Array;
+  readonly #codeMap: BigUint64Array;
+  readonly #writer: RecordWriter;
+  readonly #shapes: ShapeTable;
+  readonly #decoder = new Decoder();
+  readonly #hooks: BlockCacheHooks;
+  readonly #fusion: Fusion;
+  #pages = new Map<number, CodePage>();
+  #next = FIRST_BLOCK;
+  /** Blocks decoded, and decoded code thrown away, since the start. */
+  decodedBlocks = 0;
+  invalidatedBlocks = 0;
+  flushes = 0;
+
+  constructor(buffer: ArrayBufferLike, shapes: ShapeTable, fusion: Fusion, hooks: BlockCacheHooks) {
+    this.#memory = new Uint8Array(buffer);
+    this.#codeMap = new BigUint64Array(buffer);
+    this.#writer = new RecordWriter(buffer);
+    this.#shapes = shapes;
+    this.#fusion = fusion;
+    this.#hooks = hooks;
+  }
+
+  /** The record for code at a guest physical address in RAM. */
+  recordAt(physical: number, codeBits: CodeBits): number {
+    const page = physical >>> 12;
+    const offset = physical & (PAGE_BYTES - 1);
+    const known = this.#pages.get(page)?.blocks.get(blockKey(offset, codeBits));
+    if (known !== undefined) return known.records;
+    this.#reserve();
+    return this.#decodeBlock(page, offset, codeBits);
+  }
+
+  /** Makes room for one block; flushes everything when there is none. */
+  #reserve(): void {
+    if (this.#next + MAX_BLOCK_BYTES <= RECORDS_END) return;
+    this.flushAll();
+  }
+
+  /** Forgets all decoded code. */
+  flushAll(): void {
+    for (const page of this.#pages.keys()) this.#codeMap[(CODE_MAP >> 3) + page] = 0n;
+    this.#pages = new Map();
+    this.#next = FIRST_BLOCK;
+    this.flushes++;
+    this.#hooks.recordsFlushed();
+  }
+
+  #decodeBlock(page: number, offset: number, codeBits: CodeBits): number {
+    const writer = this.#writer;
+    const d = this.#decoder.result;
+    const pageStart = GUEST_RAM + page * PAGE_BYTES;
+    const pageEnd = pageStart + PAGE_BYTES;
+    const first = this.#next;
+    let at = first;
+    let here = offset;
+    let count = 0;
+    let previous = 0;
+    let previousShape: HandlerShape | undefined;
+    for (;;) {
+      if (count === MAX_BLOCK_INSTRUCTIONS || here >= PAGE_BYTES) {
+        writer.writePseudo(at, HANDLER_CONTINUE, here, 0, count);
+        at += record.RECORD_BYTES;
+        break;
+      }
+      const length = this.#decoder.decode(this.#memory, pageStart + here, pageEnd, codeBits);
+      if (length === DECODE_TRUNCATED) {
+        writer.writePseudo(at, HANDLER_CROSSING, here, 0, count);
+        at += record.RECORD_BYTES;
+        here = PAGE_BYTES;
+        break;
+      }
+      if (length < 0) {
+        const tooLong = length === DECODE_TOO_LONG;
+        writer.writePseudo(at, tooLong ? HANDLER_TOO_LONG : HANDLER_UNDEFINED, here, 0, count);
+        at += record.RECORD_BYTES;
+        here = Math.min(PAGE_BYTES, here + MAX_INSTRUCTION_BYTES);
+        break;
+      }
+      here += length;
+      const shape = this.#shapes.shapeOf(d.form, d.operandBits, codeBits === 64, d.isMemory);
+      const separate = writer.recordsFor(d, codeBits) === 2;
+      const behind = writer.write(at, d, shape, codeBits, here, count);
+      if (previousShape !== undefined && !separate) {
+        const fused = this.#fusion.fusedHandler(previousShape, shape);
+        if (fused !== undefined) writer.setHandler(previous, fused);
+      }
+      previous = behind - record.RECORD_BYTES;
+      previousShape = shape;
+      at = behind;
+      count++;
+      if (shape.instruction.endsBlock) break;
+    }
+    this.#next = at;
+    this.decodedBlocks++;
+    this.#register(page, { key: blockKey(offset, codeBits), start: offset, end: here, records: first, recordsEnd: at, otherPage: -1 });
+    return first;
+  }
+
+  #register(page: number, block: Block): void {
+    let codePage = this.#pages.get(page);
+    if (codePage === undefined) {
+      codePage = new CodePage();
+      this.#pages.set(page, codePage);
+      this.#hooks.protectCodePage(page);
+    }
+    codePage.blocks.set(block.key, block);
+    this.#codeMap[(CODE_MAP >> 3) + page]! |= chunkBits(block.start, block.end);
+  }
+
+  /**
+   * The record of an instruction that begins at `physical` and goes on at the
+   * start of another physical page. Decoded anew unless both pages still hold
+   * what was decoded.
+   */
+  crossingRecord(physical: number, nextPage: number, codeBits: CodeBits): number {
+    const page = physical >>> 12;
+    const offset = physical & (PAGE_BYTES - 1);
+    // Keys of crossing instructions lie behind those of all blocks.
+    const key = blockKey(offset, codeBits) + 4 * PAGE_BYTES;
+    const known = this.#pages.get(page)?.blocks.get(key);
+    if (known !== undefined && known.otherPage === nextPage) return known.records;
+    if (known !== undefined) this.#drop(page, known);
+    this.#reserve();
+    const bytes = new Uint8Array(2 * MAX_INSTRUCTION_BYTES);
+    const onFirst = PAGE_BYTES - offset;
+    const firstAt = GUEST_RAM + page * PAGE_BYTES + offset;
+    const secondAt = GUEST_RAM + nextPage * PAGE_BYTES;
+    bytes.set(this.#memory.subarray(firstAt, firstAt + onFirst));
+    bytes.set(this.#memory.subarray(secondAt, secondAt + MAX_INSTRUCTION_BYTES), onFirst);
+    const first = this.#next;
+    const at = this.#writeSingle(first, bytes, offset, codeBits, HANDLER_CONTINUE);
+    this.#next = at.recordsEnd;
+    this.#register(page, { key, start: offset, end: PAGE_BYTES, records: first, recordsEnd: at.recordsEnd, otherPage: nextPage });
+    const behind = Math.max(1, at.end - PAGE_BYTES);
+    this.#register(nextPage, { key: key + 4 * PAGE_BYTES, start: 0, end: behind, records: first, recordsEnd: at.recordsEnd, otherPage: page });
+    return first;
+  }
+
+  /** A record for one instruction, followed by one that stops the engine. Not cached. */
+  stepRecord(bytes: Uint8Array, offset: number, codeBits: CodeBits): number {
+    this.#writeSingle(STEP_RECORDS, bytes, offset, codeBits, HANDLER_STOP);
+    return STEP_RECORDS;
+  }
+
+  #writeSingle(
+    at: number, bytes: Uint8Array, offset: number, codeBits: CodeBits, follower: number,
+  ): { recordsEnd: number; end: number } {
+    const length = this.#decoder.decode(bytes, 0, bytes.length, codeBits);
+    if (length <= 0) {
+      const tooLong = length === DECODE_TOO_LONG || length === DECODE_TRUNCATED;
+      this.#writer.writePseudo(at, tooLong ? HANDLER_TOO_LONG : HANDLER_UNDEFINED, offset, 0, 0);
+      return { recordsEnd: at + record.RECORD_BYTES, end: offset + MAX_INSTRUCTION_BYTES };
+    }
+    const d = this.#decoder.result;
+    const shape = this.#shapes.shapeOf(d.form, d.operandBits, codeBits === 64, d.isMemory);
+    const end = offset + length;
+    const behind = this.#writer.write(at, d, shape, codeBits, end, 0);
+    this.#writer.writePseudo(behind, follower, end, 0, 1);
+    return { recordsEnd: behind + record.RECORD_BYTES, end };
+  }
+
+  /** The guest has written the bytes `first .. last` of a page: decoded code that covers any of them is stale. */
+  codeWritten(page: number, first: number, last: number): void {
+    const codePage = this.#pages.get(page);
+    if (codePage === undefined) return;
+    for (const block of [...codePage.blocks.values()]) {
+      if (block.start <= last && block.end > first) this.#drop(page, block);
+    }
+    let bits = 0n;
+    for (const block of codePage.blocks.values()) bits |= chunkBits(block.start, block.end);
+    this.#codeMap[(CODE_MAP >> 3) + page] = bits;
+    if (bits === 0n) this.#pages.delete(page);
+  }
+
+  #drop(page: number, block: Block): void {
+    for (let at = block.records; at < block.recordsEnd; at += record.RECORD_BYTES) this.#writer.setHandler(at, HANDLER_STALE);
+    this.#pages.get(page)?.blocks.delete(block.key);
+    this.invalidatedBlocks++;
+  }
+}
+
+/** The CODE_MAP bits of the bytes `start .. end - 1` of a page. */
+function chunkBits(start: number, end: number): bigint {
+  let bits = 0n;
+  for (let chunk = start >> CODE_CHUNK_SHIFT; chunk <= (Math.min(end, PAGE_BYTES) - 1) >> CODE_CHUNK_SHIFT; chunk++) {
+    bits |= 1n << BigInt(chunk);
+  }
+  return bits;
+}

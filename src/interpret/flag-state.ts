@@ -1,0 +1,309 @@
+import { CPU_STATE } from "../layout/memory-map.ts";
+import { FLAG_C, FLAG_R, FLAG_X, FLAG_Y } from "../layout/cpu-state.ts";
+import type { Expr, FunctionBuilder } from "../wasm/function-builder.ts";
+import type { OpName } from "../wasm/opcodes.ts";
+import type { IntegerValues } from "../isa/lowering/integer-values.ts";
+import type { Value } from "../isa/lowering/value.ts";
+import type { Condition, StatusFlag } from "../isa/registers.ts";
+
+const SIGN = 1n << 63n;
+/** Inverts a subtrahend in all bits but bit 4, so that X, Y and R mean the same as after an addition. */
+const SUBTRAHEND_MASK = ~0x10n;
+
+/** What an instruction has said of the flags and what is not yet in memory. */
+interface Pending {
+  cf?: Value;
+  result?: Value;
+  overflow?: { readonly x: Expr; readonly y: Expr };
+  of?: Value;
+  af?: Value;
+  zf?: Value;
+  sf?: Value;
+  pf?: Value;
+}
+
+/** The operands of the last comparison, for conditions that a fused handler tests right behind it. */
+export interface KnownFlags {
+  readonly cf?: Value | undefined;
+  readonly result?: Value | undefined;
+  readonly difference?: { readonly a: Value; readonly b: Value } | undefined;
+}
+
+/**
+ * Status flags of the code under construction, kept lazily in memory as
+ * layout/cpu-state.ts describes. Writes gather until `flush`.
+ */
+export class FlagState {
+  readonly #b: FunctionBuilder;
+  readonly #values: IntegerValues;
+  #pending: Pending = {};
+  #difference: { a: Value; b: Value } | undefined;
+  /** Flags that an earlier instruction of the same handler left. */
+  #known: KnownFlags = {};
+
+  constructor(b: FunctionBuilder, values: IntegerValues) {
+    this.#b = b;
+    this.#values = values;
+  }
+
+  set(flag: StatusFlag, value: Value): void {
+    this.#pending[flag] = value;
+    if (flag !== "cf") this.#difference = undefined;
+  }
+
+  setResult(result: Value): void {
+    this.#pending.result = result;
+    delete this.#pending.zf;
+    delete this.#pending.sf;
+    delete this.#pending.pf;
+  }
+
+  setAddition(a: Value, b: Value): void {
+    this.#overflow(this.#values.signed64(a), this.#values.signed64(b));
+    this.#difference = undefined;
+  }
+
+  setSubtraction(a: Value, b: Value): void {
+    const inverted = this.#b.op("i64.xor", this.#values.signed64(b), this.#b.i64(SUBTRAHEND_MASK));
+    this.#overflow(this.#values.signed64(a), inverted);
+    this.#difference = { a, b };
+  }
+
+  #overflow(x: Expr, y: Expr): void {
+    this.#pending.overflow = { x, y };
+    delete this.#pending.of;
+    delete this.#pending.af;
+  }
+
+  get(flag: StatusFlag): Value {
+    if (flag === "cf" && this.#pending.cf) return this.#pending.cf;
+    if (flag === "cf" && this.#known.cf && !this.#anyPending()) return this.#known.cf;
+    this.flush();
+    return this.#read(flag);
+  }
+
+  condition(condition: Condition): Value {
+    const known = this.#anyPending() ? {} : this.#known;
+    return this.#knownCondition(condition, known) ?? this.#computedCondition(condition);
+  }
+
+  /** Writes what is pending to memory; what it says stays known for the rest of the handler. */
+  flush(): void {
+    const p = this.#pending;
+    if (!this.#anyPending()) return;
+    this.#pending = {};
+    const v = this.#values;
+    const single = p.zf !== undefined || p.sf !== undefined || p.pf !== undefined;
+    if (single) {
+      this.#flushSingle(p);
+      this.#known = {};
+      return;
+    }
+    const result = p.result === undefined ? undefined : v.keep(p.result);
+    const cf = p.cf === undefined ? undefined : v.keep(p.cf);
+    const difference =
+      this.#difference === undefined ? undefined : { a: v.keep(this.#difference.a), b: v.keep(this.#difference.b) };
+    if (cf !== undefined && result !== undefined) this.#store32(FLAG_C, cf.e);
+    else if (cf !== undefined) {
+      const corrections = this.#b.op("i32.and", this.#load32(FLAG_C), this.#b.i32(6));
+      this.#store32(FLAG_C, this.#b.op("i32.or", corrections, cf.e));
+    } else if (result !== undefined) {
+      this.#store32(FLAG_C, this.#b.op("i32.and", this.#load32(FLAG_C), this.#b.i32(1)));
+    }
+    if (p.of !== undefined || p.af !== undefined) this.#flushOverflowBits(p, result);
+    else if (p.overflow !== undefined) {
+      this.#store64(FLAG_X, p.overflow.x);
+      this.#store64(FLAG_Y, p.overflow.y);
+    }
+    if (result !== undefined) this.#store64(FLAG_R, v.signed64(result));
+    this.#known = {
+      cf: cf ?? this.#known.cf,
+      result: result ?? this.#known.result,
+      difference: result === undefined ? this.#known.difference : difference,
+    };
+    this.#difference = undefined;
+  }
+
+  /** Forgets what is known: after code that may have changed flags behind our back, or on leaving an arm. */
+  forget(): void {
+    this.#known = {};
+    this.#difference = undefined;
+  }
+
+  #anyPending(): boolean {
+    for (const _ in this.#pending) return true;
+    return false;
+  }
+
+  /** OF or AF by themselves: bit 63 of X and Y is OF's, bit 4 is AF's. */
+  #flushOverflowBits(p: Pending, result: Value | undefined): void {
+    const op = (name: OpName, ...args: Expr[]) => this.#b.op(name, ...args);
+    const r = this.#b.bind(result === undefined ? this.#load64(FLAG_R) : this.#values.signed64(result));
+    const bit63 = (flag: Value) => op("i64.shl", op("i64.extend_i32_u", flag.e), this.#b.i64(63n));
+    const sign = this.#b.i64(SIGN);
+    if (result !== undefined && p.overflow === undefined) {
+      const x = p.of === undefined ? r : op("i64.xor", r, bit63(p.of));
+      // AF is 0 unless given: bit 4 of X ^ R is 0, so bit 4 of Y is AF itself.
+      let y = op("i64.and", x, sign);
+      if (p.af !== undefined) y = op("i64.or", y, op("i64.shl", op("i64.extend_i32_u", p.af.e), this.#b.i64(4n)));
+      this.#store64(FLAG_X, x);
+      this.#store64(FLAG_Y, y);
+      return;
+    }
+    const keepX = p.overflow?.x ?? this.#load64(FLAG_X);
+    const keepY = p.overflow?.y ?? this.#load64(FLAG_Y);
+    let x = this.#b.bind(keepX);
+    let y = this.#b.bind(keepY);
+    if (p.of !== undefined) {
+      const top = this.#b.bind(op("i64.and", op("i64.xor", r, bit63(p.of)), sign));
+      x = op("i64.or", op("i64.and", x, this.#b.i64(~SIGN)), top);
+      y = op("i64.or", op("i64.and", y, this.#b.i64(~SIGN)), top);
+    }
+    if (p.af !== undefined) {
+      const af = op("i64.shl", op("i64.extend_i32_u", p.af.e), this.#b.i64(4n));
+      const wanted = op("i64.and", op("i64.xor", op("i64.xor", x, r), af), this.#b.i64(0x10n));
+      y = op("i64.or", op("i64.and", y, this.#b.i64(~0x10n)), wanted);
+    }
+    this.#store64(FLAG_X, x);
+    this.#store64(FLAG_Y, y);
+  }
+
+  /** ZF, SF or PF by themselves: all six flags are read or taken, and written anew. */
+  #flushSingle(p: Pending): void {
+    const v = this.#values;
+    const fromResult = (flag: "zf" | "sf" | "pf"): Value | undefined =>
+      p.result === undefined ? undefined : this.#ofResult(flag, p.result);
+    const take = (flag: "zf" | "sf" | "pf") => v.keep(p[flag] ?? fromResult(flag) ?? this.#read(flag));
+    const zf = take("zf");
+    const sf = take("sf");
+    const pf = take("pf");
+    const cf = v.keep(p.cf ?? this.#read("cf"));
+    const of = v.keep(p.of ?? this.#read("of"));
+    const af = v.keep(p.af ?? this.#read("af"));
+    const b = this.#b;
+    const corrections = b.op(
+      "i32.or",
+      b.op("i32.shl", sf.e, b.i32(1)),
+      b.op("i32.shl", b.op("i32.eqz", pf.e), b.i32(2)),
+    );
+    this.#store32(FLAG_C, b.op("i32.or", cf.e, corrections));
+    // R is 0 for ZF, else 0x100: sign clear and parity even, so SF and PF lie in the corrections.
+    this.#store64(FLAG_R, b.op("i64.shl", b.op("i64.extend_i32_u", b.op("i32.eqz", zf.e)), b.i64(8n)));
+    this.#store64(FLAG_X, b.op("i64.shl", b.op("i64.extend_i32_u", of.e), b.i64(63n)));
+    const of63 = b.op("i64.shl", b.op("i64.extend_i32_u", of.e), b.i64(63n));
+    const y = b.op("i64.or", of63, b.op("i64.shl", b.op("i64.extend_i32_u", af.e), b.i64(4n)));
+    this.#store64(FLAG_Y, y);
+  }
+
+  #ofResult(flag: "zf" | "sf" | "pf", result: Value): Value {
+    const v = this.#values;
+    if (flag === "zf") return v.isZero(result);
+    if (flag === "sf") return v.bit(result, result.bits - 1);
+    return v.parityOfLowByte(result);
+  }
+
+  /** A flag from memory. */
+  #read(flag: StatusFlag): Value {
+    const b = this.#b;
+    const v = this.#values;
+    const corrected = (plain: Value, position: number): Value => {
+      const correction = b.op("i32.and", b.op("i32.shr_u", this.#load32(FLAG_C), b.i32(position)), b.i32(1));
+      return v.xor(plain, { bits: 1, e: correction, relative: false });
+    };
+    const truth = (e: Expr): Value => ({ bits: 1, e, relative: false });
+    switch (flag) {
+      case "cf":
+        return truth(b.op("i32.and", this.#load32(FLAG_C), b.i32(1)));
+      case "zf":
+        return truth(b.op("i64.eqz", this.#load64(FLAG_R)));
+      case "sf":
+        return corrected(truth(b.op("i32.wrap_i64", b.op("i64.shr_u", this.#load64(FLAG_R), b.i64(63n)))), 1);
+      case "pf":
+        return corrected(v.parityOfLowByte({ bits: 64, e: this.#load64(FLAG_R), relative: false }), 2);
+      case "of": {
+        const r = this.#load64(FLAG_R);
+        const x = b.op("i64.xor", this.#load64(FLAG_X), r);
+        const y = b.op("i64.xor", this.#load64(FLAG_Y), r);
+        return truth(b.op("i32.wrap_i64", b.op("i64.shr_u", b.op("i64.and", x, y), b.i64(63n))));
+      }
+      case "af": {
+        const bits = b.op("i64.xor", b.op("i64.xor", this.#load64(FLAG_X), this.#load64(FLAG_Y)), this.#load64(FLAG_R));
+        return v.bit({ bits: 64, e: bits, relative: false }, 4);
+      }
+    }
+  }
+
+  /** A condition from what the same handler computed before; undefined when that does not suffice. */
+  #knownCondition(condition: Condition, known: KnownFlags): Value | undefined {
+    const v = this.#values;
+    const { cf, result, difference } = known;
+    switch (condition) {
+      case "b":
+        return cf;
+      case "ae":
+        return cf && v.not(cf);
+      case "e":
+        return difference ? v.equal(difference.a, difference.b) : result && v.isZero(result);
+      case "ne":
+        return difference ? v.not(v.equal(difference.a, difference.b)) : result && v.not(v.isZero(result));
+      case "be":
+        if (difference && cf) return v.not(v.lessUnsigned(difference.b, difference.a));
+        return cf && result && v.or(cf, v.isZero(result));
+      case "a":
+        if (difference && cf) return v.lessUnsigned(difference.b, difference.a);
+        return cf && result && v.not(v.or(cf, v.isZero(result)));
+      case "s":
+        return result && v.bit(result, result.bits - 1);
+      case "ns":
+        return result && v.not(v.bit(result, result.bits - 1));
+      case "l":
+        return difference && v.lessSigned(difference.a, difference.b);
+      case "ge":
+        return difference && v.not(v.lessSigned(difference.a, difference.b));
+      case "le":
+        return difference && v.not(v.lessSigned(difference.b, difference.a));
+      case "g":
+        return difference && v.lessSigned(difference.b, difference.a);
+      default:
+        return undefined;
+    }
+  }
+
+  #computedCondition(condition: Condition): Value {
+    const v = this.#values;
+    switch (condition) {
+      case "o": return this.get("of");
+      case "no": return v.not(this.get("of"));
+      case "b": return this.get("cf");
+      case "ae": return v.not(this.get("cf"));
+      case "e": return this.get("zf");
+      case "ne": return v.not(this.get("zf"));
+      case "be": return v.or(this.get("cf"), this.get("zf"));
+      case "a": return v.not(v.or(this.get("cf"), this.get("zf")));
+      case "s": return this.get("sf");
+      case "ns": return v.not(this.get("sf"));
+      case "p": return this.get("pf");
+      case "np": return v.not(this.get("pf"));
+      case "l": return v.xor(this.get("sf"), this.get("of"));
+      case "ge": return v.not(v.xor(this.get("sf"), this.get("of")));
+      case "le": return v.or(this.get("zf"), v.xor(this.get("sf"), this.get("of")));
+      case "g": return v.not(v.or(this.get("zf"), v.xor(this.get("sf"), this.get("of"))));
+    }
+  }
+
+  #load32(field: number): Expr {
+    return this.#b.load("i32.load", this.#b.i32(0), CPU_STATE + field);
+  }
+
+  #load64(field: number): Expr {
+    return this.#b.load("i64.load", this.#b.i32(0), CPU_STATE + field);
+  }
+
+  #store32(field: number, e: Expr): void {
+    this.#b.store("i32.store", this.#b.i32(0), e, CPU_STATE + field);
+  }
+
+  #store64(field: number, e: Expr): void {
+    this.#b.store("i64.store", this.#b.i32(0), e, CPU_STATE + field);
+  }
+}

@@ -1,0 +1,157 @@
+import { CPU_STATE } from "../layout/memory-map.ts";
+import * as cpu from "../layout/cpu-state.ts";
+import * as record from "../layout/record.ts";
+import { invariant } from "../layout/invariant.ts";
+import { Value } from "../isa/lowering/value.ts";
+import type { Bits } from "../isa/ops.ts";
+import type { HandlerShape, OperandShape, RegisterSlot } from "../decode/shape.ts";
+import type { Expr } from "../wasm/function-builder.ts";
+import type { OpName } from "../wasm/opcodes.ts";
+import type { HandlerContext } from "./handler-context.ts";
+import { InterpreterOps } from "./interpreter-ops.ts";
+import type { MemoryBits, Modification } from "./memory-access.ts";
+
+const SLOT_FIELD: Record<RegisterSlot, number> = { a: record.REG_A, b: record.REG_B, c: record.REG_C };
+const REGISTER_LOADS: Record<number, OpName> = { 8: "i32.load8_u", 16: "i32.load16_u", 32: "i32.load", 64: "i64.load", 128: "v128.load" };
+
+/** An operand as read: its value, and how to write it back. */
+interface Operand {
+  readonly value: Value | undefined;
+  write(value: Value): void;
+}
+
+/**
+ * Builds the code of one record: reads the operands, runs the instruction's
+ * `execute`, writes results back. Afterwards control goes on behind it unless
+ * the instruction jumped (`left`). `before` is the record before it in a fused
+ * handler, whose flags are still known.
+ */
+export function buildRecord(context: HandlerContext, shape: HandlerShape, recordOffset: number, before?: InterpreterOps): InterpreterOps {
+  const ops = new InterpreterOps(context, shape, recordOffset, before?.flags);
+  const { instruction } = shape;
+  checkUnit(ops, shape);
+  if (shape.privileged) ops.requirePrivilege();
+  const operands = shape.operands.map((operand, i) => {
+    const access = instruction.access[i];
+    invariant(access !== undefined, `${instruction.mnemonic}: access of operand ${i}`);
+    return readOperand(ops, operand, access !== "w", access !== "r", instruction.unaligned);
+  });
+  const placeholder = new Value(32, context.b.i32(0));
+  const results = instruction.execute<Value>(ops, ...operands.map((o) => o.value ?? placeholder));
+  if (instruction.simdExceptions) ops.system("commitSse");
+  if (!ops.left) {
+    const values = results === undefined ? [] : Array.isArray(results) ? (results as readonly Value[]) : [results as Value];
+    const kept = values.map((value) => ops.keep(value));
+    let next = 0;
+    // Memory first: it may fault, registers may not.
+    const written = operands.flatMap((operand, i) => (instruction.access[i] === "r" ? [] : [{ operand, shape: shape.operands[i]!, value: kept[next++] }]));
+    for (const { operand, shape: s, value } of written) if (isMemory(s) && value !== undefined) operand.write(value);
+    for (const { operand, shape: s, value } of written) if (!isMemory(s) && value !== undefined) operand.write(value);
+    ops.flags.flush();
+  }
+  return ops;
+}
+
+const isMemory = (o: OperandShape): boolean => o.kind === "memory" || o.kind === "vectorMemory";
+
+/** #UD or #NM when the unit an instruction needs is off (Intel SDM Vol. 3A, "x87 FPU and SIMD State"). */
+function checkUnit(ops: InterpreterOps, shape: HandlerShape): void {
+  const { b } = ops;
+  const { unit } = shape.instruction;
+  if (unit === "general") return;
+  if (unit === "x87") return ops.system("x87Check");
+  const cr0 = ops.state(cpu.CR0, 32).e;
+  const emulated = new Value(1, b.op("i32.ne", b.op("i32.and", cr0, b.i32(4)), b.i32(0)));
+  const switched = new Value(1, b.op("i32.ne", b.op("i32.and", cr0, b.i32(8)), b.i32(0)));
+  if (unit === "x87-control") return ops.raiseWhen(ops.or(emulated, switched), "#NM");
+  if (unit === "mmx") {
+    ops.raiseWhen(emulated, "#UD");
+    ops.raiseWhen(switched, "#NM");
+    ops.system("x87Check");
+    return ops.perform("mmxEnter");
+  }
+  const cr4 = ops.state(cpu.CR4, 32).e;
+  const off = new Value(1, b.op("i32.eqz", b.op("i32.and", cr4, b.i32(0x200))));
+  ops.raiseWhen(ops.or(emulated, off), "#UD");
+  ops.raiseWhen(switched, "#NM");
+}
+
+function readOperand(ops: InterpreterOps, shape: OperandShape, reads: boolean, writes: boolean, unaligned: boolean): Operand {
+  const { b } = ops;
+  switch (shape.kind) {
+    case "general":
+      return registerOperand(ops, shape.slot, shape.bits, reads, (offset, value) => ops.writeGeneral(offset, 0, value));
+    case "xmm":
+      return registerOperand(ops, shape.slot, 128, reads, (offset, value) => b.store("v128.store", offset, value.e, CPU_STATE));
+    case "mm":
+      return registerOperand(ops, shape.slot, 64, reads, (offset, value) => {
+        b.store("i64.store", offset, value.e, CPU_STATE);
+        // A write to an MMX register fills the exponent with ones (Intel SDM Vol. 1, "Effect of MMX Instructions on x87").
+        b.store("i32.store16", offset, b.i32(0xffff), CPU_STATE + 8);
+      });
+    case "number":
+      return readOnly(new Value(32, ops.field("i32.load16_u", SLOT_FIELD[shape.slot])));
+    case "immediate":
+      return readOnly(immediate(ops, shape.bits));
+    case "immediate2":
+      return readOnly(new Value(32, ops.field("i32.load", record.DISPLACEMENT)));
+    case "relative": {
+      // The target is known to `jump` and `branch`; as a value it is the offset in the code segment.
+      const offset = b.op("i64.extend_i32_s", ops.field("i32.load", record.TARGET_OFFSET));
+      return readOnly(new Value(64, b.op("i64.add", ops.state(cpu.RIP_BASE, 64).e, offset), true));
+    }
+    case "address":
+      return readOnly(new Value(64, b.bind(effectiveAddress(ops))));
+    case "memory":
+    case "vectorMemory":
+      return memoryOperand(ops, shape, reads, writes, unaligned);
+  }
+}
+
+function readOnly(value: Value): Operand {
+  return { value, write: () => invariant(false, "this operand is never written") };
+}
+
+function immediate(ops: InterpreterOps, bits: Bits): Value {
+  if (bits === 64) return new Value(64, ops.field("i64.load", record.IMMEDIATE));
+  const load = bits === 8 ? "i32.load8_u" : bits === 16 ? "i32.load16_u" : "i32.load";
+  return new Value(bits, ops.field(load, record.IMMEDIATE));
+}
+
+function registerOperand(
+  ops: InterpreterOps, slot: RegisterSlot, bits: Bits, reads: boolean, write: (offset: Expr, value: Value) => void,
+): Operand {
+  const offset = ops.field("i32.load16_u", SLOT_FIELD[slot]);
+  const value = reads ? new Value(bits, ops.b.load(REGISTER_LOADS[bits]!, offset, CPU_STATE)) : undefined;
+  return { value, write: (result) => write(offset, result) };
+}
+
+/** base + (index << scale) + displacement + segment base, from the record. */
+export function effectiveAddress(ops: InterpreterOps): Expr {
+  const { b } = ops;
+  const slot = (field: number) => b.load("i64.load", ops.field("i32.load16_u", field), CPU_STATE);
+  const base = slot(record.BASE);
+  const scale = b.op("i64.extend_i32_u", ops.field("i32.load8_u", record.SCALE));
+  const index = b.op("i64.shl", slot(record.INDEX_REG), scale);
+  const displacement = ops.field("i64.load32_s", record.DISPLACEMENT);
+  const segment = slot(record.SEGMENT_SLOT);
+  return b.op("i64.add", b.op("i64.add", base, index), b.op("i64.add", displacement, segment));
+}
+
+function memoryOperand(
+  ops: InterpreterOps, shape: OperandShape & { kind: "memory" | "vectorMemory" }, reads: boolean, writes: boolean, unaligned: boolean,
+): Operand {
+  const address = new Value(64, ops.b.bind(effectiveAddress(ops)));
+  const bits = shape.bits as MemoryBits;
+  const vector = shape.kind === "vectorMemory";
+  if (bits === 128 && !unaligned) {
+    const misaligned = ops.b.op("i32.and", ops.b.op("i32.wrap_i64", address.e), ops.b.i32(15));
+    ops.raiseWhen(new Value(1, misaligned), "#GP");
+  }
+  const widened = (value: Value): Value =>
+    vector && bits < 128 ? ops.vector64(ops.zeroExtend(value, 64)) : value;
+  if (!writes) return readOnly(widened(ops.load(bits, address)));
+  if (!reads) return { value: undefined, write: (value) => ops.store(address, value) };
+  const modification: Modification = ops.memory.modify(bits, address.e);
+  return { value: modification.value, write: (value) => ops.memory.finish(modification, value) };
+}

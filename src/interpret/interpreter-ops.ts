@@ -1,0 +1,326 @@
+import { CPU_STATE } from "../layout/memory-map.ts";
+import * as cpu from "../layout/cpu-state.ts";
+import * as record from "../layout/record.ts";
+import { invariant } from "../layout/invariant.ts";
+import { FAULTS, type FaultName, FAULTS_WITH_ERROR_CODE } from "../isa/faults.ts";
+import { type HelperName, helperSignature } from "../isa/helpers.ts";
+import { Value } from "../isa/lowering/value.ts";
+import { VectorValues } from "../isa/lowering/vector-values.ts";
+import type { Bits, OperandBits, Ops } from "../isa/ops.ts";
+import {
+  type Condition, type GeneralRegister, generalRegisterOffset, SEGMENT_REGISTERS, type SegmentRegister, type StatusFlag,
+} from "../isa/registers.ts";
+import type { Expr } from "../wasm/function-builder.ts";
+import type { OpName } from "../wasm/opcodes.ts";
+import type { HandlerShape } from "../decode/shape.ts";
+import { FlagState } from "./flag-state.ts";
+import type { HandlerContext, SharedFunction } from "./handler-context.ts";
+import { MemoryAccess, type MemoryBits } from "./memory-access.ts";
+
+const STATE_LOADS: Record<number, OpName> = { 8: "i32.load8_u", 16: "i32.load16_u", 32: "i32.load", 64: "i64.load" };
+const STATE_STORES: Record<number, OpName> = { 8: "i32.store8", 16: "i32.store16", 32: "i32.store", 64: "i64.store" };
+
+/**
+ * `Ops` for the interpreter: registers in memory, operands from the record.
+ * One object serves one record of one handler; `recordOffset` is that of a
+ * later record in a fused handler.
+ */
+export class InterpreterOps extends VectorValues implements Ops<Value> {
+  readonly operandBits: OperandBits;
+  readonly code64: boolean;
+  readonly memory: MemoryAccess;
+  readonly flags: FlagState;
+  readonly #context: HandlerContext;
+  readonly #recordOffset: number;
+  /** Set when control has left for good: `jump` was the last thing. */
+  left = false;
+
+  constructor(context: HandlerContext, shape: HandlerShape, recordOffset: number, flags?: FlagState) {
+    super(context.b);
+    this.#context = context;
+    this.#recordOffset = recordOffset;
+    this.operandBits = shape.operandBits;
+    this.code64 = shape.code64;
+    this.flags = flags ?? new FlagState(context.b, this);
+    this.memory = new MemoryAccess(context, () => this.#leaveFault());
+  }
+
+  /** Address of the running record. */
+  get recordAddress(): Expr {
+    return this.b.op("i32.add", this.#context.pc, this.b.i32(this.#recordOffset));
+  }
+
+  field(load: "i32.load8_u" | "i32.load16_u" | "i32.load" | "i64.load" | "i64.load32_s", offset: number): Expr {
+    return this.b.load(load, this.#context.pc, this.#recordOffset + offset);
+  }
+
+  when(condition: Value, then: () => void, otherwise?: () => void): void {
+    this.flags.flush();
+    const arm = (body: () => void) => () => {
+      this.flags.forget();
+      body();
+      this.flags.flush();
+      this.flags.forget();
+    };
+    this.b.if(condition.e, arm(then), otherwise && arm(otherwise));
+    this.flags.forget();
+  }
+
+  register(register: GeneralRegister, bits: OperandBits): Value {
+    return new Value(bits, this.b.load(STATE_LOADS[bits]!, this.b.i32(0), CPU_STATE + generalRegisterOffset(register)));
+  }
+
+  setRegister(register: GeneralRegister, value: Value): void {
+    this.writeGeneral(this.b.i32(0), generalRegisterOffset(register), value);
+  }
+
+  /** Writes a general register at a state offset plus a constant. */
+  writeGeneral(offset: Expr, constant: number, value: Value): void {
+    if (value.bits === 32) {
+      this.b.store("i64.store", offset, this.b.op("i64.extend_i32_u", value.e), CPU_STATE + constant);
+    } else this.b.store(STATE_STORES[value.bits]!, offset, value.e, CPU_STATE + constant);
+  }
+
+  flag(flag: StatusFlag): Value {
+    return this.flags.get(flag);
+  }
+  setFlag(flag: StatusFlag, value: Value): void {
+    this.flags.set(flag, value);
+  }
+  setResultFlags(result: Value): void {
+    this.flags.setResult(result);
+  }
+  setAdditionOverflow(a: Value, b: Value, _sum: Value): void {
+    this.flags.setAddition(a, b);
+  }
+  setSubtractionOverflow(a: Value, b: Value, _difference: Value): void {
+    this.flags.setSubtraction(a, b);
+  }
+  condition(condition: Condition): Value {
+    return this.flags.condition(condition);
+  }
+
+  load(bits: Exclude<Bits, 1>, address: Value): Value {
+    return this.memory.load(bits as MemoryBits, address.e);
+  }
+  store(address: Value, value: Value): void {
+    this.memory.store(address.e, value);
+  }
+
+  segmented(segment: SegmentRegister, offset: Value, bytes: number, access: "read" | "write"): Value {
+    const index = SEGMENT_REGISTERS.indexOf(segment);
+    if (this.code64) {
+      if (index < 4) return offset;
+      const base = this.state(cpu.SEGMENTS + cpu.SEGMENT_BYTES * index + cpu.SEGMENT_EFFECTIVE_BASE, 64);
+      return this.add(base, offset);
+    }
+    const address = this.b.call(
+      this.#context.helper("segmentAddress"),
+      this.b.i32(index), offset.e, this.b.i32(bytes), this.b.i32(access === "write" ? 1 : 0),
+    )!;
+    const failed = this.b.op("i32.ge_s", this.state(cpu.FAULT_VECTOR, 32).e, this.b.i32(0));
+    this.b.if(failed, () => this.#leaveFault());
+    return new Value(64, address);
+  }
+
+  push(value: Value): void {
+    const bytes = value.bits / 8;
+    if (this.code64) {
+      const top = this.keep(this.subtract(this.register("rsp", 64), this.constant(bytes, 64)));
+      this.store(top, value);
+      this.setRegister("rsp", top);
+      return;
+    }
+    const offset = this.keep(this.#stackOffset(this.subtract(this.register("rsp", 64), this.constant(bytes, 64))));
+    this.store(this.segmented("ss", offset, bytes, "write"), value);
+    this.#setStackPointer(offset);
+  }
+
+  pop(bits: 16 | 32 | 64): Value {
+    const value = this.peekStack(bits, 0);
+    this.releaseStack(bits / 8);
+    return value;
+  }
+
+  peekStack(bits: 16 | 32 | 64, offsetBytes: number): Value {
+    const at = this.add(this.register("rsp", 64), this.constant(offsetBytes, 64));
+    if (this.code64) return this.load(bits, at);
+    return this.load(bits, this.segmented("ss", this.#stackOffset(at), bits / 8, "read"));
+  }
+
+  releaseStack(bytes: Value | number): void {
+    const amount = typeof bytes === "number" ? this.constant(bytes, 64) : this.zeroExtend(bytes, 64);
+    const top = this.add(this.register("rsp", 64), amount);
+    if (this.code64) this.setRegister("rsp", top);
+    else this.#setStackPointer(this.keep(this.#stackOffset(top)));
+  }
+
+  /** The bits of a stack pointer that count: 16 or 32 outside of 64-bit code. */
+  #stackOffset(pointer: Value): Value {
+    const wide = this.b.op("i32.eq", this.state(cpu.STACK_BITS, 32).e, this.b.i32(32));
+    const mask = this.b.select(wide, this.b.i64(0xffffffffn), this.b.i64(0xffffn));
+    return new Value(64, this.b.op("i64.and", pointer.e, mask));
+  }
+
+  #setStackPointer(offset: Value): void {
+    const wide = this.b.op("i32.eq", this.state(cpu.STACK_BITS, 32).e, this.b.i32(32));
+    this.b.if(
+      wide,
+      () => this.setRegister("rsp", offset),
+      () => this.setRegister("rsp", this.truncate(offset, 16)),
+    );
+  }
+
+  nextInstruction(): Value {
+    const next = this.b.op("i64.extend_i32_u", this.field("i32.load16_u", record.NEXT_OFFSET));
+    const rip = this.b.op("i64.add", this.state(cpu.RIP_BASE, 64).e, next);
+    return new Value(64, this.code64 ? rip : this.b.op("i64.and", rip, this.b.i64(0xffffffffn)));
+  }
+
+  jump(target: Value): void {
+    this.flags.flush();
+    if (target.relative) this.#jumpRelative();
+    else {
+      const masked = this.#maskTarget(target.e);
+      this.b.store("i64.store", this.b.i32(0), masked, CPU_STATE + cpu.RIP);
+      this.#countBlock();
+      this.#context.leave(this.b.call(this.shared("dispatch"))!);
+    }
+    this.left = true;
+  }
+
+  branch(condition: Value, target: Value): void {
+    invariant(target.relative, "a conditional branch is relative");
+    this.flags.flush();
+    this.b.if(condition.e, () => this.#jumpRelative());
+  }
+
+  #maskTarget(target: Expr): Expr {
+    if (this.code64) return target;
+    return this.b.op("i64.and", target, this.b.i64(this.operandBits === 16 ? 0xffffn : 0xffffffffn));
+  }
+
+  #countBlock(): Expr {
+    const { b } = this;
+    const executed = b.op("i32.add", this.field("i32.load8_u", record.INDEX), b.i32(1));
+    const left = b.bind(b.op("i32.sub", this.state(cpu.BUDGET, 32).e, executed));
+    b.store("i32.store", b.i32(0), left, CPU_STATE + cpu.BUDGET);
+    return left;
+  }
+
+  #jumpRelative(): void {
+    const { b } = this;
+    const left = this.#countBlock();
+    if (!this.code64 && this.operandBits === 16) {
+      // The target is cut to 16 bits, which a link would not do.
+      const offset = b.op("i64.extend_i32_s", this.field("i32.load", record.TARGET_OFFSET));
+      const rip = this.#maskTarget(b.op("i64.add", this.state(cpu.RIP_BASE, 64).e, offset));
+      b.store("i64.store", b.i32(0), rip, CPU_STATE + cpu.RIP);
+      this.#context.leave(b.call(this.shared("dispatch"))!);
+      return;
+    }
+    const link = this.field("i32.load", record.LINK);
+    b.if(b.op("i32.eqz", link), () => this.#context.leave(b.call(this.shared("jumpUnlinked"), this.recordAddress)!));
+    b.if(
+      b.op("i32.le_s", left, b.i32(0)),
+      () => this.#context.leave(b.call(this.shared("jumpBudget"), this.recordAddress)!),
+      undefined,
+      "unlikely",
+    );
+    this.#context.goTo(link);
+  }
+
+  raise(fault: FaultName): void {
+    const code = FAULTS_WITH_ERROR_CODE.includes(fault) ? 0 : -1;
+    this.b.call(this.shared("setFault"), this.b.i32(FAULTS[fault]), this.b.i32(code));
+    this.#leaveFault();
+  }
+
+  raiseWhen(condition: Value, fault: FaultName): void {
+    this.b.if(condition.e, () => this.raise(fault), undefined, "unlikely");
+  }
+
+  requirePrivilege(): void {
+    this.raiseWhen(this.not(this.isZero(this.state(cpu.CPL, 32))), "#GP");
+  }
+
+  call(helper: HelperName, ...args: Value[]): Value {
+    const { result } = helperSignature(helper);
+    invariant(result === "i32" || result === "i64", `${helper} returns a value`);
+    this.flags.flush();
+    const e = this.#callHelper(helper, args)!;
+    return new Value(result === "i32" ? 32 : 64, e);
+  }
+
+  perform(helper: HelperName, ...args: Value[]): void {
+    invariant(helperSignature(helper).result === "-", `${helper} returns nothing`);
+    this.flags.flush();
+    this.#callHelper(helper, args);
+    this.flags.forget();
+  }
+
+  system(helper: HelperName, ...args: Value[]): void {
+    invariant(helperSignature(helper).result === "status", `${helper} returns a status`);
+    this.flags.flush();
+    const { b } = this;
+    b.store("i64.store", b.i32(0), this.nextInstruction().e, CPU_STATE + cpu.RIP);
+    const status = this.#callHelper(helper, args)!;
+    b.if(status, () => this.#context.leave(b.call(this.shared("leaveStatus"), this.recordAddress, status)!));
+    this.flags.forget();
+  }
+
+  #callHelper(helper: HelperName, args: Value[]): Expr | undefined {
+    const { parameters } = helperSignature(helper);
+    invariant(args.length === parameters.length, `${helper} takes ${parameters.length} arguments`);
+    const lowered = args.map((arg, i) => (parameters[i] === "i64" ? this.unsigned64(arg) : arg.e));
+    return this.b.call(this.#context.helper(helper), ...lowered);
+  }
+
+  state(offset: number, bits: 8 | 16 | 32 | 64): Value {
+    return new Value(bits, this.b.load(STATE_LOADS[bits]!, this.b.i32(0), CPU_STATE + offset));
+  }
+
+  setState(offset: number, value: Value): void {
+    this.b.store(STATE_STORES[value.bits]!, this.b.i32(0), value.e, CPU_STATE + offset);
+  }
+
+  stringPrefixes(): { addressBits: Value; repeat: Value; segment: Value } {
+    const { b } = this;
+    const prefixes = this.field("i32.load16_u", record.REG_C);
+    const part = (shift: number, mask: number) =>
+      b.op("i32.and", b.op("i32.shr_u", prefixes, b.i32(shift)), b.i32(mask));
+    return {
+      addressBits: new Value(32, b.op("i32.shl", part(0, 7), b.i32(4))),
+      repeat: new Value(32, part(3, 3)),
+      segment: new Value(32, part(5, 7)),
+    };
+  }
+
+  counter(): Value {
+    return new Value(64, this.b.op("i64.and", this.register("rcx", 64).e, this.#addressMask()));
+  }
+
+  setCounter(value: Value): void {
+    const { addressBits } = this.stringPrefixes();
+    this.b.if(
+      this.b.op("i32.eq", addressBits.e, this.b.i32(16)),
+      () => this.setRegister("rcx", this.truncate(value, 16)),
+      () => this.setRegister("rcx", new Value(64, this.b.op("i64.and", value.e, this.#addressMask()))),
+    );
+  }
+
+  #addressMask(): Expr {
+    const { b } = this;
+    const { addressBits } = this.stringPrefixes();
+    const narrow = b.select(b.op("i32.eq", addressBits.e, b.i32(32)), b.i64(0xffffffffn), b.i64(0xffffn));
+    return b.select(b.op("i32.eq", addressBits.e, b.i32(64)), b.i64(-1n), narrow);
+  }
+
+  shared(name: SharedFunction) {
+    return this.#context.shared(name);
+  }
+
+  #leaveFault(): void {
+    this.#context.leave(this.b.call(this.shared("leaveFault"), this.recordAddress)!);
+  }
+}

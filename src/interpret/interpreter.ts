@@ -1,0 +1,308 @@
+import {
+  CPU_STATE, GUEST_RAM, JUMP_CACHE, JUMP_CACHE_ENTRIES, JUMP_CACHE_ENTRY_BYTES, JUMP_RECORD, PAGE_BYTES,
+} from "../layout/memory-map.ts";
+import * as cpu from "../layout/cpu-state.ts";
+import * as record from "../layout/record.ts";
+import { invariant } from "../layout/invariant.ts";
+import { type CodeBits, MAX_INSTRUCTION_BYTES } from "../decode/decoder.ts";
+import { FIRST_SHAPE_HANDLER, HANDLER_UNDEFINED } from "../decode/record-writer.ts";
+import { type HandlerShape, ShapeTable } from "../decode/shape.ts";
+import type { Engine, EngineExit } from "../cpu/engine.ts";
+import type { StateView } from "../cpu/state-view.ts";
+import { BlockCache } from "./block-cache.ts";
+import type { CoreExports } from "../cpu/core-exports.ts";
+import { buildHandlerModule, type MemoryPages } from "./handler-module.ts";
+import { HotHandlers } from "./hot-handlers.ts";
+import { buildRunModule } from "./run-module-builder.ts";
+
+/** Rooms in the handler table; a machine meets a few thousand shapes at most. */
+const TABLE_SIZE = 16384;
+
+/** What the interpreter is made of besides its own modules. */
+export interface InterpreterParts {
+  readonly memory: WebAssembly.Memory;
+  readonly pages: MemoryPages;
+  readonly core: CoreExports & WebAssembly.Exports;
+  readonly state: StateView;
+}
+
+interface RunExports extends WebAssembly.Exports {
+  run(pc: number): number;
+  dispatch(): number;
+}
+
+/** Counters of the interpreter, for --stats. */
+export interface InterpreterStatistics {
+  readonly lookups: number;
+  readonly links: number;
+  readonly crossings: number;
+  readonly decodedBlocks: number;
+  readonly invalidatedBlocks: number;
+  readonly recordFlushes: number;
+  readonly handlerModules: number;
+  readonly handlerShapes: number;
+}
+
+/**
+ * The interpreter: decodes guest code into records and runs them with a
+ * WebAssembly function generated from the instruction table.
+ *
+ * Handlers outside of the hot set are compiled when code that needs them is
+ * first decoded.
+ */
+export class Interpreter implements Engine {
+  readonly name = "interpreter";
+  readonly #parts: InterpreterParts;
+  readonly #table: WebAssembly.Table;
+  readonly #shapes: ShapeTable;
+  readonly #hot: HotHandlers;
+  readonly #blocks: BlockCache;
+  readonly #run: RunExports;
+  readonly #available: ReadonlySet<string>;
+  readonly #i32: Int32Array;
+  readonly #u8: Uint8Array;
+  readonly #u16: Uint16Array;
+  readonly #i64: BigInt64Array;
+  #compiled = 0;
+  #lookups = 0;
+  #links = 0;
+  #crossings = 0;
+  #modules = 0;
+  /** Bytes of instructions that no form matched, as hex, with how often they were executed. */
+  readonly undefinedInstructions = new Map<string, number>();
+
+  constructor(parts: InterpreterParts) {
+    this.#parts = parts;
+    const { buffer } = parts.memory;
+    this.#i32 = new Int32Array(buffer);
+    this.#u8 = new Uint8Array(buffer);
+    this.#u16 = new Uint16Array(buffer);
+    this.#i64 = new BigInt64Array(buffer);
+    this.#available = new Set(Object.keys(parts.core));
+    this.#table = new WebAssembly.Table({ element: "anyfunc", initial: TABLE_SIZE });
+    this.#shapes = new ShapeTable(FIRST_SHAPE_HANDLER);
+    this.#hot = new HotHandlers(this.#shapes);
+    this.#blocks = new BlockCache(buffer, this.#shapes, this.#hot, {
+      protectCodePage: (page) => parts.core.protectCodePage(page),
+      recordsFlushed: () => this.#forgetRecords(),
+    });
+    const module = new WebAssembly.Module(buildRunModule(this.#hot.inline, parts.pages, this.#available));
+    const instance = new WebAssembly.Instance(module, {
+      env: { memory: parts.memory, handlers: this.#table },
+      core: parts.core,
+    });
+    this.#run = instance.exports as RunExports;
+  }
+
+  get statistics(): InterpreterStatistics {
+    return {
+      lookups: this.#lookups, links: this.#links, crossings: this.#crossings,
+      decodedBlocks: this.#blocks.decodedBlocks, invalidatedBlocks: this.#blocks.invalidatedBlocks,
+      recordFlushes: this.#blocks.flushes, handlerModules: this.#modules, handlerShapes: this.#shapes.shapes.length,
+    };
+  }
+
+  codeWritten(page: number, first: number, last: number): void {
+    this.#blocks.codeWritten(page, first, last);
+  }
+
+  forgetCode(): void {
+    this.#blocks.flushAll();
+  }
+
+  /** Runs from RIP until something outside of the engine has to happen. */
+  execute(): EngineExit {
+    let pc = this.#enter();
+    for (;;) {
+      if (pc !== 0) this.#run.run(pc);
+      const exit = this.#state32(cpu.EXIT_REASON);
+      switch (exit) {
+        case cpu.EXIT_LOOKUP:
+        case cpu.EXIT_STALE:
+          pc = this.#lookup();
+          break;
+        case cpu.EXIT_LINK:
+          pc = this.#link(this.#state32(cpu.EXIT_RECORD));
+          break;
+        case cpu.EXIT_CROSSING:
+          pc = this.#crossing();
+          break;
+        case cpu.EXIT_FAULT:
+          this.#noteFault();
+          return exit;
+        default:
+          return exit as EngineExit;
+      }
+      // A lookup that faulted has set the reason itself.
+      if (pc === 0 && this.#state32(cpu.EXIT_REASON) === cpu.EXIT_FAULT) return cpu.EXIT_FAULT;
+    }
+  }
+
+  /** Executes exactly one instruction at RIP, or delivers nothing but its fault. */
+  step(): EngineExit {
+    const physical = this.#translate(this.#linearAddress());
+    if (physical < 0) return cpu.EXIT_FAULT;
+    const offset = physical & (PAGE_BYTES - 1);
+    const bytes = this.#fetch(physical);
+    this.#setRipBase(offset);
+    const at = this.#blocks.stepRecord(bytes, offset, this.#codeBits());
+    this.#compilePending();
+    this.#run.run(at);
+    const exit = this.#state32(cpu.EXIT_REASON);
+    // Whatever leads on to more code has done its one instruction.
+    if (exit === cpu.EXIT_LOOKUP || exit === cpu.EXIT_LINK || exit === cpu.EXIT_STALE) return cpu.EXIT_BUDGET;
+    if (exit === cpu.EXIT_FAULT) this.#noteFault();
+    return exit as EngineExit;
+  }
+
+  /** Fifteen bytes from a physical address, those behind the page from where the next page lies. */
+  #fetch(physical: number): Uint8Array {
+    const bytes = new Uint8Array(2 * MAX_INSTRUCTION_BYTES).fill(0xff);
+    const onPage = Math.min(MAX_INSTRUCTION_BYTES, PAGE_BYTES - (physical & (PAGE_BYTES - 1)));
+    if (this.#isRam(physical)) bytes.set(this.#u8.subarray(GUEST_RAM + physical, GUEST_RAM + physical + onPage));
+    if (onPage < MAX_INSTRUCTION_BYTES) {
+      const next = this.#translate(this.#linearAddress() + BigInt(onPage));
+      if (next >= 0 && this.#isRam(next)) {
+        bytes.set(this.#u8.subarray(GUEST_RAM + next, GUEST_RAM + next + MAX_INSTRUCTION_BYTES), onPage);
+      } else this.#setState32(cpu.FAULT_VECTOR, -1);
+    }
+    return bytes;
+  }
+
+  #enter(): number {
+    const pc = this.#run.dispatch();
+    return pc;
+  }
+
+  /** Finds or decodes the code at RIP, notes it in the jump cache, and returns its record; 0 with a fault set. */
+  #lookup(): number {
+    this.#lookups++;
+    const linear = this.#linearAddress();
+    const physical = this.#translate(linear);
+    if (physical < 0) return 0;
+    const offset = physical & (PAGE_BYTES - 1);
+    this.#setRipBase(offset);
+    if (!this.#isRam(physical)) return this.#deviceCode(physical, offset);
+    const at = this.#blocks.recordAt(physical, this.#codeBits());
+    this.#compilePending();
+    const entry = JUMP_CACHE + Number((linear ^ (linear >> 14n)) & BigInt(JUMP_CACHE_ENTRIES - 1)) * JUMP_CACHE_ENTRY_BYTES;
+    this.#i64[entry >> 3] = linear ^ this.#i64[(CPU_STATE + cpu.MODE_KEY) >> 3]!;
+    this.#i32[(entry + JUMP_RECORD) >> 2] = at;
+    return at;
+  }
+
+  /** Code outside of RAM reads as all ones; it is never cached. */
+  #deviceCode(physical: number, offset: number): number {
+    const at = this.#blocks.stepRecord(this.#fetch(physical), offset, this.#codeBits());
+    this.#compilePending();
+    return at;
+  }
+
+  /** Resolves a direct jump within a page. RIP is its target. */
+  #link(from: number): number {
+    this.#links++;
+    const physical = this.#translate(this.#linearAddress());
+    if (physical < 0) return 0;
+    if (!this.#isRam(physical)) return this.#lookup();
+    const flushes = this.#blocks.flushes;
+    const at = this.#blocks.recordAt(physical, this.#codeBits());
+    this.#compilePending();
+    // After a flush the jump's own record is gone.
+    if (flushes === this.#blocks.flushes && from >= record.RECORD_BYTES) this.#i32[(from + record.LINK) >> 2] = at;
+    this.#setRipBase(physical & (PAGE_BYTES - 1));
+    if (this.#state32(cpu.BUDGET) <= 0) this.#setState32(cpu.EXIT_REASON, cpu.EXIT_BUDGET);
+    return this.#state32(cpu.BUDGET) <= 0 ? this.#run.dispatch() : at;
+  }
+
+  /** The instruction at RIP lies on two pages. */
+  #crossing(): number {
+    this.#crossings++;
+    const linear = this.#linearAddress();
+    const physical = this.#translate(linear);
+    if (physical < 0) return 0;
+    const next = this.#translate((linear & ~0xfffn) + 4096n);
+    if (next < 0) return 0;
+    const offset = physical & (PAGE_BYTES - 1);
+    this.#setRipBase(offset);
+    if (!this.#isRam(physical) || !this.#isRam(next)) return this.#deviceCode(physical, offset);
+    const at = this.#blocks.crossingRecord(physical, next >>> 12, this.#codeBits());
+    this.#compilePending();
+    return at;
+  }
+
+  /** A guest physical address, or -1 with EXIT_FAULT and the fault set. */
+  #translate(linear: bigint): number {
+    const physical = this.#parts.core.translateExecute(BigInt.asIntN(64, linear));
+    if (physical >= 0n) return physical > 0xffff_ffffn ? 0xffff_ffff : Number(physical);
+    this.#setState32(cpu.EXIT_REASON, cpu.EXIT_FAULT);
+    return -1;
+  }
+
+  #isRam(physical: number): boolean {
+    return physical < this.#i32[(CPU_STATE + cpu.RAM_BYTES) >> 2]! >>> 0;
+  }
+
+  #linearAddress(): bigint {
+    return BigInt.asIntN(64, this.#state64(cpu.RIP) + this.#state64(cpu.SEG_CS + cpu.SEGMENT_EFFECTIVE_BASE));
+  }
+
+  #setRipBase(offset: number): void {
+    this.#i64[(CPU_STATE + cpu.RIP_BASE) >> 3] = this.#state64(cpu.RIP) - BigInt(offset);
+  }
+
+  #codeBits(): CodeBits {
+    return this.#state32(cpu.CODE_BITS) as CodeBits;
+  }
+
+  /** Compiles handlers for the shapes that decoding has added. */
+  #compilePending(): void {
+    const all = this.#shapes.shapes;
+    if (this.#compiled === all.length) return;
+    const pending: HandlerShape[] = all.slice(this.#compiled).filter((shape) => !this.#hot.isInline(shape.id));
+    this.#compiled = all.length;
+    if (pending.length === 0) return;
+    invariant(FIRST_SHAPE_HANDLER + all.length <= this.#hot.firstFusedId, "more handler shapes than the table has room for");
+    const module = new WebAssembly.Module(buildHandlerModule(pending, this.#parts.pages, this.#available));
+    new WebAssembly.Instance(module, {
+      env: { memory: this.#parts.memory, handlers: this.#table },
+      core: this.#parts.core,
+      run: this.#run,
+    });
+    this.#modules++;
+  }
+
+  #forgetRecords(): void {
+    this.#parts.core.flushJumpCache();
+    this.#u8.fill(0xff, JUMP_CACHE, JUMP_CACHE + JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES);
+  }
+
+  /** Turns a non-canonical stack reference into #SS, and counts undecodable instructions. */
+  #noteFault(): void {
+    const at = this.#state32(cpu.EXIT_RECORD);
+    if (this.#state32(cpu.FAULT_NON_CANONICAL) !== 0) {
+      if ((this.#u8[at + record.FLAGS]! & record.RECORD_FLAG_STACK) !== 0) this.#setState32(cpu.FAULT_VECTOR, 12);
+      this.#setState32(cpu.FAULT_NON_CANONICAL, 0);
+    }
+    if (this.#u16[(at + record.HANDLER) >> 1] === HANDLER_UNDEFINED) this.#countUndefined();
+  }
+
+  #countUndefined(): void {
+    const vector = this.#state32(cpu.FAULT_VECTOR);
+    const physical = this.#parts.core.translateExecute(this.#linearAddress());
+    this.#setState32(cpu.FAULT_VECTOR, vector);
+    if (physical < 0n || !this.#isRam(Number(physical))) return;
+    const at = GUEST_RAM + Number(physical);
+    const text = [...this.#u8.subarray(at, at + 8)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
+    this.undefinedInstructions.set(text, (this.undefinedInstructions.get(text) ?? 0) + 1);
+  }
+
+  #state32(field: number): number {
+    return this.#i32[(CPU_STATE + field) >> 2]!;
+  }
+  #setState32(field: number, value: number): void {
+    this.#i32[(CPU_STATE + field) >> 2] = value;
+  }
+  #state64(field: number): bigint {
+    return this.#i64[(CPU_STATE + field) >> 3]!;
+  }
+}

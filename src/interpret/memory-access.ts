@@ -1,0 +1,130 @@
+import { CPU_STATE, SCRATCH, TLB_ADDEND, TLB_TAG, TLB_WRITE } from "../layout/memory-map.ts";
+import { TLB_BASE } from "../layout/cpu-state.ts";
+import { invariant } from "../layout/invariant.ts";
+import type { Expr } from "../wasm/function-builder.ts";
+import type { OpName } from "../wasm/opcodes.ts";
+import { Value } from "../isa/lowering/value.ts";
+import type { Bits } from "../isa/ops.ts";
+import type { HandlerContext } from "./handler-context.ts";
+
+/** Memory that is read now and written later by the same instruction. */
+export interface Modification {
+  readonly value: Value;
+  readonly host: Expr;
+  readonly bits: MemoryBits;
+}
+
+export type MemoryBits = 8 | 16 | 32 | 64 | 128;
+
+const LOADS: Record<MemoryBits, OpName> = {
+  8: "i32.load8_u", 16: "i32.load16_u", 32: "i32.load", 64: "i64.load", 128: "v128.load",
+};
+const STORES: Record<MemoryBits, OpName> = {
+  8: "i32.store8", 16: "i32.store16", 32: "i32.store", 64: "i64.store", 128: "v128.store",
+};
+
+/**
+ * Guest memory through the software TLBs (layout/memory-map.ts): the hit is
+ * inline, a miss calls the slow path of src/core. `fault` builds the code that
+ * leaves with the fault the slow path has set.
+ */
+export class MemoryAccess {
+  readonly #context: HandlerContext;
+  readonly #fault: () => void;
+
+  constructor(context: HandlerContext, fault: () => void) {
+    this.#context = context;
+    this.#fault = fault;
+  }
+
+  load(bits: MemoryBits, address: Expr): Value {
+    const host = this.#host(bits, address, 0, "readSlow");
+    return new Value(bits as Bits, this.#context.b.load(LOADS[bits], host));
+  }
+
+  store(address: Expr, value: Value): void {
+    const { b } = this.#context;
+    const bits = value.bits as MemoryBits;
+    const va = b.bind(address);
+    const stored = b.bind(value.e);
+    const entry = this.#entry(va, TLB_WRITE);
+    b.if(
+      this.#misses(va, entry, bits),
+      () => {
+        const done = this.#slowStore(va, stored, bits);
+        b.if(b.op("i32.eqz", done), this.#fault);
+      },
+      () => b.store(STORES[bits], this.#translated(va, entry), stored),
+      "unlikely",
+    );
+  }
+
+  /** Checks for writing and reads; `finish` stores. Nothing in between may fault. */
+  modify(bits: MemoryBits, address: Expr): Modification {
+    const host = this.#host(bits, address, TLB_WRITE, "modifySlow");
+    return { value: new Value(bits as Bits, this.#context.b.load(LOADS[bits], host)), host, bits };
+  }
+
+  finish(modification: Modification, value: Value): void {
+    const { b } = this.#context;
+    invariant(value.bits === modification.bits, "a modified operand keeps its width");
+    b.store(STORES[modification.bits], modification.host, value.e);
+    b.if(
+      b.op("i32.eq", modification.host, b.i32(SCRATCH)),
+      () => void b.call(this.#context.helper("commitWrite")),
+      undefined,
+      "unlikely",
+    );
+  }
+
+  #slowStore(va: Expr, value: Expr, bits: MemoryBits): Expr {
+    const { b } = this.#context;
+    if (bits === 128) {
+      const low = b.opImm("i64x2.extract_lane", 0, value);
+      const high = b.opImm("i64x2.extract_lane", 1, value);
+      return b.call(this.#context.helper("writeSlow128"), va, low, high)!;
+    }
+    const wide = bits === 64 ? value : b.op("i64.extend_i32_u", value);
+    return b.call(this.#context.helper("writeSlow"), va, b.i32(bits / 8), wide)!;
+  }
+
+  #host(bits: MemoryBits, address: Expr, table: number, slow: "readSlow" | "modifySlow"): Expr {
+    const { b } = this.#context;
+    const va = b.bind(address);
+    const entry = this.#entry(va, table);
+    const host = b.variable("i32");
+    b.if(
+      this.#misses(va, entry, bits),
+      () => {
+        b.set(host, b.call(this.#context.helper(slow), va, b.i32(bits / 8))!);
+        b.if(b.op("i32.eqz", b.getLazy(host)), this.#fault);
+      },
+      () => b.set(host, this.#translated(va, entry)),
+      "unlikely",
+    );
+    return b.getLazy(host);
+  }
+
+  /** Address of the TLB entry for a linear address, without the write table's offset. */
+  #entry(va: Expr, table: number): { at: Expr; table: number } {
+    const { b } = this.#context;
+    const low = b.op("i32.wrap_i64", b.op("i64.shr_u", va, b.i64(8n)));
+    const high = b.op("i32.wrap_i64", b.op("i64.shr_u", va, b.i64(20n)));
+    const index = b.op("i32.and", b.op("i32.xor", low, high), b.i32(0xfff0));
+    const base = b.load("i32.load", b.i32(0), CPU_STATE + TLB_BASE);
+    return { at: b.bind(b.op("i32.add", base, index)), table };
+  }
+
+  /** The entry is for another page, or the access goes beyond the page's end. */
+  #misses(va: Expr, entry: { at: Expr; table: number }, bits: MemoryBits): Expr {
+    const { b } = this.#context;
+    const tag = b.load("i64.load", entry.at, entry.table + TLB_TAG);
+    return b.op("i64.gt_u", b.op("i64.sub", va, tag), b.i64(BigInt(4096 - bits / 8)));
+  }
+
+  #translated(va: Expr, entry: { at: Expr; table: number }): Expr {
+    const { b } = this.#context;
+    const addend = b.load("i32.load", entry.at, entry.table + TLB_ADDEND);
+    return b.op("i32.add", b.op("i32.wrap_i64", va), addend);
+  }
+}

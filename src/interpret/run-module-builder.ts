@@ -1,0 +1,142 @@
+import { type Expr, FunctionBuilder, type Label } from "../wasm/function-builder.ts";
+import { ModuleWriter } from "../wasm/module-writer.ts";
+import type { FunctionType } from "../wasm/value-type.ts";
+import { HANDLER, RECORD_BYTES } from "../layout/record.ts";
+import {
+  HANDLER_CONTINUE, HANDLER_CROSSING, HANDLER_STALE, HANDLER_STOP, HANDLER_TOO_LONG, HANDLER_UNDEFINED,
+} from "../decode/record-writer.ts";
+import type { HandlerShape } from "../decode/shape.ts";
+import * as address from "./address-handlers.ts";
+import { buildRecord } from "./handler-builder.ts";
+import { type HandlerContext, SHARED_FUNCTIONS, type SharedFunction } from "./handler-context.ts";
+import { HANDLER_TYPE, helperType, type MemoryPages } from "./handler-module.ts";
+import * as shared from "./run-module.ts";
+import type { InterpreterOps } from "./interpreter-ops.ts";
+import { HELPERS, type HelperName } from "../isa/helpers.ts";
+import type { FunctionRef } from "../wasm/module-writer.ts";
+
+/** A handler that lies in the loop itself: one record, or several that are executed as one. */
+export interface InlineHandler {
+  readonly id: number;
+  readonly shapes: readonly HandlerShape[];
+}
+
+/**
+ * Builds the interpreter's own module: `run(record)`, a loop that executes
+ * records until one says to leave, with the commonest handlers inside and all
+ * others through the handler table.
+ */
+export function buildRunModule(inline: readonly InlineHandler[], pages: MemoryPages, available: ReadonlySet<string>): Uint8Array<ArrayBuffer> {
+  const module = new ModuleWriter();
+  module.importMemory("env", "memory", pages);
+  const table = module.importTable("env", "handlers", { initial: 0 });
+  const helpers = new Map<string, FunctionRef>();
+  for (const name of Object.keys(HELPERS) as HelperName[]) {
+    if (available.has(name)) helpers.set(name, module.importFunction("core", name, helperType(name)));
+  }
+  const refs = Object.fromEntries(
+    Object.entries(SHARED_FUNCTIONS).map(([name, type]) => [name, module.declareFunction(name, type as FunctionType)]),
+  ) as Record<SharedFunction, FunctionRef>;
+  module.defineFunction(refs.dispatch, shared.buildDispatch());
+  module.defineFunction(refs.leaveFault, shared.buildLeaveFault());
+  module.defineFunction(refs.leaveStatus, shared.buildLeaveStatus(refs.dispatch));
+  module.defineFunction(refs.jumpUnlinked, shared.buildJumpUnlinked(refs.dispatch));
+  module.defineFunction(refs.jumpBudget, shared.buildJumpBudget());
+  module.defineFunction(refs.setFault, shared.buildSetFault());
+  for (const name of Object.keys(refs) as SharedFunction[]) module.exportFunction(name, refs[name]);
+
+  const helper = (name: HelperName): FunctionRef => {
+    const ref = helpers.get(name);
+    if (ref === undefined) throw new Error(`internal error (please report): no function ${name} in src/core`);
+    return ref;
+  };
+  const pseudo = (id: number, name: string, builder: FunctionBuilder): void => {
+    const ref = module.declareFunction(name, HANDLER_TYPE);
+    module.defineFunction(ref, builder);
+    module.addElements(table, id, [ref]);
+  };
+  pseudo(HANDLER_STALE, "stale", shared.buildStale());
+  pseudo(HANDLER_CONTINUE, "continue", shared.buildContinue(refs.dispatch));
+  pseudo(HANDLER_UNDEFINED, "undefined", shared.buildRaise(refs.setFault, refs.leaveFault, 6, -1));
+  pseudo(HANDLER_TOO_LONG, "tooLong", shared.buildRaise(refs.setFault, refs.leaveFault, 13, 0));
+  pseudo(HANDLER_CROSSING, "crossing", shared.buildCrossing());
+  pseudo(HANDLER_STOP, "stop", shared.buildStop());
+  for (const [id, name, build] of address.ADDRESS_HANDLERS) {
+    pseudo(id, name, build(helper("segmentAddress"), refs.leaveFault));
+  }
+
+  const run = module.declareFunction("run", HANDLER_TYPE);
+  module.defineFunction(run, buildRun(inline, table, helper, (name) => refs[name]));
+  module.exportFunction("run", run);
+  return module.finish();
+}
+
+function buildRun(
+  inline: readonly InlineHandler[], table: ReturnType<ModuleWriter["importTable"]>,
+  helper: (name: HelperName) => FunctionRef, sharedFunction: (name: SharedFunction) => FunctionRef,
+): FunctionBuilder {
+  const b = new FunctionBuilder(HANDLER_TYPE);
+  const pc = b.variable("i32", b.parameter(0));
+  b.loop((again) => {
+    b.block((leave) => {
+      // `leave` is reached with pc = 0.
+      const arms = [...inline];
+      const nest = (i: number, labels: readonly Label[]): void => {
+        if (i < arms.length) {
+          b.block((label) => nest(i + 1, [...labels, label]));
+          // Here the code of arm `arms.length - 1 - i` stands, behind its block.
+          buildArm(b, pc, arms[i]!, again, leave, helper, sharedFunction);
+          return;
+        }
+        b.block((other) => {
+          const handler = b.load("i32.load16_u", b.getLazy(pc), HANDLER);
+          const targets: Label[] = [];
+          const highest = Math.max(-1, ...arms.map((a) => a.id));
+          for (let id = 0; id <= highest; id++) {
+            const arm = arms.findIndex((a) => a.id === id);
+            targets.push(arm >= 0 ? labels[arm]! : other);
+          }
+          b.brTable(handler, targets, other);
+        });
+        b.scope(() => {
+          const handler = b.load("i32.load16_u", b.getLazy(pc), HANDLER);
+          b.set(pc, b.callIndirect(table, HANDLER_TYPE, handler, b.getLazy(pc))!);
+        });
+        b.brIf(again, b.getLazy(pc));
+        b.br(leave);
+      };
+      nest(0, []);
+    });
+  });
+  b.return(b.i32(0));
+  return b;
+}
+
+function buildArm(
+  b: FunctionBuilder, pc: ReturnType<FunctionBuilder["variable"]>, arm: InlineHandler, again: Label, leave: Label,
+  helper: (name: HelperName) => FunctionRef, sharedFunction: (name: SharedFunction) => FunctionRef,
+): void {
+  b.scope(() => {
+    const goTo = (record: Expr): void => {
+      b.set(pc, record);
+      b.br(again);
+    };
+    const context: HandlerContext = {
+      b, pc: b.getLazy(pc), helper, shared: sharedFunction,
+      next: (bytes) => goTo(b.op("i32.add", b.getLazy(pc), b.i32(bytes))),
+      goTo,
+      leave: (record) => {
+        b.set(pc, record);
+        b.brIf(again, b.getLazy(pc));
+        b.br(leave);
+      },
+    };
+    let offset = 0;
+    let last: InterpreterOps | undefined;
+    for (const shape of arm.shapes) {
+      last = buildRecord(context, shape, offset, last);
+      offset += RECORD_BYTES;
+    }
+    if (!last?.left) context.next(offset);
+  });
+}

@@ -1,0 +1,171 @@
+import {
+  CPU_STATE, JUMP_CACHE, JUMP_CACHE_ENTRIES, JUMP_CACHE_ENTRY_BYTES, JUMP_RECORD, JUMP_TAG,
+} from "../layout/memory-map.ts";
+import * as cpu from "../layout/cpu-state.ts";
+import * as record from "../layout/record.ts";
+import { type Expr, FunctionBuilder } from "../wasm/function-builder.ts";
+import type { FunctionRef } from "../wasm/module-writer.ts";
+
+const LINEAR_CODE_BASE = cpu.SEG_CS + cpu.SEGMENT_EFFECTIVE_BASE;
+
+/** Small accessors for the processor state in a function under construction. */
+function stateOf(b: FunctionBuilder) {
+  const zero = b.i32(0);
+  return {
+    get32: (field: number): Expr => b.load("i32.load", zero, CPU_STATE + field),
+    get64: (field: number): Expr => b.load("i64.load", zero, CPU_STATE + field),
+    set32: (field: number, value: Expr): void => b.store("i32.store", zero, value, CPU_STATE + field),
+    set64: (field: number, value: Expr): void => b.store("i64.store", zero, value, CPU_STATE + field),
+  };
+}
+
+function leaveWith(b: FunctionBuilder, reason: number): void {
+  stateOf(b).set32(cpu.EXIT_REASON, b.i32(reason));
+  b.return(b.i32(0));
+}
+
+/** Subtracts the instructions of the block up to a record, plus `more`. Returns what is left. */
+function count(b: FunctionBuilder, pc: Expr, more: number): Expr {
+  const { get32, set32 } = stateOf(b);
+  const executed = b.op("i32.add", b.load("i32.load8_u", pc, record.INDEX), b.i32(more));
+  const left = b.bind(b.op("i32.sub", get32(cpu.BUDGET), executed));
+  set32(cpu.BUDGET, left);
+  return left;
+}
+
+/** `dispatch() -> record`: RIP is exact; the jump cache's record for it, or 0. */
+export function buildDispatch(): FunctionBuilder {
+  const b = new FunctionBuilder({ params: [], results: ["i32"] });
+  const { get32, get64, set64 } = stateOf(b);
+  b.if(b.op("i32.le_s", get32(cpu.BUDGET), b.i32(0)), () => leaveWith(b, cpu.EXIT_BUDGET), undefined, "unlikely");
+  const rip = get64(cpu.RIP);
+  const linear = b.bind(b.op("i64.add", rip, get64(LINEAR_CODE_BASE)));
+  const low = b.op("i32.wrap_i64", linear);
+  const folded = b.op("i32.xor", low, b.op("i32.wrap_i64", b.op("i64.shr_u", linear, b.i64(14n))));
+  const index = b.op("i32.and", folded, b.i32(JUMP_CACHE_ENTRIES - 1));
+  const entry = b.bind(b.op("i32.mul", index, b.i32(JUMP_CACHE_ENTRY_BYTES)));
+  const tag = b.op("i64.xor", linear, get64(cpu.MODE_KEY));
+  const hit = b.op("i64.eq", b.load("i64.load", entry, JUMP_CACHE + JUMP_TAG), tag);
+  b.if(b.op("i32.eqz", hit), () => leaveWith(b, cpu.EXIT_LOOKUP), undefined, "unlikely");
+  set64(cpu.RIP_BASE, b.op("i64.sub", rip, b.op("i64.and", linear, b.i64(4095n))));
+  b.return(b.load("i32.load", entry, JUMP_CACHE + JUMP_RECORD));
+  return b;
+}
+
+export function buildLeaveFault(): FunctionBuilder {
+  const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
+  leaveWithFault(b, b.parameter(0));
+  return b;
+}
+
+/** RIP goes back to the faulting instruction. */
+function leaveWithFault(b: FunctionBuilder, pc: Expr): void {
+  count(b, pc, 0);
+  setRipBehind(b, pc, true);
+  stateOf(b).set32(cpu.EXIT_RECORD, pc);
+  leaveWith(b, cpu.EXIT_FAULT);
+}
+
+function setRipBehind(b: FunctionBuilder, pc: Expr, minusLength: boolean): void {
+  const { get64, get32, set64 } = stateOf(b);
+  let offset = b.load("i32.load16_u", pc, record.NEXT_OFFSET);
+  if (minusLength) offset = b.op("i32.sub", offset, b.load("i32.load8_u", pc, record.LENGTH));
+  const rip = b.bind(b.op("i64.add", get64(cpu.RIP_BASE), b.op("i64.extend_i32_s", offset)));
+  const mask = b.op("i64.extend_i32_u", get32(cpu.RIP_MASK));
+  set64(cpu.RIP, b.select(b.op("i64.eqz", mask), rip, b.op("i64.and", rip, mask)));
+}
+
+export function buildLeaveStatus(dispatch: FunctionRef): FunctionBuilder {
+  const b = new FunctionBuilder({ params: ["i32", "i32"], results: ["i32"] });
+  const pc = b.parameter(0);
+  const status = b.parameter(1);
+  b.if(b.op("i32.eq", status, b.i32(cpu.STATUS_FAULT)), () => leaveWithFault(b, pc));
+  count(b, pc, 1);
+  b.if(b.op("i32.eq", status, b.i32(cpu.STATUS_EXIT)), () => b.return(b.i32(0)));
+  b.if(b.op("i32.eq", status, b.i32(cpu.STATUS_AGAIN)), () => setRipBehind(b, pc, true));
+  b.returnCall(dispatch);
+  return b;
+}
+
+/** A relative jump without a link: leaves for one to be made, or goes by the jump cache. */
+export function buildJumpUnlinked(dispatch: FunctionRef): FunctionBuilder {
+  const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
+  const pc = b.parameter(0);
+  setRipToTarget(b, pc);
+  const linkable = b.op("i32.and", b.load("i32.load8_u", pc, record.FLAGS), b.i32(record.RECORD_FLAG_LINKABLE));
+  b.if(linkable, () => {
+    stateOf(b).set32(cpu.EXIT_RECORD, pc);
+    leaveWith(b, cpu.EXIT_LINK);
+  });
+  b.returnCall(dispatch);
+  return b;
+}
+
+function setRipToTarget(b: FunctionBuilder, pc: Expr): void {
+  const { get64, get32, set64 } = stateOf(b);
+  const offset = b.op("i64.extend_i32_s", b.load("i32.load", pc, record.TARGET_OFFSET));
+  const rip = b.bind(b.op("i64.add", get64(cpu.RIP_BASE), offset));
+  const mask = b.op("i64.extend_i32_u", get32(cpu.RIP_MASK));
+  set64(cpu.RIP, b.select(b.op("i64.eqz", mask), rip, b.op("i64.and", rip, mask)));
+}
+
+export function buildJumpBudget(): FunctionBuilder {
+  const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
+  setRipToTarget(b, b.parameter(0));
+  leaveWith(b, cpu.EXIT_BUDGET);
+  return b;
+}
+
+export function buildSetFault(): FunctionBuilder {
+  const b = new FunctionBuilder({ params: ["i32", "i32"], results: [] });
+  const { set32 } = stateOf(b);
+  set32(cpu.FAULT_VECTOR, b.parameter(0));
+  set32(cpu.FAULT_ERROR_CODE, b.parameter(1));
+  set32(cpu.FAULT_NON_CANONICAL, b.i32(0));
+  return b;
+}
+
+/** Handlers of the pseudo-records (decode/record-writer.ts). Each takes its record and returns the next, or 0. */
+export function buildStale(): FunctionBuilder {
+  const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
+  const pc = b.parameter(0);
+  count(b, pc, 0);
+  setRipBehind(b, pc, true);
+  leaveWith(b, cpu.EXIT_STALE);
+  return b;
+}
+
+export function buildContinue(dispatch: FunctionRef): FunctionBuilder {
+  const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
+  const pc = b.parameter(0);
+  count(b, pc, 0);
+  setRipBehind(b, pc, false);
+  b.returnCall(dispatch);
+  return b;
+}
+
+export function buildStop(): FunctionBuilder {
+  const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
+  const pc = b.parameter(0);
+  count(b, pc, 0);
+  setRipBehind(b, pc, false);
+  leaveWith(b, cpu.EXIT_BUDGET);
+  return b;
+}
+
+export function buildRaise(setFault: FunctionRef, leaveFault: FunctionRef, vector: number, code: number): FunctionBuilder {
+  const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
+  b.call(setFault, b.i32(vector), b.i32(code));
+  b.returnCall(leaveFault, b.parameter(0));
+  return b;
+}
+
+export function buildCrossing(): FunctionBuilder {
+  const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
+  const pc = b.parameter(0);
+  count(b, pc, 0);
+  setRipBehind(b, pc, true);
+  stateOf(b).set32(cpu.EXIT_RECORD, pc);
+  leaveWith(b, cpu.EXIT_CROSSING);
+  return b;
+}

@@ -1,0 +1,174 @@
+import type { FaultName } from "./faults.ts";
+import type { HelperName } from "./helpers.ts";
+import type { Condition, GeneralRegister, SegmentRegister, StatusFlag } from "./registers.ts";
+
+/** Width of a value in bits. 1 is a truth value; 128 a vector. */
+export type Bits = 1 | 8 | 16 | 32 | 64 | 128;
+/** Width of an integer operand. */
+export type OperandBits = 8 | 16 | 32 | 64;
+export type LaneBits = 8 | 16 | 32 | 64;
+
+/** Integer operations on two vectors, lane by lane. */
+export type LaneOp =
+  | "add" | "subtract" | "multiply"
+  | "addSaturateSigned" | "addSaturateUnsigned" | "subtractSaturateSigned" | "subtractSaturateUnsigned"
+  | "minSigned" | "minUnsigned" | "maxSigned" | "maxUnsigned"
+  | "averageUnsigned" | "equal" | "greaterSigned"
+  /** High half of the double-width product. */
+  | "multiplyHighSigned" | "multiplyHighUnsigned";
+
+/** Shifts of every lane by one count; a count of the lane's width or more gives 0 (or the sign). */
+export type LaneShift = "shiftLeft" | "shiftRight" | "shiftRightSigned";
+
+/**
+ * The vocabulary in which instruction semantics are written.
+ *
+ * A back end picks `V`: the reference evaluator uses numbers, the interpreter
+ * and the translator use WebAssembly expressions. Semantics never look inside
+ * a `V`. Every value has a width in bits; operands of a binary operation have
+ * one width, and so has its result, unless said otherwise. Values wrap.
+ *
+ * Effects happen in the order they are written. An instruction must be
+ * restartable: whatever can fault (loads, stores, `raise`, `system`) comes
+ * before the first change of a register or flag.
+ */
+export interface Ops<V> {
+  /** Operand size of the running form: 8, 16, 32 or 64. */
+  readonly operandBits: OperandBits;
+  /** The form runs in 64-bit code; otherwise in 16 or 32-bit code. */
+  readonly code64: boolean;
+
+  // Values.
+  constant(value: bigint | number, bits: Bits): V;
+  bitsOf(v: V): Bits;
+  add(a: V, b: V): V;
+  subtract(a: V, b: V): V;
+  /** Low half of the product. */
+  multiply(a: V, b: V): V;
+  and(a: V, b: V): V;
+  or(a: V, b: V): V;
+  xor(a: V, b: V): V;
+  not(a: V): V;
+  negate(a: V): V;
+  /** Shifts and rotates: `count` is a number or a value of any width, and less than the width of `a`. */
+  shiftLeft(a: V, count: V | number): V;
+  shiftRight(a: V, count: V | number): V;
+  shiftRightSigned(a: V, count: V | number): V;
+  rotateLeft(a: V, count: V | number): V;
+  rotateRight(a: V, count: V | number): V;
+  /** Comparisons give a truth value (1 bit). */
+  lessUnsigned(a: V, b: V): V;
+  lessSigned(a: V, b: V): V;
+  equal(a: V, b: V): V;
+  isZero(a: V): V;
+  /** Bit `index` of `a`, as a truth value. */
+  bit(a: V, index: number): V;
+  zeroExtend(a: V, bits: Bits): V;
+  signExtend(a: V, bits: Bits): V;
+  /** The low `bits` bits. */
+  truncate(a: V, bits: Bits): V;
+  /** `condition` (1 bit) chooses; both values are computed. */
+  select(condition: V, whenTrue: V, whenFalse: V): V;
+  /** 1 when the low eight bits of `a` hold an even number of ones. */
+  parityOfLowByte(a: V): V;
+  /** Of a value that is zero: its width. */
+  countLeadingZeros(a: V): V;
+  countTrailingZeros(a: V): V;
+  populationCount(a: V): V;
+  byteSwap(a: V): V;
+  /** Computes now: later effects do not change the value. */
+  keep(a: V): V;
+
+  // Control inside an instruction.
+  when(condition: V, then: () => void, otherwise?: () => void): void;
+
+  // Registers and flags.
+  /** The low `bits` bits of a general register. */
+  register(register: GeneralRegister, bits: OperandBits): V;
+  /** Writes as an instruction of that operand size does: 32 bits clear the upper half, 8 and 16 leave the rest. */
+  setRegister(register: GeneralRegister, value: V): void;
+  flag(flag: StatusFlag): V;
+  setFlag(flag: StatusFlag, value: V): void;
+  /** SF, ZF and PF of a result (Intel SDM Vol. 1, "Status Flags"). */
+  setResultFlags(result: V): void;
+  /** OF and AF of `sum` = `a` + `b` (plus a carry). CF is set apart. */
+  setAdditionOverflow(a: V, b: V, sum: V): void;
+  /** OF and AF of `difference` = `a` - `b` (minus a borrow). CF is set apart. */
+  setSubtractionOverflow(a: V, b: V, difference: V): void;
+  /** Truth value of a condition code on the present flags. */
+  condition(condition: Condition): V;
+
+  // Memory. Addresses are linear, 64 bits wide, and come from operands of kind `m` or from `segmented`.
+  load(bits: Exclude<Bits, 1>, address: V): V;
+  store(address: V, value: V): void;
+  /** Linear address of an offset in a segment; in legacy modes checked against its limit. */
+  segmented(segment: SegmentRegister, offset: V, bytes: number, access: "read" | "write"): V;
+  /** Pushes by the present stack size. Nothing has changed when it faults. */
+  push(value: V): void;
+  /** Pops; RSP has changed afterwards, so it comes last of what can fault, or `peekStack` and `releaseStack` are used. */
+  pop(bits: 16 | 32 | 64): V;
+  /** The value `offsetBytes` above the top of the stack; RSP stays. */
+  peekStack(bits: 16 | 32 | 64, offsetBytes: number): V;
+  /** Adds to RSP within the stack size. */
+  releaseStack(bytes: V | number): void;
+
+  // Leaving.
+  /** Offset of the next instruction in the code segment, 64 bits. */
+  nextInstruction(): V;
+  /** Continues at an offset in the code segment; near. The last thing an instruction does. */
+  jump(target: V): void;
+  /** Continues at `target` if `condition`; a relative target only. */
+  branch(condition: V, target: V): void;
+  /** Ends the instruction with a fault; error code 0 where the fault has one. */
+  raise(fault: FaultName): void;
+  raiseWhen(condition: V, fault: FaultName): void;
+  /** #GP(0) unless CPL is 0. */
+  requirePrivilege(): void;
+
+  // Functions of src/core (isa/helpers.ts).
+  /** A helper that returns a value and cannot fault. */
+  call(helper: HelperName, ...args: V[]): V;
+  /** A helper that returns nothing and cannot fault. */
+  perform(helper: HelperName, ...args: V[]): void;
+  /** A helper that returns a STATUS_*: it may fault, or continue elsewhere. */
+  system(helper: HelperName, ...args: V[]): void;
+  /** A field of the processor state (layout/cpu-state.ts), zero-extended or truncated to `bits`. */
+  state(offset: number, bits: 8 | 16 | 32 | 64): V;
+  setState(offset: number, value: V): void;
+  /**
+   * What the prefixes of a string instruction say, 32 bits each: address size
+   * (16, 32, 64), repetition (0 none, 1 REP or REPE, 2 REPNE), segment index.
+   */
+  stringPrefixes(): { addressBits: V; repeat: V; segment: V };
+  /** The low `addressBits` of RCX, zero-extended to 64 bits, and a way to write it: LOOP and JCXZ. */
+  counter(): V;
+  setCounter(value: V): void;
+
+  // Vectors of 128 bits; MMX operands are 64-bit integers that `vector64` and `low64` convert.
+  laneOp(op: LaneOp, laneBits: LaneBits, a: V, b: V): V;
+  /** `count` is 64 bits wide. */
+  laneShift(op: LaneShift, laneBits: 16 | 32 | 64, a: V, count: V): V;
+  /** PMADDWD: sums of neighbouring products of signed 16-bit lanes. */
+  multiplyAddPairs(a: V, b: V): V;
+  /** PSADBW: for each half, the sum of absolute differences of bytes. */
+  sumAbsoluteDifferences(a: V, b: V): V;
+  /** Narrows both vectors' lanes with saturation: `a` gives the low half. */
+  packSaturate(fromBits: 16 | 32, signed: boolean, a: V, b: V): V;
+  /** Byte `i` of the result is byte `indices[i]` of `a` (0..15) followed by `b` (16..31). */
+  shuffleBytes(indices: readonly number[], a: V, b: V): V;
+  /** A vector from its lanes, lowest first. */
+  fromLanes(lanes: readonly V[]): V;
+  /** One lane, `index` 0 = lowest. */
+  lane(laneBits: LaneBits, a: V, index: number): V;
+  /** Lane chosen by a value (taken modulo the number of lanes). */
+  laneAt(laneBits: LaneBits, a: V, index: V): V;
+  withLane(a: V, index: number, value: V): V;
+  withLaneAt(a: V, index: V, value: V): V;
+  /** The top bits of all lanes as an integer of 32 bits, lane 0 in bit 0. */
+  laneSigns(laneBits: LaneBits, a: V): V;
+  /** Shifts the 16 bytes by whole bytes, 0..16, zeros in. */
+  shiftBytes(direction: "left" | "right", a: V, count: V): V;
+  /** A vector whose low half is a 64-bit integer and whose high half is 0. */
+  vector64(low: V): V;
+  low64(a: V): V;
+}

@@ -1,0 +1,96 @@
+// Where everything lies in the one WebAssembly memory (byte addresses).
+// Read by TypeScript and by AssemblyScript (src/core), so: plain integer constants only.
+//
+//   0x0000_0000  +----------------------------------+
+//                | never used: a null pointer traps |
+//   0x0000_1000  +----------------------------------+  CPU_STATE (layout/cpu-state.ts)
+//                | processor state, 4 KiB           |
+//   0x0000_2000  +----------------------------------+  SCRATCH
+//                | split and device accesses        |
+//   0x0001_0000  +----------------------------------+  CORE_DATA
+//                | static data of src/core          |
+//   0x0010_0000  +----------------------------------+  TLB
+//                | 3 banks x (read, write)          |
+//   0x0018_0000  +----------------------------------+  TLB_FILL_LIST
+//                | filled entries, for cheap flushes|
+//   0x0020_0000  +----------------------------------+  JUMP_CACHE
+//                | linear address -> record         |
+//   0x0040_0000  +----------------------------------+  CODE_MAP
+//                | 8 bytes for each guest page      |
+//   0x0100_0000  +----------------------------------+  RECORDS
+//                | decoded instructions             |
+//   0x0400_0000  +----------------------------------+  GUEST_RAM
+//                | guest physical address 0 ...     |
+//                +----------------------------------+
+
+export const PAGE_BYTES = 4096;
+export const PAGE_SHIFT = 12;
+
+export const CPU_STATE = 0x1000;
+export const CPU_STATE_BYTES = 0x1000;
+
+/** 64 bytes through which accesses go that no single host address can serve. */
+export const SCRATCH = 0x2000;
+
+export const CORE_DATA = 0x10000;
+
+/**
+ * Software TLBs. A bank belongs to a kind of access right: user, supervisor,
+ * supervisor that may touch user pages (SMAP off or EFLAGS.AC set).
+ * A bank is a read table followed by a write table.
+ */
+export const TLB = 0x100000;
+export const TLB_ENTRIES = 4096;
+export const TLB_ENTRY_BYTES = 16;
+export const TLB_TABLE_BYTES = 0x10000;
+export const TLB_BANK_BYTES = 0x20000;
+export const TLB_BANK_USER = 0x100000;
+export const TLB_BANK_SUPERVISOR = 0x120000;
+export const TLB_BANK_SUPERVISOR_AC = 0x140000;
+export const TLB_BANKS = 3;
+/** Added to a bank's base to reach its write table. */
+export const TLB_WRITE = 0x10000;
+
+// A TLB entry: tag (i64, linear address of the page), addend (i32: host
+// address = low 32 bits of the linear address + addend), flags (i32).
+// The index of a linear address is ((va >> 12) ^ (va >> 24)) & 4095.
+// An empty entry at index i holds tag (i ^ 1) << 12, which no address with
+// index i can match.
+export const TLB_TAG = 0;
+export const TLB_ADDEND = 8;
+export const TLB_FLAGS = 12;
+/** The entry came from a global page and survives a CR3 write. */
+export const TLB_FLAG_GLOBAL = 1;
+
+/** One i32 count, then i32 addresses of filled entries. */
+export const TLB_FILL_LIST = 0x180000;
+export const TLB_FILL_LIST_CAPACITY = 0x1fff0;
+
+/**
+ * Jump cache: linear instruction address -> record. An entry: tag (i64:
+ * linear address XOR the processor's mode key), record (i32), unused (i32).
+ * The index of a linear address is (va ^ (va >> 14)) & 16383.
+ */
+export const JUMP_CACHE = 0x200000;
+export const JUMP_CACHE_ENTRIES = 16384;
+export const JUMP_CACHE_ENTRY_BYTES = 16;
+export const JUMP_TAG = 0;
+export const JUMP_RECORD = 8;
+/** The tag of an empty entry: no mode key has all of its upper bits set. */
+export const JUMP_EMPTY_TAG_BYTE = 0xff;
+
+/**
+ * For each guest physical page, 64 bits: bit n is set when decoded code
+ * covers any of the bytes 64 * n .. 64 * n + 63 of the page. A page with any
+ * bit set has no write-TLB entry, so stores to it take the slow path.
+ */
+export const CODE_MAP = 0x400000;
+export const CODE_CHUNK_SHIFT = 6;
+
+export const RECORDS = 0x1000000;
+export const RECORDS_END = 0x4000000;
+
+export const GUEST_RAM = 0x4000000;
+
+/** Guest physical memory ends below this address; above it lies the PCI hole. */
+export const GUEST_RAM_LIMIT = 0xbfff * 65536 + 65536;

@@ -1,0 +1,66 @@
+/**
+ * A mistake the caller can correct: a bad option, an unreadable image.
+ *
+ * Three kinds of failure never mix. A fault the *guest* caused is a value and
+ * is delivered to the guest. A mistake by the *caller* is a `VmError` and is
+ * thrown. A broken invariant is a bug and goes through `invariant()`.
+ */
+export class VmError extends Error {
+  override readonly name = "VmError";
+  readonly detail: VmErrorDetail;
+
+  constructor(detail: VmErrorDetail, options?: { cause?: unknown }) {
+    super(describe(detail), options);
+    this.detail = detail;
+  }
+}
+
+/**
+ * Every way a caller can be wrong. `code` is stable; message text is not.
+ * A new way is a new member here and a new line in `describe`.
+ */
+export type VmErrorDetail =
+  | { code: "memory-size-unsupported"; requestedBytes: number; minimumBytes: number; maximumBytes: number }
+  | { code: "address-unmapped"; address: number; length: number }
+  | { code: "kernel-unrecognised"; reason: string }
+  | { code: "kernel-truncated"; expectedBytes: number; actualBytes: number }
+  | { code: "kernel-too-large"; neededBytes: number; availableBytes: number }
+  | { code: "kernel-unsupported"; reason: string }
+  | { code: "initrd-too-large"; initrdBytes: number; availableBytes: number }
+  | { code: "command-line-too-long"; lengthBytes: number; maximumBytes: number }
+  | { code: "file-not-found"; path: string }
+  | { code: "file-unreadable"; path: string; reason: string }
+  | { code: "file-unwritable"; path: string; reason: string }
+  | { code: "option-invalid"; option: string; value: string; expected: string };
+
+function describe(e: VmErrorDetail): string {
+  switch (e.code) {
+    case "memory-size-unsupported":
+      return (
+        `cannot give the guest ${e.requestedBytes} bytes of memory; ` +
+        `a whole number of pages from ${e.minimumBytes} to ${e.maximumBytes} bytes is possible`
+      );
+    case "address-unmapped":
+      return `${e.length} bytes at guest physical address 0x${e.address.toString(16)} are not all RAM`;
+    case "kernel-unrecognised":
+      return `not a kernel that can be started: ${e.reason}`;
+    case "kernel-truncated":
+      return `the kernel image ends at byte ${e.actualBytes}, but its headers promise ${e.expectedBytes}`;
+    case "kernel-too-large":
+      return `the kernel needs memory up to byte ${e.neededBytes}, but the guest has ${e.availableBytes} bytes`;
+    case "kernel-unsupported":
+      return `this kernel cannot be started: ${e.reason}`;
+    case "initrd-too-large":
+      return `the initial RAM disk has ${e.initrdBytes} bytes, but only ${e.availableBytes} are free for it`;
+    case "command-line-too-long":
+      return `the kernel command line has ${e.lengthBytes} bytes; this kernel takes at most ${e.maximumBytes}`;
+    case "file-not-found":
+      return `${e.path}: no such file`;
+    case "file-unreadable":
+      return `${e.path}: cannot be read: ${e.reason}`;
+    case "file-unwritable":
+      return `${e.path}: cannot be written: ${e.reason}`;
+    case "option-invalid":
+      return `${e.option} ${e.value}: expected ${e.expected}`;
+  }
+}

@@ -1,0 +1,255 @@
+import { FIRMWARE_AREA, FIRMWARE_AREA_END } from "../boot/low-memory.ts";
+import type { ByteSink } from "../bus/byte-sink.ts";
+import type { Clock, Timer } from "../bus/clock.ts";
+import { MmioBus } from "../bus/mmio-bus.ts";
+import { type AccessBytes, PortBus, type PortDevice } from "../bus/port-bus.ts";
+import { TimerQueue } from "../bus/virtual-clock.ts";
+import * as pm from "../devices/acpi-pm/acpi-pm.ts";
+import { DebugExit } from "../devices/debug-exit/debug-exit.ts";
+import { DEBUG_PORT, DebugPort } from "../devices/debug-port/debug-port.ts";
+import { HPET_BASE, HPET_BYTES, Hpet } from "../devices/hpet/hpet.ts";
+import { AUX_IRQ, I8042, I8042_COMMAND_PORT, I8042_DATA_PORT, KEYBOARD_IRQ } from "../devices/i8042/i8042.ts";
+import { Ps2Keyboard } from "../devices/i8042/ps2-keyboard.ts";
+import { Ps2Mouse } from "../devices/i8042/ps2-mouse.ts";
+import {
+  IO_APIC_ADDRESS,
+  IO_APIC_BYTES,
+  IO_APIC_INPUTS,
+  IoApic,
+  resetState as resetIoApic,
+} from "../devices/io-apic/io-apic.ts";
+import { ApicFabric } from "../devices/local-apic/interrupt-fabric.ts";
+import { LocalApic } from "../devices/local-apic/local-apic.ts";
+import { resetState as resetLocalApic } from "../devices/local-apic/state.ts";
+import * as chipset from "../devices/pci-host/chipset.ts";
+import { PCI_ADDRESS_PORT, PCI_DATA_PORT, PciHost } from "../devices/pci-host/pci-host.ts";
+import { ELCR_PORT, MASTER_PORT, Pic8259, SLAVE_PORT } from "../devices/pic8259/pic8259.ts";
+import { PIT_PORT, Pit8254, SYSTEM_CONTROL_PORT_B } from "../devices/pit8254/pit8254.ts";
+import { RTC_PORT, RtcCmos } from "../devices/rtc-cmos/rtc-cmos.ts";
+import {
+  RESET_CONTROL_PORT,
+  SYSTEM_CONTROL_PORT_A,
+  SystemControl,
+} from "../devices/system-control/system-control.ts";
+import { COM1_IRQ, COM1_PORT, Uart16550 } from "../devices/uart16550/uart16550.ts";
+import { type AcpiTables, buildAcpiTables } from "./acpi/tables.ts";
+import { acpiPlatform, IO_APIC_ID, PM_TIMER_BITS } from "./board-description.ts";
+import {
+  CuttableLine,
+  InterruptWiring,
+  LEVEL_TRIGGERED_8_TO_15,
+  PIRQ_INTERRUPTS,
+} from "./interrupt-wiring.ts";
+import type { MachineStatistics } from "./statistics.ts";
+
+/** What a board is handed by its machine. */
+export interface BoardConnections {
+  nowNs(): number;
+  unixTimeMs(): number;
+  /** COM1 and the debug port. */
+  readonly serialOutput: ByteSink;
+  readonly debugExitPort: number | undefined;
+  /** A device set a timer; the processor may have to return sooner. */
+  onTimerScheduled(atNs: number): void;
+  onInterruptPending(pending: boolean): void;
+  onNonMaskableInterrupt(): void;
+  onReset(): void;
+  onPowerOff(): void;
+  /** The low seven bits of what the guest wrote. */
+  onDebugExit(value: number): void;
+}
+
+/** PIRQRC[A:D] of the ISA bridge. */
+const PIRQ_ROUTES = 0x60;
+
+/**
+ * All devices of a PC, wired, in the state in which firmware hands them to a
+ * kernel. A reset makes a new board.
+ *
+ * A20 is always on, and a reset of the processor alone resets everything.
+ */
+export class Board {
+  readonly timers: TimerQueue;
+  readonly ports = new PortBus();
+  readonly localApic: LocalApic;
+  readonly ioApic: IoApic;
+  readonly pic: Pic8259;
+  readonly pci: PciHost;
+  readonly uart: Uart16550;
+  readonly keyboard = new Ps2Keyboard();
+  readonly mouse = new Ps2Mouse();
+  readonly acpiTables: AcpiTables;
+  readonly #to: BoardConnections;
+  readonly #addresses = new MmioBus();
+  readonly #interrupts: InterruptWiring;
+  readonly #power: pm.AcpiPm;
+
+  constructor(connections: BoardConnections) {
+    this.#to = connections;
+    this.timers = new TimerQueue(() => connections.nowNs());
+    const clock = this.#watchedClock();
+
+    const fabric = new ApicFabric();
+    this.localApic = new LocalApic(
+      {
+        clock,
+        fabric,
+        // The time-stamp counter counts the clock's nanoseconds.
+        tscToNs: Number,
+        onInterruptPending: (pending) => connections.onInterruptPending(pending),
+        onNonMaskableInterrupt: () => connections.onNonMaskableInterrupt(),
+        onInit: () => connections.onReset(),
+        onStartup() {}, // only a processor that waits after INIT takes it
+        acknowledgeExternal: () => this.pic.acknowledge(),
+      },
+      resetLocalApic(0, true),
+    );
+    fabric.addLocalApic(this.localApic);
+    this.ioApic = new IoApic(fabric, resetIoApic(IO_APIC_ID));
+    fabric.addIoApic(this.ioApic);
+    this.pic = new Pic8259(this.localApic.lint0);
+    this.#prepareInterrupts();
+    this.#interrupts = new InterruptWiring(this.pic, this.ioApic);
+
+    this.uart = new Uart16550(this.#interrupts.source(COM1_IRQ), connections.serialOutput, clock);
+    this.#power = new pm.AcpiPm(clock, this.#interrupts.source(pm.SCI_IRQ), () => connections.onPowerOff(), {
+      timerBits: PM_TIMER_BITS,
+    });
+    this.pci = this.#createPci();
+    this.#addInterruptControllers();
+    this.#addTimeKeepers(clock);
+    this.#addOtherPorts();
+    this.acpiTables = buildAcpiTables(acpiPlatform, FIRMWARE_AREA, FIRMWARE_AREA_END);
+  }
+
+  readDevice(address: number, bytes: AccessBytes): number {
+    const offset = address - this.localApic.pageAddress;
+    if (this.#inLocalApic(offset)) return this.localApic.readMemory(offset, bytes);
+    return this.#addresses.read(address, bytes);
+  }
+
+  writeDevice(address: number, bytes: AccessBytes, value: number): void {
+    const offset = address - this.localApic.pageAddress;
+    if (this.#inLocalApic(offset)) this.localApic.writeMemory(offset, bytes, value);
+    else this.#addresses.write(address, bytes, value);
+  }
+
+  pressPowerButton(): void {
+    this.#power.press();
+  }
+
+  accessStatistics(): Pick<MachineStatistics, "ports" | "addresses" | "unclaimedPorts" | "unclaimedPages"> {
+    return {
+      ports: this.ports.accessCounts,
+      addresses: this.#addresses.accessCounts,
+      unclaimedPorts: [...this.ports.unclaimed],
+      unclaimedPages: [...this.#addresses.unclaimed],
+    };
+  }
+
+  /** The processor's own APIC answers before the bus sees the access. */
+  #inLocalApic(offset: number): boolean {
+    return offset >= 0 && offset < 0x1000 && this.localApic.pageAddress >= 0;
+  }
+
+  /** As firmware does before it starts a kernel: level triggers chosen, the 8259s masked but for the cascade. */
+  #prepareInterrupts(): void {
+    this.localApic.enterVirtualWireMode();
+    this.pic.edgeLevelControl.writePort(1, 1, LEVEL_TRIGGERED_8_TO_15);
+    this.pic.master.writePort(1, 1, 0xfb);
+    this.pic.slave.writePort(1, 1, 0xff);
+  }
+
+  #watchedClock(): Clock {
+    return {
+      nowNs: () => this.timers.nowNs(),
+      schedule: (atNs, callback): Timer => {
+        const timer = this.timers.schedule(atNs, callback);
+        this.#to.onTimerScheduled(atNs);
+        return timer;
+      },
+    };
+  }
+
+  #createPci(): PciHost {
+    const isaInterrupts = Array.from({ length: 16 }, (_, irq) => this.#interrupts.source(irq));
+    const router = new chipset.PirqRouter(isaInterrupts);
+    const pci = new PciHost(router.pirqs);
+    const { HOST_BRIDGE_SLOT: host, ISA_BRIDGE_SLOT: isa, ACPI_FUNCTION_SLOT: acpi } = chipset;
+    pci.add(host.device, host.function, chipset.createHostBridge());
+    const isaBridge = chipset.createIsaBridge(router);
+    for (const [index, interrupt] of PIRQ_INTERRUPTS.entries())
+      isaBridge.writeConfig(PIRQ_ROUTES + index, 1, interrupt);
+    pci.add(isa.device, isa.function, isaBridge);
+    let ports = this.#claimPowerPorts(pm.PM_BASE_PORT);
+    const moved = (base: number | undefined) => {
+      ports.remove();
+      if (base !== undefined) ports = this.#claimPowerPorts(base);
+    };
+    pci.add(acpi.device, acpi.function, chipset.createAcpiFunction(pm.PM_BASE_PORT, moved));
+    this.#claim(PCI_ADDRESS_PORT, 1, pci.address, "PCI address");
+    this.#claim(PCI_DATA_PORT, 4, pci.data, "PCI data");
+    return pci;
+  }
+
+  #claimPowerPorts(base: number) {
+    return this.ports.registerBehind(base, pm.PM_PORT_COUNT, this.#power.registers, "ACPI power management");
+  }
+
+  #addInterruptControllers(): void {
+    this.#claim(MASTER_PORT, 2, this.pic.master, "8259 master");
+    this.#claim(SLAVE_PORT, 2, this.pic.slave, "8259 slave");
+    this.#claim(ELCR_PORT, 2, this.pic.edgeLevelControl, "8259 edge/level control");
+    this.#addresses.register(IO_APIC_ADDRESS, IO_APIC_BYTES, this.ioApic, "I/O APIC");
+  }
+
+  /** The HPET's legacy route takes the place of the PIT and the RTC. */
+  #addTimeKeepers(clock: Clock): void {
+    const pitLine = new CuttableLine(this.#interrupts.source(0));
+    const rtcLine = new CuttableLine(this.#interrupts.source(8));
+    const pit = new Pit8254(clock, pitLine);
+    this.#claim(PIT_PORT, 4, pit.counters, "8254 timer");
+    this.#claim(SYSTEM_CONTROL_PORT_B, 1, pit.controlB, "system control B");
+    const rtc = new RtcCmos(clock, () => this.#to.unixTimeMs(), rtcLine);
+    this.#claim(RTC_PORT, 2, rtc, "real-time clock");
+    const inputs = Array.from({ length: IO_APIC_INPUTS }, (_, input) => this.ioApic.line(input));
+    const hpet = new Hpet(clock, inputs, {
+      irq0: this.#interrupts.source(0),
+      irq8: this.#interrupts.source(8),
+      replaced: (on) => {
+        pitLine.cut(on);
+        rtcLine.cut(on);
+      },
+    });
+    this.#addresses.register(HPET_BASE, HPET_BYTES, hpet, "HPET");
+  }
+
+  #addOtherPorts(): void {
+    const resets = { resetSystem: () => this.#to.onReset(), setA20() {} };
+    const keyboardLine = this.#interrupts.source(KEYBOARD_IRQ);
+    const i8042 = new I8042(
+      keyboardLine,
+      this.#interrupts.source(AUX_IRQ),
+      resets,
+      this.keyboard,
+      this.mouse,
+    );
+    this.#claim(I8042_DATA_PORT, 1, i8042.data, "keyboard controller data");
+    this.#claim(I8042_COMMAND_PORT, 1, i8042.command, "keyboard controller command");
+    const systemControl = new SystemControl(resets);
+    this.#claim(SYSTEM_CONTROL_PORT_A, 1, systemControl.portA, "system control A");
+    this.#claim(RESET_CONTROL_PORT, 1, systemControl.resetControl, "reset control");
+    this.#claim(pm.SMI_COMMAND_PORT, 2, this.#power.smiCommand, "SMI command");
+    this.#claim(COM1_PORT, 8, this.uart, "COM1");
+    this.#claim(DEBUG_PORT, 1, new DebugPort(this.#to.serialOutput), "debug port");
+    const { debugExitPort } = this.#to;
+    if (debugExitPort === undefined) return;
+    // The device answers with a process status, whose lowest bit is always set.
+    const debugExit = new DebugExit((status) => this.#to.onDebugExit(status >> 1));
+    this.#claim(debugExitPort, 4, debugExit, "debug exit");
+  }
+
+  #claim(firstPort: number, count: number, device: PortDevice, name: string): void {
+    this.ports.register(firstPort, count, device, name);
+  }
+}

@@ -1,0 +1,35 @@
+// A global of Node.js and of browsers, but not of the language's own type library.
+declare const crypto: { getRandomValues(array: BigUint64Array<ArrayBuffer>): BigUint64Array<ArrayBuffer> };
+
+/** 64 random bits at a time. */
+export type RandomSource = () => bigint;
+
+const BATCH = 64;
+
+/** The host's cryptographic generator, asked for a batch at a time. */
+export function hostRandom(): RandomSource {
+  const batch = new BigUint64Array(BATCH);
+  let used = BATCH;
+  return () => {
+    if (used === BATCH) {
+      crypto.getRandomValues(batch);
+      used = 0;
+    }
+    return batch[used++] ?? 0n;
+  };
+}
+
+/**
+ * The same numbers for the same seed: SplitMix64 (Steele, Lea, Flood, "Fast
+ * Splittable Pseudorandom Number Generators", 2014). Not for secrets.
+ */
+export function seededRandom(seed: bigint): RandomSource {
+  let state = BigInt.asUintN(64, seed);
+  return () => {
+    state = BigInt.asUintN(64, state + 0x9e3779b97f4a7c15n);
+    let z = state;
+    z = BigInt.asUintN(64, (z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n);
+    z = BigInt.asUintN(64, (z ^ (z >> 27n)) * 0x94d049bb133111ebn);
+    return z ^ (z >> 31n);
+  };
+}

@@ -1,0 +1,298 @@
+import { ByteWriter } from "./encoding.ts";
+import { Expr, Frame, KIND_CONSTANT, KIND_GLOBAL, KIND_LOCAL, MUTABLE } from "./expression.ts";
+import type { Opcode } from "./opcodes.ts";
+import { type FunctionType, VALUE_TYPE_BYTE, type ValueType } from "./value-type.ts";
+
+const UNREACHABLE = 0x00;
+const END = 0x0b;
+const LOCAL_GET = 0x20;
+const LOCAL_SET = 0x21;
+const LOCAL_TEE = 0x22;
+const GLOBAL_GET = 0x23;
+
+/** Packs a position in the code with a local's index, so that an array of them sorts by position. */
+const LOCALS_LIMIT = 2 ** 20;
+
+export interface BranchHint {
+  /** From the start of the function's body, as the section wants it. */
+  readonly offset: number;
+  readonly likely: boolean;
+}
+
+export interface AssembledFunction {
+  /** The locals and the code, `end` included, without the length in front. */
+  readonly body: Uint8Array;
+  readonly hints: readonly BranchHint[];
+}
+
+/**
+ * Writes one function's code as it goes: keeps its locals, its frames, and where in the code each value that
+ * is still there was computed.
+ *
+ * A value is kept in a local only once it is wanted a second time. By then its first computation already
+ * stands in the code, so the `local.tee` is noted and put there when the function is assembled. For the same
+ * reason the local must have been free since that first computation.
+ */
+export class CodeEmitter {
+  readonly code = new ByteWriter(512);
+  frame: Frame;
+  private scope: Frame;
+  private readonly localTypes: ValueType[];
+  private readonly parameterCount: number;
+  private readonly hasResults: boolean;
+  /** The free locals of each type, and since which position each local has been free. */
+  private readonly freeLocals: Record<ValueType, number[]>;
+  private readonly freeSince: number[] = [];
+  /** The last `local.set`: which local, where it starts and where it ends. */
+  private lastSetLocal = -1;
+  private lastSetStart = -1;
+  private lastSetEnd = -1;
+  private readonly tees: number[] = [];
+  private readonly typeUses: { readonly position: number; readonly type: FunctionType }[] = [];
+  private readonly hints: { readonly position: number; readonly likely: boolean }[] = [];
+
+  constructor(type: FunctionType) {
+    const { params } = type;
+    this.hasResults = type.results.length > 0;
+    this.frame = new Frame(undefined, true, 0, -1);
+    this.scope = this.frame;
+    this.localTypes = [...params];
+    this.parameterCount = params.length;
+    this.freeLocals = { i32: [], i64: [], f32: [], f64: [], v128: [], funcref: [] };
+  }
+
+  /** A local that is in use until the innermost scope ends. */
+  takeLocal(type: ValueType): number {
+    const local = this.freeLocals[type].pop() ?? this.addLocal(type);
+    this.scope.bound.push(local);
+    return local;
+  }
+
+  /** The value of a local of the innermost scope. */
+  localRead(type: ValueType, local: number, isMutable = false): Expr {
+    const payload = isMutable ? MUTABLE : undefined;
+    return new Expr(KIND_LOCAL, type, undefined, undefined, undefined, undefined, payload, local, this.scope);
+  }
+
+  openFrame(isBlock: boolean, forwardsUntil: number): Frame {
+    this.frame = new Frame(this.frame, false, this.frame.depth + (isBlock ? 1 : 0), forwardsUntil);
+    return this.frame;
+  }
+
+  openScope(): Frame {
+    this.frame = new Frame(this.frame, true, this.frame.depth, -1);
+    this.scope = this.frame;
+    return this.frame;
+  }
+
+  closeFrame(frame: Frame): void {
+    if (frame !== this.frame || frame.parent === undefined)
+      throw new Error("wasm: frames close out of order");
+    frame.closed = true;
+    this.frame = frame.parent;
+    const { shared } = frame;
+    for (let i = 0; i < shared.length; i += 2) {
+      const local = shared[i] as number;
+      const position = shared[i + 1] as number;
+      if (position <= frame.forwardsUntil) frame.parent.shared.push(local, position);
+      else this.releaseLocal(local);
+    }
+    if (!frame.isScope) return;
+    for (const local of frame.bound) this.releaseLocal(local);
+    let scope = frame.parent;
+    while (!scope.isScope) scope = scope.parent as Frame;
+    this.scope = scope;
+  }
+
+  opcode(opcode: Opcode): void {
+    if (opcode.prefix === 0) this.code.u8(opcode.code);
+    else {
+      this.code.u8(opcode.prefix);
+      this.code.u32(opcode.code);
+    }
+  }
+
+  localSet(local: number): void {
+    this.lastSetLocal = local;
+    this.lastSetStart = this.code.length;
+    this.code.u8(LOCAL_SET);
+    this.code.u32(local);
+    this.lastSetEnd = this.code.length;
+  }
+
+  /** Notes that the index of `type` belongs here. */
+  typeUse(type: FunctionType): void {
+    this.typeUses.push({ position: this.code.length, type });
+  }
+
+  /** Notes a hint for the branch instruction that comes next. */
+  hint(likely: boolean): void {
+    this.hints.push({ position: this.code.length, likely });
+  }
+
+  /** Puts the value on the stack. */
+  push(e: Expr): void {
+    if (e.kind === KIND_CONSTANT) {
+      this.pushConstant(e);
+      return;
+    }
+    if (e.kind === KIND_LOCAL) {
+      if (e.frame?.closed) throw new Error("wasm: a local is read after the end of its scope");
+      this.localGet(e.local);
+      return;
+    }
+    if (e.kind === KIND_GLOBAL) {
+      this.code.u8(GLOBAL_GET);
+      this.code.u32(e.local);
+      return;
+    }
+    const frame = frameOfValue(e);
+    if (frame !== undefined) {
+      if (e.local < 0) this.share(e, frame);
+      this.code.u8(LOCAL_GET);
+      this.code.u32(e.local);
+      return;
+    }
+    if (e.a !== undefined) this.push(e.a);
+    if (e.b !== undefined) this.push(e.b);
+    if (e.c !== undefined) this.push(e.c);
+    const opcode = e.opcode as Opcode;
+    this.opcode(opcode);
+    if (opcode.immediate === "lane") this.code.u8(e.payload as number);
+    else if (opcode.immediate === "shuffle") this.code.rawBytes(e.payload as Uint8Array);
+    e.frame = this.frame;
+    e.position = this.code.length;
+    e.local = -1;
+  }
+
+  assemble(typeIndex: (type: FunctionType) => number): AssembledFunction {
+    const { code, hints, typeUses } = this;
+    const out = new ByteWriter(code.length + 4 * this.tees.length + 2 * typeUses.length + 32);
+    this.writeLocals(out);
+    const tees = Float64Array.from(this.tees).sort();
+    const placedHints: BranchHint[] = [];
+    let from = 0;
+    let teeAt = 0;
+    let typeAt = 0;
+    let hintAt = 0;
+    for (;;) {
+      const packed = tees[teeAt] ?? Number.POSITIVE_INFINITY;
+      const tee = Math.floor(packed / LOCALS_LIMIT);
+      const type = typeUses[typeAt]?.position ?? Number.POSITIVE_INFINITY;
+      const hint = hints[hintAt]?.position ?? Number.POSITIVE_INFINITY;
+      const next = Math.min(tee, type, hint, code.length);
+      out.rawRange(code.bytes, from, next);
+      from = next;
+      // A value's end may be where a branch begins, and then the tee comes first.
+      if (next === tee) {
+        out.u8(LOCAL_TEE);
+        out.u32(packed % LOCALS_LIMIT);
+        teeAt++;
+      } else if (next === type) {
+        out.u32(typeIndex((typeUses[typeAt++] as { readonly type: FunctionType }).type));
+      } else if (next === hint) {
+        placedHints.push({
+          offset: out.length,
+          likely: (hints[hintAt++] as { readonly likely: boolean }).likely,
+        });
+      } else break;
+    }
+    // Results leave by `return`, so the end of the body, if code gets there, is a mistake.
+    if (this.hasResults) out.u8(UNREACHABLE);
+    out.u8(END);
+    return { body: out.toBytes(), hints: placedHints };
+  }
+
+  /** A local that is set by the instruction right before is set by `local.tee` instead. */
+  private localGet(local: number): void {
+    if (local === this.lastSetLocal && this.code.length === this.lastSetEnd) {
+      this.code.bytes[this.lastSetStart] = LOCAL_TEE;
+      this.lastSetEnd = -1;
+      return;
+    }
+    this.code.u8(LOCAL_GET);
+    this.code.u32(local);
+  }
+
+  private addLocal(type: ValueType): number {
+    return this.localTypes.push(type) - 1;
+  }
+
+  private releaseLocal(local: number): void {
+    this.freeSince[local] = this.code.length;
+    this.freeLocals[this.localTypes[local] as ValueType].push(local);
+  }
+
+  /** Gives a value that stands in the code already a local, from its computation to the end of `frame`. */
+  private share(e: Expr, frame: Frame): void {
+    const free = this.freeLocals[e.type];
+    let index = free.length - 1;
+    while (index >= 0 && (this.freeSince[free[index] as number] as number) > e.position) index--;
+    if (index >= 0) e.local = free.splice(index, 1)[0] as number;
+    else e.local = this.addLocal(e.type);
+    frame.shared.push(e.local, e.position);
+    this.tees.push(e.position * LOCALS_LIMIT + e.local);
+  }
+
+  private pushConstant(e: Expr): void {
+    const code = this.code;
+    switch (e.type) {
+      case "i32":
+        code.u8(0x41);
+        code.s32(e.payload as number);
+        return;
+      case "i64":
+        code.u8(0x42);
+        code.s64(e.payload as bigint);
+        return;
+      case "f32":
+        code.u8(0x43);
+        code.f32(e.payload as number);
+        return;
+      case "f64":
+        code.u8(0x44);
+        code.f64(e.payload as number);
+        return;
+      case "v128":
+        code.u8(0xfd);
+        code.u8(0x0c);
+        code.rawBytes(e.payload as Uint8Array);
+        return;
+      case "funcref":
+        throw new Error("wasm: there are no constants of type funcref");
+    }
+  }
+
+  private writeLocals(out: ByteWriter): void {
+    const types = this.localTypes;
+    if (types.length >= LOCALS_LIMIT) throw new Error(`wasm: a function has ${types.length} locals`);
+    let groups = 0;
+    for (let i = this.parameterCount; i < types.length; i++) {
+      if (i === this.parameterCount || types[i] !== types[i - 1]) groups++;
+    }
+    out.u32(groups);
+    let i = this.parameterCount;
+    while (i < types.length) {
+      const type = types[i] as ValueType;
+      const start = i;
+      while (i < types.length && types[i] === type) i++;
+      out.u32(i - start);
+      out.u8(VALUE_TYPE_BYTE[type]);
+    }
+  }
+}
+
+/** The open frame to whose end the operation's last computation holds, if it still holds. */
+function frameOfValue(e: Expr): Frame | undefined {
+  let frame = e.frame;
+  if (frame === undefined || !frame.closed) return frame;
+  while (frame?.closed) {
+    if (e.position > frame.forwardsUntil) {
+      e.frame = undefined;
+      return undefined;
+    }
+    frame = frame.parent;
+  }
+  e.frame = frame;
+  return frame;
+}

@@ -1,0 +1,136 @@
+import { COMPARED_FLAGS, STATUS_EXIT, STATUS_FAULT, type TestCase, type TestResult } from "./protocol.ts";
+import type { ResultIndex } from "./results.ts";
+
+/** What the judge's word does not count for. */
+export interface Tolerance {
+  /** RFLAGS bits that may differ when the case ends at its end, and when it ends otherwise. */
+  readonly undefinedAtEnd: number;
+  readonly undefinedAnywhere: number;
+}
+
+const NAMES = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
+const STATUS_NAMES = ["ends normally", "faults", "times out", "makes a system call", "ends the process"];
+const PAGE_FAULT = 14;
+
+// Words of a result's header.
+const STATUS_WORD = 0;
+const ERROR_WORD = 1;
+const FLAGS_WORD = 4;
+const CR2_HIGH_WORD = 7;
+
+/**
+ * Whether two results of one case agree, by their bytes alone. Results that
+ * differ in what is tolerated have equal bytes but for RFLAGS and, at kernel
+ * addresses, the error code.
+ */
+export function resultsAgree(a: ResultIndex, b: ResultIndex, index: number, tolerance: Tolerance): boolean {
+  const wordsA = wordsOf(a);
+  const wordsB = wordsOf(b);
+  const fromA = a.offsets[index]! >> 2;
+  const fromB = b.offsets[index]! >> 2;
+  const status = wordsA[fromA + STATUS_WORD]!;
+  if (status !== wordsB[fromB + STATUS_WORD]) return false;
+  const ends = ((status >>> 16) & 0xff) === STATUS_EXIT;
+  const ignored = ends ? tolerance.undefinedAtEnd : tolerance.undefinedAnywhere;
+  const size = (status & 0xffff) >> 2;
+  for (let i = 1; i < size; i++) {
+    const difference = wordsA[fromA + i]! ^ wordsB[fromB + i]!;
+    if (difference === 0) continue;
+    if (i === FLAGS_WORD && (difference & COMPARED_FLAGS & ~ignored) === 0) continue;
+    if (i === ERROR_WORD && difference === 1 && kernelAddress(wordsA, fromA)) continue;
+    return false;
+  }
+  return true;
+}
+
+/** Linux reports every fault at a kernel's address as a protection violation, so that nobody can find out what is mapped. */
+function kernelAddress(words: Uint32Array, from: number): boolean {
+  return words[from + STATUS_WORD]! >>> 24 === PAGE_FAULT && words[from + CR2_HIGH_WORD]! >>> 31 === 1;
+}
+
+const wordViews = new WeakMap<Uint8Array, Uint32Array>();
+function wordsOf(results: ResultIndex): Uint32Array {
+  const { bytes } = results;
+  let words = wordViews.get(bytes);
+  if (words === undefined) {
+    const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+    words = new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength >> 2);
+    wordViews.set(bytes, words);
+  }
+  return words;
+}
+
+/** What is different, one item a line: what it is, the judge's value, the other's. */
+export function describeDifferences(judge: TestResult, other: TestResult, tolerance: Tolerance): string[] {
+  const lines: string[] = [];
+  const differ = (what: string, a: unknown, b: unknown) => {
+    if (a !== b) lines.push(`${what}: ${a} natively, ${b} here`);
+  };
+  const hex = (v: bigint) => `0x${v.toString(16)}`;
+  differ("outcome", outcome(judge), outcome(other));
+  if (judge.status > STATUS_FAULT || other.status > STATUS_FAULT) return lines;
+  differ("rip", hex(judge.rip), hex(other.rip));
+  const ignored = judge.status === STATUS_EXIT ? tolerance.undefinedAtEnd : tolerance.undefinedAnywhere;
+  const shown = BigInt(COMPARED_FLAGS & ~ignored);
+  differ("rflags", flagNames(judge.rflags & shown), flagNames(other.rflags & shown));
+  if (judge.vector === PAGE_FAULT) differ("cr2", hex(judge.cr2), hex(other.cr2));
+  judge.registers.forEach((value, i) => { differ(NAMES[i]!, hex(value), hex(other.registers[i]!)); });
+  differ("FS base", hex(judge.fsBase), hex(other.fsBase));
+  differ("GS base", hex(judge.gsBase), hex(other.gsBase));
+  describeImages(judge.image, other.image, differ);
+  describeMemory(judge, other, differ);
+  return lines;
+}
+
+type Differ = (what: string, a: unknown, b: unknown) => void;
+
+function outcome(r: TestResult): string {
+  if (r.status !== STATUS_FAULT) return STATUS_NAMES[r.status]!;
+  const error = r.vector === PAGE_FAULT && r.cr2 >> 63n === 1n ? r.errorCode | 1 : r.errorCode;
+  return `vector ${r.vector}, error code 0x${error.toString(16)}`;
+}
+
+function flagNames(flags: bigint): string {
+  const names: readonly [bigint, string][] = [
+    [0x1n, "cf"], [0x4n, "pf"], [0x10n, "af"], [0x40n, "zf"], [0x80n, "sf"], [0x100n, "tf"], [0x200n, "if"],
+    [0x400n, "df"], [0x800n, "of"], [0x4000n, "nt"], [0x40000n, "ac"], [0x200000n, "id"],
+  ];
+  return names.filter(([bit]) => flags & bit).map(([, name]) => name).join(" ") || "none";
+}
+
+function describeImages(a: Uint8Array, b: Uint8Array, differ: Differ): void {
+  const field = (image: Uint8Array, at: number, bytes: number) => {
+    let text = "";
+    for (let i = at + bytes - 1; i >= at; i--) text += image[i]!.toString(16).padStart(2, "0");
+    return text;
+  };
+  const fields: readonly [string, number, number][] = [
+    ["FCW", 0, 2], ["FSW", 2, 2], ["FTW (abridged)", 4, 1], ["FOP", 6, 2], ["FIP", 8, 8], ["FDP", 16, 8], ["MXCSR", 24, 4],
+    ...Array.from({ length: 8 }, (_, i): [string, number, number] => [`st${i}`, 32 + 16 * i, 10]),
+    ...Array.from({ length: 16 }, (_, i): [string, number, number] => [`xmm${i}`, 160 + 16 * i, 16]),
+  ];
+  for (const [name, at, bytes] of fields) differ(name, field(a, at, bytes), field(b, at, bytes));
+}
+
+function describeMemory(a: TestResult, b: TestResult, differ: Differ): void {
+  const show = (r: TestResult, address: number) => {
+    const change = r.changes.find((c) => c.address === address);
+    return change === undefined ? "unchanged" : `0x${change.value.toString(16).padStart(16, "0")}`;
+  };
+  const addresses = new Set([...a.changes, ...b.changes].map((c) => c.address));
+  for (const address of [...addresses].sort((x, y) => x - y)) differ(`memory at 0x${address.toString(16)}`, show(a, address), show(b, address));
+  differ("number of changed memory words", a.changedWords, b.changedWords);
+  if (a.changes.length === b.changes.length) differ("hash of changed memory", a.memoryHash, b.memoryHash);
+}
+
+/** The initial state of a case, without what is 0. */
+export function describeCase(c: TestCase): string[] {
+  const registers = c.registers.map((value, i) => (value === 0n ? "" : `${NAMES[i]}=0x${value.toString(16)}`)).filter(Boolean);
+  const bases = [c.fsBase && `FS base 0x${c.fsBase.toString(16)}`, c.gsBase && `GS base 0x${c.gsBase.toString(16)}`].filter(Boolean);
+  return [
+    `rflags: ${flagNames(c.rflags)}${c.noExit ? "; nothing behind the code" : ""}`,
+    ...[registers.join(" "), bases.join(" ")].filter(Boolean),
+    ...c.patches.map((p) => `[0x${p.address.toString(16)}] = 0x${p.value.toString(16)}`),
+  ];
+}
+

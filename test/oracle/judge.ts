@@ -1,0 +1,134 @@
+import { decodeCase, indexBatch } from "./batch.ts";
+import { describeCase, describeDifferences, resultsAgree } from "./compare.ts";
+import { disassemble } from "./disassemble.ts";
+import { type GeneratedBatch, type Generator, MAX_INSTRUCTIONS } from "./generate.ts";
+import { STATUS_EXIT } from "./protocol.ts";
+import { decodeResult, indexResults, type ResultIndex } from "./results.ts";
+import { type Disagreement, shrink, toleranceOf } from "./shrink.ts";
+import type { ExecutionTarget } from "./target.ts";
+
+export const CASES_PER_BATCH = 4096;
+
+export interface JudgeOptions {
+  readonly count: number;
+  /** Stop after so many disagreements have been found. */
+  readonly maxDisagreements: number;
+  /** Of each first differing form, report so many. */
+  readonly perForm: number;
+  /** Compare undefined flags too. */
+  readonly everyFlag: boolean;
+  readonly onProgress?: (cases: number) => void;
+  readonly onDisagreement?: (text: string) => void;
+}
+
+export interface JudgeReport {
+  cases: number;
+  /** Cases by how they ended natively: "exit" or the vector. */
+  readonly outcomes: Map<string, number>;
+  disagreements: number;
+  /** How many disagreements have a form as their last instruction. */
+  readonly byForm: Map<string, number>;
+  /** Forms that a case ran to its end with. */
+  readonly completed: Set<number>;
+}
+
+/** Runs random cases on the judge and, when there is one, on another target, and reports where they disagree. */
+export async function judgeCases(
+  generator: Generator, judge: ExecutionTarget, other: ExecutionTarget | undefined, options: JudgeOptions,
+): Promise<JudgeReport> {
+  const report: JudgeReport = { cases: 0, outcomes: new Map(), disagreements: 0, byForm: new Map(), completed: new Set() };
+  let ahead = start(generator, judge, options.count);
+  while (ahead !== undefined && report.disagreements < options.maxDisagreements) {
+    const { batch, judged } = ahead;
+    ahead = start(generator, judge, options.count - report.cases - batch.count);
+    const theirs = other === undefined ? undefined : indexResults(await other.run(batch.bytes));
+    const ours = indexResults(await judged);
+    count(report, batch, ours);
+    if (theirs !== undefined && other !== undefined) await examine(generator, judge, other, { batch, ours, theirs }, report, options);
+    report.cases += batch.count;
+    options.onProgress?.(report.cases);
+  }
+  await ahead?.judged;
+  return report;
+}
+
+function start(generator: Generator, judge: ExecutionTarget, left: number): { batch: GeneratedBatch; judged: Promise<Uint8Array> } | undefined {
+  if (left <= 0) return undefined;
+  const batch = generator.batch(Math.min(left, CASES_PER_BATCH));
+  return { batch, judged: judge.run(batch.bytes) };
+}
+
+function count(report: JudgeReport, batch: GeneratedBatch, ours: ResultIndex): void {
+  ours.offsets.forEach((at, i) => {
+    const status = ours.bytes[at + 2]!;
+    const name = status === STATUS_EXIT ? "exit" : status > 1 ? `status ${status}` : `vector ${ours.bytes[at + 3]}`;
+    report.outcomes.set(name, (report.outcomes.get(name) ?? 0) + 1);
+    if (status === STATUS_EXIT) for (const form of formsOf(batch, i)) report.completed.add(form);
+  });
+}
+
+function formsOf(batch: GeneratedBatch, index: number): number[] {
+  const from = MAX_INSTRUCTIONS * index;
+  return Array.from(batch.forms.subarray(from, from + MAX_INSTRUCTIONS)).filter((form) => form !== 0xffff);
+}
+
+interface Ran {
+  readonly batch: GeneratedBatch;
+  readonly ours: ResultIndex;
+  readonly theirs: ResultIndex;
+}
+
+async function examine(
+  generator: Generator, judge: ExecutionTarget, other: ExecutionTarget, ran: Ran, report: JudgeReport, options: JudgeOptions,
+): Promise<void> {
+  const { batch, ours, theirs } = ran;
+  const tolerance = { undefinedAtEnd: 0, undefinedAnywhere: 0 };
+  for (let i = 0; i < batch.count; i++) {
+    if (!options.everyFlag) {
+      tolerance.undefinedAtEnd = batch.undefinedAtEnd[i]!;
+      tolerance.undefinedAnywhere = batch.undefinedAnywhere[i]!;
+    }
+    if (resultsAgree(ours, theirs, i, tolerance)) continue;
+    const testCase = decodeCase(indexBatch(batch.bytes), i);
+    const shapes = formsOf(batch, i).map((form) => generator.shapes[form]!);
+    const starts = Array.from(batch.starts.subarray(MAX_INSTRUCTIONS * i, MAX_INSTRUCTIONS * i + shapes.length));
+    const differences = describeDifferences(decodeResult(ours, i, testCase), decodeResult(theirs, i, testCase), toleranceOf(shapes, options.everyFlag));
+    if (differences.length === 0) continue;
+    report.disagreements++;
+    await tell({ testCase, shapes, starts, differences }, judge, other, report, options);
+    if (report.disagreements >= options.maxDisagreements) return;
+  }
+}
+
+async function tell(found: Disagreement, judge: ExecutionTarget, other: ExecutionTarget, report: JudgeReport, options: JudgeOptions): Promise<void> {
+  // Shrinking costs many runs: only while a form is not known as a culprit.
+  const known = found.shapes.find((shape) => (report.byForm.get(shape.text) ?? 0) >= options.perForm);
+  const small = known === undefined ? await shrink(found, judge, other, options.everyFlag) : undefined;
+  const culprit = small?.shapes.at(-1)?.text ?? known?.text ?? "no instruction";
+  const times = (report.byForm.get(culprit) ?? 0) + 1;
+  report.byForm.set(culprit, times);
+  if (small !== undefined && times <= options.perForm) options.onDisagreement?.(showDisagreement(small));
+}
+
+/** A disagreement as text: instructions, initial state, what differs. */
+export function showDisagreement(d: Disagreement): string {
+  const indent = (lines: readonly string[], by: string) => lines.map((line) => by + line);
+  return [
+    d.shapes.map((s) => s.text).join("; "),
+    ...indent(disassemble(d.testCase), "    "),
+    ...indent(describeCase(d.testCase), "  with "),
+    ...indent(describeImage(d.testCase.image), "  with "),
+    ...indent(d.differences, "  -> "),
+  ].join("\n");
+}
+
+function describeImage(image: Uint8Array): string[] {
+  const view = new DataView(image.buffer, image.byteOffset);
+  const hex = (v: number) => v.toString(16);
+  const lines = [`FCW ${hex(view.getUint16(0, true))}, FSW ${hex(view.getUint16(2, true))}, FTW ${hex(image[4]!)}, MXCSR ${hex(view.getUint32(24, true))}`];
+  for (let i = 0; i < 24; i++) {
+    const bytes = Array.from(image.subarray(32 + 16 * i, i < 8 ? 42 + 16 * i : 48 + 16 * i)).reverse();
+    if (bytes.some((b) => b !== 0)) lines.push(`${i < 8 ? `st${i}` : `xmm${i - 8}`} ${bytes.map((b) => b.toString(16).padStart(2, "0")).join("")}`);
+  }
+  return lines.length === 1 && lines[0] === "FCW 37f, FSW 0, FTW 0, MXCSR 1f80" ? [] : lines;
+}
