@@ -191,7 +191,7 @@ test("what does not fit is refused", () => {
   });
 });
 
-const cached = ["/cache", "/work/cache", "/boot"].flatMap((folder) =>
+const cached = ["/cache", "/work/cache"].flatMap((folder) =>
   existsSync(folder)
     ? readdirSync(folder)
         .filter((name) => name.startsWith("vmlinuz"))

@@ -2,8 +2,9 @@ import { createProcessor, type ProcessorParts } from "../machine/create-processo
 import { Machine } from "../machine/machine.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
 import type { MachineHost } from "../machine/machine-host.ts";
-import { statisticsLines } from "../machine/statistics.ts";
+import { processorStatisticsLines, statisticsLines } from "../machine/statistics.ts";
 import type { EngineName, TraceSubject } from "./options.ts";
+import { traceAccesses, traceEvents } from "./trace.ts";
 
 /** Everything a machine is built from; files are read already. */
 export interface MachineRequest {
@@ -43,9 +44,13 @@ export function createMachine(request: MachineRequest): RunnableMachine {
     ramBytes: request.memoryBytes,
     createProcessor: (surroundings, memory) => {
       parts = createProcessor({
-        coreModule: new WebAssembly.Module(request.core), ramBytes: request.memoryBytes, deterministic: request.deterministic,
-        surroundings, memory,
+        coreModule: new WebAssembly.Module(request.core),
+        ramBytes: request.memoryBytes,
+        deterministic: request.deterministic,
+        surroundings: traceAccesses(surroundings, request.trace, request.report),
+        memory,
       });
+      traceEvents(parts, request.trace, request.report);
       return parts.processor;
     },
     host: request.host,
@@ -58,6 +63,6 @@ export function createMachine(request: MachineRequest): RunnableMachine {
     run: () => machine.run(),
     receiveSerial: (bytes) => machine.receiveSerial(bytes),
     stop: () => machine.stop(),
-    statistics: () => statisticsLines(machine.statistics()),
+    statistics: () => [...statisticsLines(machine.statistics()), ...(parts ? processorStatisticsLines(parts) : [])],
   };
 }

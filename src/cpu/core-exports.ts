@@ -6,6 +6,8 @@ export interface CoreExports {
   initialize(): void;
   initialiseTlb(): void;
   reset(): void;
+  resetMsrs(): void;
+  setFirmwareMemoryTypes(): void;
   updateMode(): void;
   readFlags(): bigint;
   writeFlags(value: bigint, mask: bigint): void;

@@ -51,6 +51,8 @@ export interface Processor {
   stop(): void;
   /** Back to the state after RESET. */
   reset(): void;
+  /** Sets what firmware programs before it starts a system: memory types (MTRRs). For boots without firmware. */
+  applyFirmwareSettings(): void;
   readonly registers: ProcessorRegisters;
 }
 

@@ -35,6 +35,8 @@ export class RegisterFile implements ProcessorRegisters {
     if (name === "rflags") return BigInt.asUintN(64, this.#core.readFlags());
     const wide = WIDE[name];
     if (wide !== undefined) return this.#state.get64(wide);
+    const segment = SEGMENT_PLACES.indexOf(name as (typeof SEGMENT_PLACES)[number]);
+    if (segment >= 0) return BigInt(this.#state.get16(cpu.SEGMENTS + cpu.SEGMENT_BYTES * segment + cpu.SEGMENT_SELECTOR));
     const narrow = NARROW[name];
     invariant(narrow !== undefined, `no register is called ${name}`);
     return BigInt(this.#state.get32(narrow) >>> 0);

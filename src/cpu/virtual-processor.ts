@@ -36,6 +36,11 @@ export class VirtualProcessor implements Processor {
     return Number(this.#state.get64(cpu.INSTRUCTIONS));
   }
 
+  /** Linear address of the page fault that is about to be delivered. */
+  get faultAddress(): bigint {
+    return this.#state.get64(cpu.FAULT_ADDRESS);
+  }
+
   instructionsNow(): number {
     return this.instructions + this.#executedInRun();
   }
@@ -132,7 +137,12 @@ export class VirtualProcessor implements Processor {
     this.#nmiPending = false;
     this.#state.set64(cpu.INSTRUCTIONS, 0n);
     this.#core.reset();
+    this.#core.resetMsrs();
     this.#engine.forgetCode();
+  }
+
+  applyFirmwareSettings(): void {
+    this.#core.setFirmwareMemoryTypes();
   }
 
   #executedInRun(): number {

@@ -259,6 +259,9 @@ export class Decoder {
         r.isMemory = true;
         const bytes = r.addressBits / 8;
         r.immediate = bytes === 8 ? this.#signedImmediate(8) : BigInt(this.#unsigned(bytes));
+      } else if (operand.source === "rdi") {
+        r.isMemory = true;
+        r.base = 7;
       } else if (operand.encodedBytes !== 0) {
         const z = operand.encodedBytes === "z";
         const v = operand.encodedBytes === "v";

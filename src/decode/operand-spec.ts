@@ -1,9 +1,9 @@
 import { invariant } from "../layout/invariant.ts";
-import { GENERAL_REGISTERS } from "../isa/registers.ts";
+import { GENERAL_REGISTERS, SEGMENT_REGISTERS } from "../isa/registers.ts";
 
 /** Where the decoder finds an operand. */
 export type OperandSource =
-  | "fixed" | "reg" | "rm" | "opcode" | "immediate" | "one" | "relative" | "moffs" | "farOffset" | "farSelector";
+  | "fixed" | "reg" | "rm" | "opcode" | "immediate" | "one" | "relative" | "moffs" | "rdi" | "farOffset" | "farSelector";
 
 /** What kind of thing the operand is. */
 export type OperandClass =
@@ -59,6 +59,8 @@ function widthOf(text: string): SpecBits {
 export function parseOperand(token: string): OperandSpec {
   const fixed = FIXED[token];
   if (fixed) return spec({ source: "fixed", register: fixed[0], bits: fixed[1] });
+  const segment = (SEGMENT_REGISTERS as readonly string[]).indexOf(token);
+  if (segment >= 0) return spec({ source: "fixed", class: "number", bits: 32, register: segment });
   const fixedVariable = /^(r[a-z]{2}):(v|y)$/.exec(token);
   if (fixedVariable) {
     const register = GENERAL_REGISTERS.indexOf(fixedVariable[1] as (typeof GENERAL_REGISTERS)[number]);
@@ -102,6 +104,7 @@ export function parseOperand(token: string): OperandSpec {
     case "rel:z": return spec({ source: "relative", class: "relative", bits: 64, encodedBytes: "z" });
     case "moffs8": return spec({ source: "moffs", bits: 8, allows: "memory" });
     case "moffs:v": return spec({ source: "moffs", bits: "v", allows: "memory" });
+    case "m:rdi": return spec({ source: "rdi", class: "address", bits: 64, allows: "memory" });
     case "sreg": return spec({ source: "reg", class: "number", bits: 32, register: 7 });
     case "cr": case "dr": return spec({ source: "reg", class: "number", bits: 32, register: 15 });
     case "st:i": return spec({ source: "rm", class: "number", bits: 32, allows: "register", register: 7 });

@@ -46,7 +46,9 @@ function shapeOperands(form: CompiledForm, operandBits: number, memory: boolean)
     if (operand.class === "relative") return { kind: "relative" };
     if (operand.class === "immediate") return immediates++ === 0 ? { kind: "immediate", bits } : { kind: "immediate2" };
     if (operand.class === "number") return { kind: "number", slot: slot() };
-    const inMemory = operand.source === "moffs" || (operand.source === "rm" && memory);
+    const { source } = operand;
+    const inMemory =
+      source === "moffs" || source === "rdi" || (source === "rm" && memory && operand.allows !== "register");
     if (inMemory) {
       if (operand.class === "address") return { kind: "address" };
       const memoryBits = resolveBits(operand.memoryBits, operandBits);
@@ -74,12 +76,24 @@ export class ShapeTable {
   readonly shapes: HandlerShape[] = [];
   readonly #byName = new Map<string, HandlerShape>();
   readonly #byForm = new Map<number, HandlerShape>();
+  #nextId: number;
 
   /** @param firstId Number of the first shape; lower ones are the engine's own. */
   constructor(firstId: number) {
-    this.#firstId = firstId;
+    this.#nextId = firstId;
   }
-  readonly #firstId: number;
+
+  /** The number that the next shape gets. */
+  get nextId(): number {
+    return this.#nextId;
+  }
+
+  /** Takes `count` numbers for handlers that are no shapes; returns the first. */
+  reserveIds(count: number): number {
+    const first = this.#nextId;
+    this.#nextId += count;
+    return first;
+  }
 
   /** The shape of a form under an operand size, in 64-bit code or not, with or without a memory operand. */
   shapeOf(form: CompiledForm, operandBits: number, code64: boolean, memory: boolean): HandlerShape {
@@ -90,16 +104,14 @@ export class ShapeTable {
     const operands = shapeOperands(form, operandBits, memory);
     const privileged = form.form.privileged === true;
     const { instruction } = form;
-    const name =
-      `${instruction.mnemonic}.${bits} ${operands.map(describe).join(",")}` +
-      `${code64 ? "" : " legacy"}${privileged ? " privileged" : ""}`;
+    const name = shapeName(form, bits, code64, operands);
     let shape = this.#byName.get(name);
     // Two instructions of one mnemonic (BT on registers and on memory) may look alike by name alone.
     if (shape !== undefined && shape.instruction !== instruction) shape = this.#byName.get(`${name} #${form.number}`);
     if (shape === undefined) {
       const unique = this.#byName.has(name) ? `${name} #${form.number}` : name;
       shape = {
-        id: this.#firstId + this.shapes.length, name: unique, instruction, operandBits: bits, code64, privileged, operands,
+        id: this.#nextId++, name: unique, instruction, operandBits: bits, code64, privileged, operands,
         hasMemory: operands.some((o) => o.kind === "memory" || o.kind === "vectorMemory" || o.kind === "address"),
       };
       this.shapes.push(shape);
@@ -109,12 +121,39 @@ export class ShapeTable {
     return shape;
   }
 
-  /** The shape with an id. */
+  /** The shape with a number. */
   at(id: number): HandlerShape | undefined {
-    return this.shapes[id - this.#firstId];
+    const first = this.shapes[0]?.id ?? 0;
+    const direct = this.shapes[id - first];
+    return direct?.id === id ? direct : this.shapes.find((shape) => shape.id === id);
   }
 
   byName(name: string): HandlerShape | undefined {
     return this.#byName.get(name);
   }
+
+  /** Adds the shapes of 64-bit code with the given names, in the given order. Names that no form yields are left out. */
+  addByName(names: readonly string[], forms: readonly CompiledForm[]): void {
+    const mnemonics = new Set(names.map((name) => name.slice(0, name.indexOf("."))));
+    const found = new Map<string, () => void>();
+    for (const form of forms) {
+      if (!mnemonics.has(form.instruction.mnemonic)) continue;
+      for (const operandBits of [8, 16, 32, 64]) {
+        for (const memory of [false, true]) {
+          if (memory ? !form.allowsMemory : !form.allowsRegister) continue;
+          const bits = effectiveOperandBits(form, operandBits);
+          const name = shapeName(form, bits, true, shapeOperands(form, operandBits, memory));
+          if (!found.has(name)) found.set(name, () => void this.shapeOf(form, operandBits, true, memory));
+        }
+      }
+    }
+    for (const name of names) found.get(name)?.();
+  }
+}
+
+function shapeName(form: CompiledForm, bits: number, code64: boolean, operands: readonly OperandShape[]): string {
+  return (
+    `${form.instruction.mnemonic}.${bits} ${operands.map(describe).join(",")}` +
+    `${code64 ? "" : " legacy"}${form.form.privileged ? " privileged" : ""}`
+  );
 }

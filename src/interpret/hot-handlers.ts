@@ -1,18 +1,33 @@
+import { FORMS } from "../decode/form-table.ts";
 import type { HandlerShape, ShapeTable } from "../decode/shape.ts";
 import type { Fusion } from "./block-cache.ts";
+import { FUSED_SHAPES, HOT_SHAPES } from "./hot-shapes.ts";
 import type { InlineHandler } from "./run-module-builder.ts";
 
-/** Shapes met at run time get handler numbers below this, fused pairs from here on. */
-const FIRST_FUSED_ID = 12000;
-
-/** Which handlers lie inside the interpreter's loop, and which pairs of records are executed as one. */
+/** Which handlers lie inside the interpreter's loop, and which runs of records are executed as one. */
 export class HotHandlers implements Fusion {
-  readonly inline: readonly InlineHandler[] = [];
-  readonly firstFusedId = FIRST_FUSED_ID;
+  readonly inline: readonly InlineHandler[];
   readonly #inlineIds: ReadonlySet<number>;
+  readonly #fused = new Map<number, number>();
 
-  constructor(shapes: ShapeTable) {
-    void shapes;
+  /** Must be the first to add shapes, so that the loop's handlers have the lowest numbers. */
+  constructor(shapes: ShapeTable, enabled: boolean) {
+    if (!enabled) {
+      this.inline = [];
+      this.#inlineIds = new Set();
+      return;
+    }
+    const fusedNames = FUSED_SHAPES.flatMap(([first, second]) => [first, second]);
+    shapes.addByName([...new Set([...HOT_SHAPES, ...fusedNames])], FORMS);
+    const singles: InlineHandler[] = shapes.shapes.map((shape) => ({ id: shape.id, shapes: [shape] }));
+    const pairs = FUSED_SHAPES.flatMap(([first, second]) => {
+      const pair = [shapes.byName(first), shapes.byName(second)];
+      return pair.every((shape) => shape !== undefined) ? [pair] : [];
+    });
+    const firstFused = shapes.reserveIds(pairs.length);
+    const fused = pairs.map((pair, i): InlineHandler => ({ id: firstFused + i, shapes: pair }));
+    for (const { id, shapes: pair } of fused) this.#fused.set(pairKey(pair[0]!, pair[1]!), id);
+    this.inline = [...singles, ...fused];
     this.#inlineIds = new Set(this.inline.map((handler) => handler.id));
   }
 
@@ -21,8 +36,10 @@ export class HotHandlers implements Fusion {
   }
 
   fusedHandler(first: HandlerShape, second: HandlerShape): number | undefined {
-    void first;
-    void second;
-    return undefined;
+    return this.#fused.get(pairKey(first, second));
   }
+}
+
+function pairKey(first: HandlerShape, second: HandlerShape): number {
+  return first.id * 65536 + second.id;
 }

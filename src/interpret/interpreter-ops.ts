@@ -1,4 +1,4 @@
-import { CPU_STATE } from "../layout/memory-map.ts";
+import { CPU_STATE, SCRATCH } from "../layout/memory-map.ts";
 import * as cpu from "../layout/cpu-state.ts";
 import * as record from "../layout/record.ts";
 import { invariant } from "../layout/invariant.ts";
@@ -17,6 +17,8 @@ import { FlagState } from "./flag-state.ts";
 import type { HandlerContext, SharedFunction } from "./handler-context.ts";
 import { MemoryAccess, type MemoryBits } from "./memory-access.ts";
 
+/** Where in SCRATCH helpers leave 64-bit results (core/system/results.ts). */
+const HELPER_RESULTS = 40;
 const STATE_LOADS: Record<number, OpName> = { 8: "i32.load8_u", 16: "i32.load16_u", 32: "i32.load", 64: "i64.load" };
 const STATE_STORES: Record<number, OpName> = { 8: "i32.store8", 16: "i32.store16", 32: "i32.store", 64: "i64.store" };
 
@@ -114,13 +116,36 @@ export class InterpreterOps extends VectorValues implements Ops<Value> {
       const base = this.state(cpu.SEGMENTS + cpu.SEGMENT_BYTES * index + cpu.SEGMENT_EFFECTIVE_BASE, 64);
       return this.add(base, offset);
     }
-    const address = this.b.call(
-      this.#context.helper("segmentAddress"),
-      this.b.i32(index), offset.e, this.b.i32(bytes), this.b.i32(access === "write" ? 1 : 0),
-    )!;
-    const failed = this.b.op("i32.ge_s", this.state(cpu.FAULT_VECTOR, 32).e, this.b.i32(0));
-    this.b.if(failed, () => this.#leaveFault());
+    return this.#segmentAddress(this.b.i32(index), offset, bytes, access);
+  }
+
+  dataSegmented(offset: Value, bytes: number, access: "read" | "write"): Value {
+    const { segment } = this.stringPrefixes();
+    if (!this.code64) return this.#segmentAddress(segment.e, offset, bytes, access);
+    const base = this.b.load("i64.load", this.#segment(segment), CPU_STATE + cpu.SEGMENTS + cpu.SEGMENT_EFFECTIVE_BASE);
+    return this.add(new Value(64, base), offset);
+  }
+
+  selectorOf(segment: Value): Value {
+    const at = CPU_STATE + cpu.SEGMENTS + cpu.SEGMENT_SELECTOR;
+    return new Value(16, this.b.load("i32.load16_u", this.#segment(segment), at));
+  }
+
+  /** Offset of a segment register from the first one. */
+  #segment(index: Value): Expr {
+    return this.b.op("i32.mul", index.e, this.b.i32(cpu.SEGMENT_BYTES));
+  }
+
+  #segmentAddress(segment: Expr, offset: Value, bytes: number, access: "read" | "write"): Value {
+    const write = this.b.i32(access === "write" ? 1 : 0);
+    const address = this.b.call(this.#context.helper("segmentAddress"), segment, offset.e, this.b.i32(bytes), write)!;
+    this.#leaveWhenFaulted();
     return new Value(64, address);
+  }
+
+  #leaveWhenFaulted(): void {
+    const failed = this.b.op("i32.ge_s", this.state(cpu.FAULT_VECTOR, 32).e, this.b.i32(0));
+    this.b.if(failed, () => this.#leaveFault(), undefined, "unlikely");
   }
 
   push(value: Value): void {
@@ -146,6 +171,12 @@ export class InterpreterOps extends VectorValues implements Ops<Value> {
     const at = this.add(this.register("rsp", 64), this.constant(offsetBytes, 64));
     if (this.code64) return this.load(bits, at);
     return this.load(bits, this.segmented("ss", this.#stackOffset(at), bits / 8, "read"));
+  }
+
+  pokeStack(value: Value, offsetBytes: number): void {
+    const at = this.add(this.register("rsp", 64), this.constant(offsetBytes, 64));
+    if (this.code64) return this.store(at, value);
+    this.store(this.segmented("ss", this.#stackOffset(at), value.bits / 8, "write"), value);
   }
 
   releaseStack(bytes: Value | number): void {
@@ -252,6 +283,12 @@ export class InterpreterOps extends VectorValues implements Ops<Value> {
     return new Value(result === "i32" ? 32 : 64, e);
   }
 
+  query(helper: HelperName, ...args: Value[]): Value {
+    const value = this.call(helper, ...args);
+    this.#leaveWhenFaulted();
+    return value;
+  }
+
   perform(helper: HelperName, ...args: Value[]): void {
     invariant(helperSignature(helper).result === "-", `${helper} returns nothing`);
     this.flags.flush();
@@ -274,6 +311,10 @@ export class InterpreterOps extends VectorValues implements Ops<Value> {
     invariant(args.length === parameters.length, `${helper} takes ${parameters.length} arguments`);
     const lowered = args.map((arg, i) => (parameters[i] === "i64" ? this.unsigned64(arg) : arg.e));
     return this.b.call(this.#context.helper(helper), ...lowered);
+  }
+
+  helperResult(index: 0 | 1): Value {
+    return new Value(64, this.b.load("i64.load", this.b.i32(0), SCRATCH + HELPER_RESULTS + 8 * index));
   }
 
   state(offset: number, bits: 8 | 16 | 32 | 64): Value {

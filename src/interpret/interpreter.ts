@@ -24,6 +24,8 @@ export interface InterpreterParts {
   readonly pages: MemoryPages;
   readonly core: CoreExports & WebAssembly.Exports;
   readonly state: StateView;
+  /** For profiles: called with the shape of every instruction before it is executed. Very slow; no handler is inline then. */
+  readonly observe?: ((shape: HandlerShape) => void) | undefined;
 }
 
 interface RunExports extends WebAssembly.Exports {
@@ -81,14 +83,17 @@ export class Interpreter implements Engine {
     this.#available = new Set(Object.keys(parts.core));
     this.#table = new WebAssembly.Table({ element: "anyfunc", initial: TABLE_SIZE });
     this.#shapes = new ShapeTable(FIRST_SHAPE_HANDLER);
-    this.#hot = new HotHandlers(this.#shapes);
+    const { observe } = parts;
+    this.#hot = new HotHandlers(this.#shapes, observe === undefined);
     this.#blocks = new BlockCache(buffer, this.#shapes, this.#hot, {
       protectCodePage: (page) => parts.core.protectCodePage(page),
       recordsFlushed: () => this.#forgetRecords(),
     });
-    const module = new WebAssembly.Module(buildRunModule(this.#hot.inline, parts.pages, this.#available));
+    const module = new WebAssembly.Module(
+      buildRunModule(this.#hot.inline, parts.pages, this.#available, observe !== undefined),
+    );
     const instance = new WebAssembly.Instance(module, {
-      env: { memory: parts.memory, handlers: this.#table },
+      env: { memory: parts.memory, handlers: this.#table, observe: (pc: number) => this.#observe(pc) },
       core: parts.core,
     });
     this.#run = instance.exports as RunExports;
@@ -261,7 +266,7 @@ export class Interpreter implements Engine {
     const pending: HandlerShape[] = all.slice(this.#compiled).filter((shape) => !this.#hot.isInline(shape.id));
     this.#compiled = all.length;
     if (pending.length === 0) return;
-    invariant(FIRST_SHAPE_HANDLER + all.length <= this.#hot.firstFusedId, "more handler shapes than the table has room for");
+    invariant(this.#shapes.nextId <= TABLE_SIZE, "the handler table has room for every shape");
     const module = new WebAssembly.Module(buildHandlerModule(pending, this.#parts.pages, this.#available));
     new WebAssembly.Instance(module, {
       env: { memory: this.#parts.memory, handlers: this.#table },
@@ -274,6 +279,11 @@ export class Interpreter implements Engine {
   #forgetRecords(): void {
     this.#parts.core.flushJumpCache();
     this.#u8.fill(0xff, JUMP_CACHE, JUMP_CACHE + JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES);
+  }
+
+  #observe(pc: number): void {
+    const shape = this.#shapes.at(this.#u16[(pc + record.HANDLER) >> 1]!);
+    if (shape !== undefined) this.#parts.observe?.(shape);
   }
 
   /** Turns a non-canonical stack reference into #SS, and counts undecodable instructions. */

@@ -24,9 +24,12 @@ export interface InlineHandler {
 /**
  * Builds the interpreter's own module: `run(record)`, a loop that executes
  * records until one says to leave, with the commonest handlers inside and all
- * others through the handler table.
+ * others through the handler table. When `observed`, every record is reported
+ * to an imported function first.
  */
-export function buildRunModule(inline: readonly InlineHandler[], pages: MemoryPages, available: ReadonlySet<string>): Uint8Array<ArrayBuffer> {
+export function buildRunModule(
+  inline: readonly InlineHandler[], pages: MemoryPages, available: ReadonlySet<string>, observed: boolean,
+): Uint8Array<ArrayBuffer> {
   const module = new ModuleWriter();
   module.importMemory("env", "memory", pages);
   const table = module.importTable("env", "handlers", { initial: 0 });
@@ -34,6 +37,7 @@ export function buildRunModule(inline: readonly InlineHandler[], pages: MemoryPa
   for (const name of Object.keys(HELPERS) as HelperName[]) {
     if (available.has(name)) helpers.set(name, module.importFunction("core", name, helperType(name)));
   }
+  const observe = observed ? module.importFunction("env", "observe", { params: ["i32"], results: [] }) : undefined;
   const refs = Object.fromEntries(
     Object.entries(SHARED_FUNCTIONS).map(([name, type]) => [name, module.declareFunction(name, type as FunctionType)]),
   ) as Record<SharedFunction, FunctionRef>;
@@ -66,13 +70,13 @@ export function buildRunModule(inline: readonly InlineHandler[], pages: MemoryPa
   }
 
   const run = module.declareFunction("run", HANDLER_TYPE);
-  module.defineFunction(run, buildRun(inline, table, helper, (name) => refs[name]));
+  module.defineFunction(run, buildRun(inline, table, observe, helper, (name) => refs[name]));
   module.exportFunction("run", run);
   return module.finish();
 }
 
 function buildRun(
-  inline: readonly InlineHandler[], table: ReturnType<ModuleWriter["importTable"]>,
+  inline: readonly InlineHandler[], table: ReturnType<ModuleWriter["importTable"]>, observe: FunctionRef | undefined,
   helper: (name: HelperName) => FunctionRef, sharedFunction: (name: SharedFunction) => FunctionRef,
 ): FunctionBuilder {
   const b = new FunctionBuilder(HANDLER_TYPE);
@@ -99,6 +103,7 @@ function buildRun(
           b.brTable(handler, targets, other);
         });
         b.scope(() => {
+          if (observe !== undefined) b.call(observe, b.getLazy(pc));
           const handler = b.load("i32.load16_u", b.getLazy(pc), HANDLER);
           b.set(pc, b.callIndirect(table, HANDLER_TYPE, handler, b.getLazy(pc))!);
         });

@@ -45,6 +45,11 @@ export interface Ops<V> {
   subtract(a: V, b: V): V;
   /** Low half of the product. */
   multiply(a: V, b: V): V;
+  /** Quotients and remainders of 32 or 64 bits; the divisor is not 0, and signed quotients fit. */
+  divideUnsigned(a: V, b: V): V;
+  divideSigned(a: V, b: V): V;
+  remainderUnsigned(a: V, b: V): V;
+  remainderSigned(a: V, b: V): V;
   and(a: V, b: V): V;
   or(a: V, b: V): V;
   xor(a: V, b: V): V;
@@ -103,12 +108,18 @@ export interface Ops<V> {
   store(address: V, value: V): void;
   /** Linear address of an offset in a segment; in legacy modes checked against its limit. */
   segmented(segment: SegmentRegister, offset: V, bytes: number, access: "read" | "write"): V;
+  /** The same in DS, or the segment that a prefix names instead: XLAT and MASKMOVQ, whose forms are `repeatable`. */
+  dataSegmented(offset: V, bytes: number, access: "read" | "write"): V;
+  /** The selector, 16 bits, of the segment register with a given number (32 bits). */
+  selectorOf(segment: V): V;
   /** Pushes by the present stack size. Nothing has changed when it faults. */
   push(value: V): void;
   /** Pops; RSP has changed afterwards, so it comes last of what can fault, or `peekStack` and `releaseStack` are used. */
   pop(bits: 16 | 32 | 64): V;
   /** The value `offsetBytes` above the top of the stack; RSP stays. */
   peekStack(bits: 16 | 32 | 64, offsetBytes: number): V;
+  /** Stores `offsetBytes` above the top of the stack (below it when negative); RSP stays. */
+  pokeStack(value: V, offsetBytes: number): void;
   /** Adds to RSP within the stack size. */
   releaseStack(bytes: V | number): void;
 
@@ -128,10 +139,14 @@ export interface Ops<V> {
   // Functions of src/core (isa/helpers.ts).
   /** A helper that returns a value and cannot fault. */
   call(helper: HelperName, ...args: V[]): V;
+  /** A helper that returns a value, or sets a fault, which ends the instruction. */
+  query(helper: HelperName, ...args: V[]): V;
   /** A helper that returns nothing and cannot fault. */
   perform(helper: HelperName, ...args: V[]): void;
   /** A helper that returns a STATUS_*: it may fault, or continue elsewhere. */
   system(helper: HelperName, ...args: V[]): void;
+  /** What the last `system` helper left, 64 bits: 0 first result (a quotient), 1 second (a remainder). */
+  helperResult(index: 0 | 1): V;
   /** A field of the processor state (layout/cpu-state.ts), zero-extended or truncated to `bits`. */
   state(offset: number, bits: 8 | 16 | 32 | 64): V;
   setState(offset: number, value: V): void;
@@ -150,12 +165,19 @@ export interface Ops<V> {
   laneShift(op: LaneShift, laneBits: 16 | 32 | 64, a: V, count: V): V;
   /** PMADDWD: sums of neighbouring products of signed 16-bit lanes. */
   multiplyAddPairs(a: V, b: V): V;
+  /** PMULUDQ: 64-bit products of the even 32-bit lanes, unsigned. */
+  multiplyEvenUnsigned(a: V, b: V): V;
   /** PSADBW: for each half, the sum of absolute differences of bytes. */
   sumAbsoluteDifferences(a: V, b: V): V;
   /** Narrows both vectors' lanes with saturation: `a` gives the low half. */
   packSaturate(fromBits: 16 | 32, signed: boolean, a: V, b: V): V;
   /** Byte `i` of the result is byte `indices[i]` of `a` (0..15) followed by `b` (16..31). */
   shuffleBytes(indices: readonly number[], a: V, b: V): V;
+  /**
+   * PSHUFx: lane `firstLane + i`, i in 0..3, becomes lane `firstLane + s`, where s is bits 2i and 2i + 1
+   * of `selector` (8 bits). Other lanes stay.
+   */
+  shuffleLanes(laneBits: 16 | 32, firstLane: 0 | 4, a: V, selector: V): V;
   /** A vector from its lanes, lowest first. */
   fromLanes(lanes: readonly V[]): V;
   /** One lane, `index` 0 = lowest. */

@@ -1,11 +1,11 @@
-import * as cpu from "../layout/cpu-state.ts";
 import type { CoreExports } from "../cpu/core-exports.ts";
 import { instantiateCore } from "../cpu/core-instance.ts";
 import type { ProcessorSurroundings } from "../cpu/processor.ts";
 import { StateView } from "../cpu/state-view.ts";
 import { VirtualProcessor } from "../cpu/virtual-processor.ts";
-import { Interpreter } from "../interpret/interpreter.ts";
-import { APIC_TIMER_HZ } from "../devices/local-apic/apic-timer.ts";
+import { APIC_BUS_HZ } from "../devices/local-apic/apic-timer.ts";
+import { Interpreter, type InterpreterParts } from "../interpret/interpreter.ts";
+import * as cpu from "../layout/cpu-state.ts";
 import { TSC_HZ } from "./machine-time.ts";
 
 const WASM_PAGE_BYTES = 65536;
@@ -19,6 +19,8 @@ export interface ProcessorRequest {
   readonly surroundings: ProcessorSurroundings;
   /** The one memory (layout/memory-map.ts). */
   readonly memory: WebAssembly.Memory;
+  /** For profiles: see `InterpreterParts.observe`. */
+  readonly observe?: InterpreterParts["observe"];
 }
 
 /** A processor and the parts behind it, for statistics and traces. */
@@ -35,8 +37,10 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
   const state = new StateView(memory.buffer);
   let engine: Interpreter | undefined;
   const core = instantiateCore(request.coreModule, {
-    memory, state, surroundings,
-    cpuidContext: { apicId: 0, processors: 1, tscHz: TSC_HZ, apicTimerHz: APIC_TIMER_HZ },
+    memory,
+    state,
+    surroundings,
+    cpuidContext: { apicId: 0, processors: 1, tscHz: TSC_HZ, apicTimerHz: APIC_BUS_HZ },
     codeWritten: (page, first, last) => engine?.codeWritten(page, first, last),
   });
   state.set32(cpu.RAM_BYTES, request.ramBytes | 0);
@@ -45,7 +49,12 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
   core.initialiseTlb();
   const pages = memory.buffer.byteLength / WASM_PAGE_BYTES;
   const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
-  engine = new Interpreter({ memory, pages: { initialPages: pages, maximumPages: pages, shared }, core, state });
+  engine = new Interpreter({
+    memory,
+    pages: { initialPages: pages, maximumPages: pages, shared },
+    core,
+    state,
+  });
   const processor = new VirtualProcessor({ state, core, engine, surroundings });
   processor.reset();
   return { processor, engine, state, core };

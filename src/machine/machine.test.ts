@@ -62,6 +62,7 @@ class FakeProcessor implements Processor {
     this.stopped = true;
   }
 
+  applyFirmwareSettings(): void {}
   reset(): void {
     this.instructions = 0;
     this.resets++;

@@ -215,6 +215,7 @@ export class Machine {
 
   #boot(): void {
     for (const { address, bytes } of this.#board.acpiTables.tables) this.memory.write(address, bytes);
+    this.processor.applyFirmwareSettings();
     applyBootPlan(this.#bootPlan, this.memory, this.processor.registers);
   }
 

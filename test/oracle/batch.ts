@@ -1,6 +1,16 @@
 import {
-  BATCH_HEADER_BYTES, BATCH_MAGIC, CASE_HEADER_BYTES, CASE_NO_EXIT, CODE_BASE, IMAGE_BYTES, MAX_CODE_BYTES, MAX_IMAGES,
-  MAX_PATCHES, MEMORY_BYTES, type Patch, type TestCase,
+  BATCH_HEADER_BYTES,
+  BATCH_MAGIC,
+  CASE_HEADER_BYTES,
+  CASE_NO_EXIT,
+  CODE_BASE,
+  IMAGE_BYTES,
+  MAX_CODE_BYTES,
+  MAX_IMAGES,
+  MAX_PATCHES,
+  MEMORY_BYTES,
+  type Patch,
+  type TestCase,
 } from "./protocol.ts";
 
 /** A case under construction, as 32-bit halves so that building millions of them makes no big integers. */
@@ -34,7 +44,8 @@ export class BatchBuilder {
   readonly offsets: number[] = [];
 
   constructor(memory: Uint8Array, images: Uint8Array, capacityBytes = 4 << 20) {
-    if (memory.length !== MEMORY_BYTES) throw new RangeError(`memory has ${memory.length} bytes, not ${MEMORY_BYTES}`);
+    if (memory.length !== MEMORY_BYTES)
+      throw new RangeError(`memory has ${memory.length} bytes, not ${MEMORY_BYTES}`);
     if (images.length % IMAGE_BYTES !== 0 || images.length === 0 || images.length > MAX_IMAGES * IMAGE_BYTES)
       throw new RangeError(`${images.length} bytes are not 1 to ${MAX_IMAGES} FXSAVE images`);
     this.#bytes = new Uint8Array(capacityBytes);
@@ -96,14 +107,21 @@ export function encodeBatch(cases: readonly TestCase[]): Uint8Array {
   const images: Uint8Array[] = [];
   const draft = new CaseDraft();
   const prepared = cases.map((c) => {
-    if (c.memory !== memory && Buffer.compare(c.memory, memory) !== 0) throw new RangeError("cases of one batch differ in memory");
+    if (c.memory !== memory && Buffer.compare(c.memory, memory) !== 0)
+      throw new RangeError("cases of one batch differ in memory");
     let image = images.findIndex((i) => i === c.image || Buffer.compare(i, c.image) === 0);
     if (image < 0) image = images.push(c.image) - 1;
     return { c, image };
   });
   const all = new Uint8Array(IMAGE_BYTES * Math.max(1, images.length));
-  images.forEach((image, i) => { all.set(image, i * IMAGE_BYTES); });
-  const capacity = BATCH_HEADER_BYTES + MEMORY_BYTES + all.length + cases.length * (CASE_HEADER_BYTES + 16 * MAX_PATCHES + 256);
+  images.forEach((image, i) => {
+    all.set(image, i * IMAGE_BYTES);
+  });
+  const capacity =
+    BATCH_HEADER_BYTES +
+    MEMORY_BYTES +
+    all.length +
+    cases.length * (CASE_HEADER_BYTES + 16 * MAX_PATCHES + 256);
   const builder = new BatchBuilder(memory, all, capacity);
   for (const { c, image } of prepared) {
     writeDraft(draft, c, image);
@@ -114,7 +132,9 @@ export function encodeBatch(cases: readonly TestCase[]): Uint8Array {
 
 function writeDraft(draft: CaseDraft, c: TestCase, image: number): void {
   const words = new BigUint64Array(draft.registers.buffer);
-  c.registers.forEach((value, i) => { words[i] = value; });
+  c.registers.forEach((value, i) => {
+    words[i] = value;
+  });
   new BigUint64Array(draft.fsBase.buffer)[0] = c.fsBase;
   new BigUint64Array(draft.gsBase.buffer)[0] = c.gsBase;
   draft.rflags = Number(c.rflags);
@@ -160,7 +180,8 @@ export function indexBatch(bytes: Uint8Array): BatchIndex {
 /** Reads case number `index` of a batch. */
 export function decodeCase(batch: BatchIndex, index: number): TestCase {
   const at = batch.offsets[index];
-  if (at === undefined) throw new RangeError(`a batch of ${batch.offsets.length} cases has none with number ${index}`);
+  if (at === undefined)
+    throw new RangeError(`a batch of ${batch.offsets.length} cases has none with number ${index}`);
   const view = new DataView(batch.bytes.buffer, batch.bytes.byteOffset + at);
   const patchCount = view.getUint8(6);
   const image = batch.imagesAt + view.getUint8(7) * IMAGE_BYTES;

@@ -8,7 +8,24 @@ export interface Tolerance {
   readonly undefinedAnywhere: number;
 }
 
-const NAMES = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
+const NAMES = [
+  "rax",
+  "rcx",
+  "rdx",
+  "rbx",
+  "rsp",
+  "rbp",
+  "rsi",
+  "rdi",
+  "r8",
+  "r9",
+  "r10",
+  "r11",
+  "r12",
+  "r13",
+  "r14",
+  "r15",
+];
 const STATUS_NAMES = ["ends normally", "faults", "times out", "makes a system call", "ends the process"];
 const PAGE_FAULT = 14;
 
@@ -74,7 +91,9 @@ export function describeDifferences(judge: TestResult, other: TestResult, tolera
   const shown = BigInt(COMPARED_FLAGS & ~ignored);
   differ("rflags", flagNames(judge.rflags & shown), flagNames(other.rflags & shown));
   if (judge.vector === PAGE_FAULT) differ("cr2", hex(judge.cr2), hex(other.cr2));
-  judge.registers.forEach((value, i) => { differ(NAMES[i]!, hex(value), hex(other.registers[i]!)); });
+  judge.registers.forEach((value, i) => {
+    differ(NAMES[i]!, hex(value), hex(other.registers[i]!));
+  });
   differ("FS base", hex(judge.fsBase), hex(other.fsBase));
   differ("GS base", hex(judge.gsBase), hex(other.gsBase));
   describeImages(judge.image, other.image, differ);
@@ -92,10 +111,25 @@ function outcome(r: TestResult): string {
 
 function flagNames(flags: bigint): string {
   const names: readonly [bigint, string][] = [
-    [0x1n, "cf"], [0x4n, "pf"], [0x10n, "af"], [0x40n, "zf"], [0x80n, "sf"], [0x100n, "tf"], [0x200n, "if"],
-    [0x400n, "df"], [0x800n, "of"], [0x4000n, "nt"], [0x40000n, "ac"], [0x200000n, "id"],
+    [0x1n, "cf"],
+    [0x4n, "pf"],
+    [0x10n, "af"],
+    [0x40n, "zf"],
+    [0x80n, "sf"],
+    [0x100n, "tf"],
+    [0x200n, "if"],
+    [0x400n, "df"],
+    [0x800n, "of"],
+    [0x4000n, "nt"],
+    [0x40000n, "ac"],
+    [0x200000n, "id"],
   ];
-  return names.filter(([bit]) => flags & bit).map(([, name]) => name).join(" ") || "none";
+  return (
+    names
+      .filter(([bit]) => flags & bit)
+      .map(([, name]) => name)
+      .join(" ") || "none"
+  );
 }
 
 function describeImages(a: Uint8Array, b: Uint8Array, differ: Differ): void {
@@ -105,7 +139,13 @@ function describeImages(a: Uint8Array, b: Uint8Array, differ: Differ): void {
     return text;
   };
   const fields: readonly [string, number, number][] = [
-    ["FCW", 0, 2], ["FSW", 2, 2], ["FTW (abridged)", 4, 1], ["FOP", 6, 2], ["FIP", 8, 8], ["FDP", 16, 8], ["MXCSR", 24, 4],
+    ["FCW", 0, 2],
+    ["FSW", 2, 2],
+    ["FTW (abridged)", 4, 1],
+    ["FOP", 6, 2],
+    ["FIP", 8, 8],
+    ["FDP", 16, 8],
+    ["MXCSR", 24, 4],
     ...Array.from({ length: 8 }, (_, i): [string, number, number] => [`st${i}`, 32 + 16 * i, 10]),
     ...Array.from({ length: 16 }, (_, i): [string, number, number] => [`xmm${i}`, 160 + 16 * i, 16]),
   ];
@@ -118,19 +158,24 @@ function describeMemory(a: TestResult, b: TestResult, differ: Differ): void {
     return change === undefined ? "unchanged" : `0x${change.value.toString(16).padStart(16, "0")}`;
   };
   const addresses = new Set([...a.changes, ...b.changes].map((c) => c.address));
-  for (const address of [...addresses].sort((x, y) => x - y)) differ(`memory at 0x${address.toString(16)}`, show(a, address), show(b, address));
+  for (const address of [...addresses].sort((x, y) => x - y))
+    differ(`memory at 0x${address.toString(16)}`, show(a, address), show(b, address));
   differ("number of changed memory words", a.changedWords, b.changedWords);
   if (a.changes.length === b.changes.length) differ("hash of changed memory", a.memoryHash, b.memoryHash);
 }
 
 /** The initial state of a case, without what is 0. */
 export function describeCase(c: TestCase): string[] {
-  const registers = c.registers.map((value, i) => (value === 0n ? "" : `${NAMES[i]}=0x${value.toString(16)}`)).filter(Boolean);
-  const bases = [c.fsBase && `FS base 0x${c.fsBase.toString(16)}`, c.gsBase && `GS base 0x${c.gsBase.toString(16)}`].filter(Boolean);
+  const registers = c.registers
+    .map((value, i) => (value === 0n ? "" : `${NAMES[i]}=0x${value.toString(16)}`))
+    .filter(Boolean);
+  const bases = [
+    c.fsBase && `FS base 0x${c.fsBase.toString(16)}`,
+    c.gsBase && `GS base 0x${c.gsBase.toString(16)}`,
+  ].filter(Boolean);
   return [
     `rflags: ${flagNames(c.rflags)}${c.noExit ? "; nothing behind the code" : ""}`,
     ...[registers.join(" "), bases.join(" ")].filter(Boolean),
     ...c.patches.map((p) => `[0x${p.address.toString(16)}] = 0x${p.value.toString(16)}`),
   ];
 }
-

@@ -53,19 +53,45 @@ export function cornerFloat32(random: Random): number {
   const sign = random.next() & 0x8000_0000;
   const fraction = random.next() & 0x7f_ffff;
   switch (random.below(16)) {
-    case 0: return sign;
-    case 1: return sign | 0x7f80_0000;
-    case 2: return sign | 0x7fc0_0000 | (random.chance(50) ? fraction : 0);
-    case 3: return sign | 0x7f80_0000 | (fraction & 0x3f_ffff) | 1;
-    case 4: return sign | (random.chance(50) ? 1 << random.below(23) : fraction);
-    case 5: return sign | random.pick([0x0080_0000, 0x7f7f_ffff, 0x007f_ffff, 0x3f80_0000, 0x3f80_0001, 0x3f7f_ffff, 0x0000_0001]);
-    case 6: return sign | random.pick([0x4f00_0000, 0x4eff_ffff, 0x5f00_0000, 0x5eff_ffff, 0x4f80_0000, 0x5f80_0000, 0x4700_0000]);
-    case 7: case 8: return sign | float32Bits(random.below(64) / 4);
-    case 9: return sign | ((127 + random.below(4)) << 23) | (fraction & (0x7f_ffff << random.below(23)) & 0x7f_ffff);
-    case 10: return sign | (random.below(30) << 23) | fraction;
-    case 11: return sign | ((225 + random.below(30)) << 23) | fraction;
-    case 12: return random.next();
-    default: return sign | ((100 + random.below(56)) << 23) | fraction;
+    case 0:
+      return sign;
+    case 1:
+      return sign | 0x7f80_0000;
+    case 2:
+      return sign | 0x7fc0_0000 | (random.chance(50) ? fraction : 0);
+    case 3:
+      return sign | 0x7f80_0000 | (fraction & 0x3f_ffff) | 1;
+    case 4:
+      return sign | (random.chance(50) ? 1 << random.below(23) : fraction);
+    case 5:
+      return (
+        sign |
+        random.pick([
+          0x0080_0000, 0x7f7f_ffff, 0x007f_ffff, 0x3f80_0000, 0x3f80_0001, 0x3f7f_ffff, 0x0000_0001,
+        ])
+      );
+    case 6:
+      return (
+        sign |
+        random.pick([
+          0x4f00_0000, 0x4eff_ffff, 0x5f00_0000, 0x5eff_ffff, 0x4f80_0000, 0x5f80_0000, 0x4700_0000,
+        ])
+      );
+    case 7:
+    case 8:
+      return sign | float32Bits(random.below(64) / 4);
+    case 9:
+      return (
+        sign | ((127 + random.below(4)) << 23) | (fraction & (0x7f_ffff << random.below(23)) & 0x7f_ffff)
+      );
+    case 10:
+      return sign | (random.below(30) << 23) | fraction;
+    case 11:
+      return sign | ((225 + random.below(30)) << 23) | fraction;
+    case 12:
+      return random.next();
+    default:
+      return sign | ((100 + random.below(56)) << 23) | fraction;
   }
 }
 
@@ -82,23 +108,64 @@ export function putFloat64(random: Random, to: Words, index: number): void {
   const low = random.next();
   const exponent = (e: number) => e << 20;
   switch (random.below(18)) {
-    case 0: return put(to, index, 0, sign);
-    case 1: return put(to, index, 0, sign | 0x7ff0_0000);
-    case 2: return put(to, index, random.chance(50) ? low : 0, sign | 0x7ff8_0000 | (random.chance(50) ? fraction : 0));
-    case 3: return put(to, index, low | 1, sign | 0x7ff0_0000 | (fraction & 0x7_ffff));
-    case 4: return random.chance(50) ? put(to, index, 1 << random.below(32), sign) : put(to, index, low, sign | fraction);
-    case 5: return put(to, index, 0, sign | random.pick([0x0010_0000, 0x3ff0_0000, 0x41e0_0000, 0x43e0_0000, 0x41f0_0000, 0x43f0_0000]));
-    case 6: return put(to, index, -1, sign | random.pick([0x7fef_ffff, 0x000f_ffff, 0x3fef_ffff, 0x41df_ffff, 0x43df_ffff]));
-    case 7: case 8: {
+    case 0:
+      return put(to, index, 0, sign);
+    case 1:
+      return put(to, index, 0, sign | 0x7ff0_0000);
+    case 2:
+      return put(
+        to,
+        index,
+        random.chance(50) ? low : 0,
+        sign | 0x7ff8_0000 | (random.chance(50) ? fraction : 0),
+      );
+    case 3:
+      return put(to, index, low | 1, sign | 0x7ff0_0000 | (fraction & 0x7_ffff));
+    case 4:
+      return random.chance(50)
+        ? put(to, index, 1 << random.below(32), sign)
+        : put(to, index, low, sign | fraction);
+    case 5:
+      return put(
+        to,
+        index,
+        0,
+        sign | random.pick([0x0010_0000, 0x3ff0_0000, 0x41e0_0000, 0x43e0_0000, 0x41f0_0000, 0x43f0_0000]),
+      );
+    case 6:
+      return put(
+        to,
+        index,
+        -1,
+        sign | random.pick([0x7fef_ffff, 0x000f_ffff, 0x3fef_ffff, 0x41df_ffff, 0x43df_ffff]),
+      );
+    case 7:
+    case 8: {
       scratch.setFloat64(0, random.below(256) / 8);
       return put(to, index, scratch.getInt32(4), sign | scratch.getInt32(0));
     }
-    case 9: return put(to, index, 0x1000_0000 + (random.below(3) - 1), sign | exponent(1023 + random.below(3)) | fraction);
-    case 10: return put(to, index, low & (0xe000_0000 + random.below(2)), sign | exponent(random.pick([896, 897, 873, 874, 872, 1150, 1149])) | fraction);
-    case 11: return put(to, index, low, sign | exponent(random.below(60)) | fraction);
-    case 12: return put(to, index, low, sign | exponent(1990 + random.below(57)) | fraction);
-    case 13: return put(to, index, low, random.next());
-    default: return put(to, index, low, sign | exponent(990 + random.below(66)) | fraction);
+    case 9:
+      return put(
+        to,
+        index,
+        0x1000_0000 + (random.below(3) - 1),
+        sign | exponent(1023 + random.below(3)) | fraction,
+      );
+    case 10:
+      return put(
+        to,
+        index,
+        low & (0xe000_0000 + random.below(2)),
+        sign | exponent(random.pick([896, 897, 873, 874, 872, 1150, 1149])) | fraction,
+      );
+    case 11:
+      return put(to, index, low, sign | exponent(random.below(60)) | fraction);
+    case 12:
+      return put(to, index, low, sign | exponent(1990 + random.below(57)) | fraction);
+    case 13:
+      return put(to, index, low, random.next());
+    default:
+      return put(to, index, low, sign | exponent(990 + random.below(66)) | fraction);
   }
 }
 
@@ -112,26 +179,52 @@ export function putFloat80(random: Random, to: Words, index: number): void {
     put(to, index + 1, sign | exponent, 0);
   };
   switch (random.below(20)) {
-    case 0: return value(0, 0, 0);
-    case 1: return value(0x7fff, 0x8000_0000, 0);
-    case 2: return value(0x7fff, 0xc000_0000 | high, random.chance(50) ? low : 0);
-    case 3: return value(0x7fff, (high & 0xbfff_ffff) >>> 0, low | 1);
-    case 4: return value(0, high & 0x7fff_ffff & random.next(), low);
-    case 5: return value(0, high, low); // pseudo-denormal
-    case 6: return random.chance(30) ? value(random.below(0x8000), high & 0x7fff_ffff, low) : value(0x3fff, 0x8000_0000, 0);
-    case 7: return value(random.pick([1, 0x7ffe, 0x3ffe, 0x3fff, 0x4000]), -1, -1);
-    case 8: return value(random.pick([1, 0x3ffe, 0x3fff, 0x401e, 0x403e, 0x403d, 0x400e]), 0x8000_0000, random.below(3));
-    case 9: case 10: {
+    case 0:
+      return value(0, 0, 0);
+    case 1:
+      return value(0x7fff, 0x8000_0000, 0);
+    case 2:
+      return value(0x7fff, 0xc000_0000 | high, random.chance(50) ? low : 0);
+    case 3:
+      return value(0x7fff, (high & 0xbfff_ffff) >>> 0, low | 1);
+    case 4:
+      return value(0, high & 0x7fff_ffff & random.next(), low);
+    case 5:
+      return value(0, high, low); // pseudo-denormal
+    case 6:
+      return random.chance(30)
+        ? value(random.below(0x8000), high & 0x7fff_ffff, low)
+        : value(0x3fff, 0x8000_0000, 0);
+    case 7:
+      return value(random.pick([1, 0x7ffe, 0x3ffe, 0x3fff, 0x4000]), -1, -1);
+    case 8:
+      return value(
+        random.pick([1, 0x3ffe, 0x3fff, 0x401e, 0x403e, 0x403d, 0x400e]),
+        0x8000_0000,
+        random.below(3),
+      );
+    case 9:
+    case 10: {
       const integer = 1 + random.below(0x1_0000);
       const shift = Math.clz32(integer);
       return value(0x3fff + 31 - shift - random.below(4), integer << shift, 0);
     }
-    case 11: return value(random.below(80), high, low);
-    case 12: return value(0x7fff - random.below(80), high, low);
-    case 13: return value(0x3fff - 150 + random.below(40), high, low);
-    case 14: return value(0x3fff + random.below(4), high, low & random.pick([0xffff_f800, 0xffff_fc00, 0x400, 0x800]));
-    case 15: return value(random.below(0x7fff), high, low);
-    default: return value(0x3fff - 30 + random.below(100), high, low);
+    case 11:
+      return value(random.below(80), high, low);
+    case 12:
+      return value(0x7fff - random.below(80), high, low);
+    case 13:
+      return value(0x3fff - 150 + random.below(40), high, low);
+    case 14:
+      return value(
+        0x3fff + random.below(4),
+        high,
+        low & random.pick([0xffff_f800, 0xffff_fc00, 0x400, 0x800]),
+      );
+    case 15:
+      return value(random.below(0x7fff), high, low);
+    default:
+      return value(0x3fff - 30 + random.below(100), high, low);
   }
 }
 
@@ -165,7 +258,8 @@ export function initialImage(): Uint8Array {
 /** FXSAVE images for a batch; the first is `initialImage`. */
 export function randomImages(random: Random, count: number): Uint8Array {
   const all = new Uint32Array((count * IMAGE_BYTES) / 4);
-  for (let i = 1; i < count; i++) fillImage(random, all.subarray((i * IMAGE_BYTES) / 4, ((i + 1) * IMAGE_BYTES) / 4));
+  for (let i = 1; i < count; i++)
+    fillImage(random, all.subarray((i * IMAGE_BYTES) / 4, ((i + 1) * IMAGE_BYTES) / 4));
   const bytes = new Uint8Array(all.buffer);
   bytes.set(initialImage());
   return bytes;

@@ -12,10 +12,11 @@ export interface OperandShape {
   /** Of `rm`: which of register and memory it may be. */
   readonly register: boolean;
   readonly memory: boolean;
-  /** Bits of the value in memory or of the immediate; 0: the operand size. */
+  /** Bits of the value in memory or of the immediate; 0: the operand size; -1: the operand size, at most 32. */
   readonly bits: number;
   readonly written: boolean;
-  readonly read: boolean;
+  /** Number of a fixed general register; -1 for others. */
+  readonly fixedRegister: number;
 }
 
 /** A form as an encoder wants it. */
@@ -28,6 +29,8 @@ export interface EncodingShape {
   readonly mandatoryPrefix: number;
   /** 66 must not stand before it. */
   readonly refuses66: boolean;
+  /** F2 and F3 mean nothing before it and select no other instruction. */
+  readonly ignoresRepeat: boolean;
   readonly opcode: readonly number[];
   readonly modrm: boolean;
   /** ModRM.reg when the opcode column gives it, else -1. */
@@ -38,6 +41,8 @@ export interface EncodingShape {
   /** Operand sizes to choose from in 64-bit code. */
   readonly sizes: readonly number[];
   readonly default64: boolean;
+  /** Execution may go on elsewhere. */
+  readonly branches: boolean;
   readonly readsFlags: number;
   readonly writesFlags: number;
   readonly undefinedFlags: number;
@@ -49,39 +54,65 @@ const CONDITIONAL_FLAGS = new Set("shl sal shr sar rol ror rcl rcr shld shrd".sp
 
 /** Parses one row of the table. */
 export function encodingShape(index: number, instruction: Instruction, form: Form): EncodingShape {
+  const { mandatoryPrefix, refuses66, tokens } = splitPrefix(instruction, form);
+  const { opcode, digit, slashR, plus } = parseOpcode(instruction, form, tokens);
+  const operands = form.operands.map((text, i) => operandShape(text, instruction.access[i] ?? "r"));
+  const branches = instruction.endsBlock || operands.some((o) => o.place === "relative");
+  return {
+    index,
+    instruction,
+    form,
+    text: `${[instruction.mnemonic, form.operands.join(", ")].filter(Boolean).join(" ")} (${form.opcode})`,
+    mandatoryPrefix,
+    refuses66,
+    ignoresRepeat:
+      opcode[0] !== 0x0f && opcode[0] !== 0x90 && !branches && mandatoryPrefix === 0 && !form.repeatable,
+    opcode,
+    modrm: slashR || digit >= 0 || operands.some((o) => o.place === "reg" || o.place === "rm"),
+    digit,
+    plusRegister: plus || operands.some((o) => o.place === "opcode"),
+    operands,
+    sizes: operandSizes(instruction, form, refuses66),
+    default64: form.default64 === true || form.force64 === true,
+    branches,
+    readsFlags: flagMask(instruction.flags.reads),
+    writesFlags: flagMask(instruction.flags.writes),
+    undefinedFlags: flagMask(instruction.flags.undefined),
+    conditionalFlags: CONDITIONAL_FLAGS.has(instruction.mnemonic) || form.repeatable === true,
+  };
+}
+
+function splitPrefix(instruction: Instruction, form: Form) {
   const tokens = form.opcode.trim().split(/\s+/);
-  let mandatoryPrefix = 0;
-  let refuses66 = instruction.unit === "x87";
   const first = tokens[0]!.toUpperCase();
+  // Beside F2 or F3, 66 is the operand size of the integer forms.
+  let refuses66 = instruction.unit !== "general" || form.force64 === true;
+  let mandatoryPrefix = 0;
   if (first === "NP") {
     tokens.shift();
     refuses66 = true;
   } else if (["66", "F2", "F3"].includes(first) && tokens.length > 1) {
-    mandatoryPrefix = Number.parseInt(tokens.shift()!, 16);
-    // 66 beside F2 or F3 selects nothing, but is the operand size of the integer forms.
-    refuses66 = mandatoryPrefix === 0x66 || instruction.unit !== "general";
-  } else if (instruction.unit !== "general") refuses66 = true;
-  const opcode: number[] = [];
-  let modrm = false;
-  let digit = -1;
-  let plusRegister = false;
-  for (const token of tokens) {
-    if (token === "/r") modrm = true;
-    else if (/^\/[0-7]$/.test(token)) { modrm = true; digit = Number(token[1]); }
-    else if (/^[0-9a-f]{2}(\+[ir])?$/i.test(token)) { opcode.push(Number.parseInt(token.slice(0, 2), 16)); plusRegister ||= token.length > 2; }
-    else throw new Error(`${instruction.mnemonic}: "${form.opcode}" is not an opcode column: ${token}`);
+    tokens.shift();
+    mandatoryPrefix = Number.parseInt(first, 16);
+    refuses66 ||= mandatoryPrefix === 0x66;
   }
-  const operands = form.operands.map((text, i) => operandShape(text, instruction.access[i] ?? "r"));
-  plusRegister ||= operands.some((o) => o.place === "opcode");
-  modrm ||= operands.some((o) => o.place === "reg" || o.place === "rm");
-  return {
-    index, instruction, form, text: `${instruction.mnemonic} ${form.operands.join(", ")}`.trim() + ` (${form.opcode})`,
-    mandatoryPrefix, refuses66, opcode, modrm, digit, plusRegister, operands,
-    sizes: operandSizes(instruction, form, refuses66), default64: form.default64 === true || form.force64 === true,
-    readsFlags: flagMask(instruction.flags.reads), writesFlags: flagMask(instruction.flags.writes),
-    undefinedFlags: flagMask(instruction.flags.undefined),
-    conditionalFlags: CONDITIONAL_FLAGS.has(instruction.mnemonic) || form.repeatable === true,
-  };
+  return { tokens, mandatoryPrefix, refuses66 };
+}
+
+function parseOpcode(instruction: Instruction, form: Form, tokens: readonly string[]) {
+  const opcode: number[] = [];
+  let slashR = false;
+  let digit = -1;
+  let plus = false;
+  for (const token of tokens) {
+    if (token === "/r") slashR = true;
+    else if (/^\/[0-7]$/.test(token)) digit = Number(token[1]);
+    else if (/^[0-9a-f]{2}(\+[ir])?$/i.test(token)) {
+      opcode.push(Number.parseInt(token.slice(0, 2), 16));
+      plus ||= token.length > 2;
+    } else throw new Error(`${instruction.mnemonic}: "${form.opcode}" is not an opcode column: ${token}`);
+  }
+  return { opcode, slashR, digit, plus };
 }
 
 export function flagMask(names = ""): number {
@@ -94,40 +125,84 @@ function operandSizes(instruction: Instruction, form: Form, refuses66: boolean):
   if (form.default64) return refuses66 ? [64] : [64, 64, 16];
   const sized = form.operands.some((o) => /:[vyz]/.test(o));
   if (!sized && instruction.unit !== "general") return form.rexW ? [64] : [32];
-  let sizes = form.operands.some((o) => o.includes(":y")) ? [32, 64] : [16, 32, 64];
-  if (refuses66 || (instruction.mnemonic === "bswap")) sizes = sizes.filter((s) => s !== 16);
-  if (form.rexW === true) sizes = [64];
-  if (form.rexW === false) sizes = sizes.filter((s) => s !== 64);
-  return sizes;
+  if (form.rexW === true) return [64];
+  return [16, 32, 64].filter((size) => {
+    if (size === 16)
+      return !refuses66 && instruction.mnemonic !== "bswap" && !form.operands.some((o) => o.includes(":y"));
+    return size === 32 || form.rexW !== false;
+  });
 }
+
+const FIXED_REGISTERS = ["al", "cl", "dl", "bl"];
+
+/** Operand texts: a pattern, and what it stands for. The pattern's groups are a register kind and a number of bits. */
+const PATTERNS: readonly (readonly [RegExp, OperandPlace, "r" | "m" | "rm" | ""])[] = [
+  [/^(r8|r16|r32|r64|r:[vyz]|xmm|mm):rm()$/, "rm", "r"],
+  [/^(rm)(8|16|32|64|:[vyz])$/, "rm", "rm"],
+  [/^(r8|r16|r32|r64|r:[vyz]|xmm|mm)\/m(\d+)$/, "rm", "rm"],
+  [/^()m(\d+|:[vyz])?(?:int|fp|bcd)?$/, "rm", "m"],
+  [/^\+(r8|r16|r32|r64|r:[vyz])()$/, "opcode", "r"],
+  [/^(r8|r16|r32|r64|r:[vyz]|xmm|mm)()$/, "reg", "r"],
+  [/^(sreg|cr|dr)()$/, "reg", ""],
+  [/^()imm(8|16|32|64|:[vz])(?::sx)?$/, "immediate", ""],
+  [/^()rel(8|16|32|:z)$/, "relative", ""],
+  [/^()moffs(8|:v)$/, "offset", "m"],
+  [/^(st):i()$/, "stack", "r"],
+];
 
 function operandShape(text: string, access: string): OperandShape {
-  const base = { text, written: access.includes("w"), read: access.includes("r"), register: false, memory: false, bits: 0, file: "none" as RegisterFile };
-  const general = (bits: string): RegisterFile => (bits === "8" ? "byte" : "general");
-  let m: RegExpMatchArray | null;
-  if ((m = text.match(/^(r(?:8|16|32|64)|r:[vyz]|xmm|mm):rm$/))) return { ...base, place: "rm", register: true, file: fileOf(m[1]!), bits: widthOf(m[1]!) };
-  if ((m = text.match(/^rm(8|16|32|64|:[vyz])$/))) return { ...base, place: "rm", register: true, memory: true, file: general(m[1]!), bits: Number(m[1]) || 0 };
-  if ((m = text.match(/^(r(?:8|16|32|64)|r:[vyz]|xmm|mm)\/m(\d+)$/))) return { ...base, place: "rm", register: true, memory: true, file: fileOf(m[1]!), bits: Number(m[2]) };
-  if ((m = text.match(/^m(?:(\d+)|:[vyz])?(?:int|fp|bcd)?$/))) return { ...base, place: "rm", memory: true, bits: text === "m" ? 128 : Number(m[1] ?? 0) };
-  if ((m = text.match(/^\+(r(?:8|16|32|64)|r:[vyz])$/))) return { ...base, place: "opcode", register: true, file: fileOf(m[1]!), bits: widthOf(m[1]!) };
-  if ((m = text.match(/^(r(?:8|16|32|64)|r:[vyz]|xmm|mm)$/))) return { ...base, place: "reg", register: true, file: fileOf(text), bits: widthOf(text) };
-  if (text === "sreg") return { ...base, place: "reg", file: "segment" };
-  if (text === "cr" || text === "dr") return { ...base, place: "reg", file: "control" };
-  if ((m = text.match(/^imm(8|16|32|64)?(?::([vzsx]+))?$/))) return { ...base, place: "immediate", bits: m[1] ? Number(m[1]) : m[2] === "z" ? -1 : 0 };
-  if ((m = text.match(/^rel(?:(8|16|32)|:z)$/))) return { ...base, place: "relative", bits: Number(m[1] ?? 32) };
-  if ((m = text.match(/^moffs(?:(8)|:v)$/))) return { ...base, place: "offset", memory: true, bits: Number(m[1] ?? 0) };
-  if (text === "st:i") return { ...base, place: "stack", file: "x87" };
-  return { ...base, place: "fixed" };
+  const written = access.includes("w");
+  for (const [pattern, place, kind] of PATTERNS) {
+    const match = text.match(pattern);
+    if (match === null) continue;
+    const [, register = "", bits = ""] = match;
+    return {
+      text,
+      place,
+      file: fileOf(register, bits),
+      register: kind.startsWith("r"),
+      memory: kind.endsWith("m"),
+      bits: bitsOf(text, register, bits),
+      written,
+      fixedRegister: -1,
+    };
+  }
+  const fixedRegister = FIXED_REGISTERS.indexOf(text);
+  return {
+    text,
+    place: "fixed",
+    file: "none",
+    register: true,
+    memory: false,
+    bits: 0,
+    written,
+    fixedRegister,
+  };
 }
 
-function fileOf(text: string): RegisterFile {
-  if (text === "xmm") return "xmm";
-  if (text === "mm") return "mmx";
-  return text === "r8" ? "byte" : "general";
+function bitsOf(text: string, register: string, bits: string): number {
+  if (text === "m") return 128;
+  if (text === "imm:z") return -1;
+  if (text === "rel:z") return 32;
+  return Number(bits || register.slice(1)) || { xmm: 128, mm: 64 }[register] || 0;
 }
 
-function widthOf(text: string): number {
-  if (text === "xmm") return 128;
-  if (text === "mm") return 64;
-  return Number(text.slice(1)) || 0;
+function fileOf(register: string, bits: string): RegisterFile {
+  switch (register) {
+    case "xmm":
+      return "xmm";
+    case "mm":
+      return "mmx";
+    case "sreg":
+      return "segment";
+    case "cr":
+    case "dr":
+      return "control";
+    case "st":
+      return "x87";
+    case "":
+      return "none";
+    default:
+      return register === "r8" || (register === "rm" && bits === "8") ? "byte" : "general";
+  }
 }

@@ -17,15 +17,21 @@ const EXCLUDED: readonly (readonly [names: string, reason: string])[] = [
   ["wrfsbase wrgsbase", "a base that is kernel-like would be seen by the host's signal delivery"],
 ];
 
-const REASONS = new Map(EXCLUDED.flatMap(([names, reason]) => names.split(" ").map((name) => [name, reason] as const)));
+const REASONS = new Map(
+  EXCLUDED.flatMap(([names, reason]) => names.split(" ").map((name) => [name, reason] as const)),
+);
 
 /** Why a form is not generated; undefined when it is. */
 export function exclusion(instruction: Instruction, form: Form): string | undefined {
   const reason = REASONS.get(instruction.mnemonic);
   if (reason !== undefined) return reason;
-  if (form.operands.some((o) => o.startsWith("far") || o.startsWith("m16:"))) return "loads selectors of the host's GDT";
-  if (form.operands.includes("sreg") && instruction.mnemonic !== "push" && form.operands[0] === "sreg") return "loads selectors of the host's GDT";
-  if (["fs", "gs", "ss", "ds", "es"].includes(form.operands[0] ?? "") && instruction.mnemonic === "pop") return "loads selectors of the host's GDT";
-  if (form.only64 !== true && form.not64 === true && /^(4[0-9a-f]|c4|c5|62)\b/i.test(form.opcode)) return "is a prefix in 64-bit code";
+  if (form.operands.some((o) => o.startsWith("far") || o.startsWith("m16:")))
+    return "loads selectors of the host's GDT";
+  if (form.operands.includes("sreg") && instruction.mnemonic !== "push" && form.operands[0] === "sreg")
+    return "loads selectors of the host's GDT";
+  if (["fs", "gs", "ss", "ds", "es"].includes(form.operands[0] ?? "") && instruction.mnemonic === "pop")
+    return "loads selectors of the host's GDT";
+  if (form.only64 !== true && form.not64 === true && /^(4[0-9a-f]|c4|c5|62)\b/i.test(form.opcode))
+    return "is a prefix in 64-bit code";
   return undefined;
 }

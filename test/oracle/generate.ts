@@ -7,7 +7,7 @@ import { exclusion } from "./exclusions.ts";
 import { Random } from "./random.ts";
 
 export const MAX_INSTRUCTIONS = 4;
-const IMAGES_PER_BATCH = 128;
+const IMAGES_PER_BATCH = 96;
 /** What a batch of so many cases takes at most, and some more. */
 const BYTES_PER_CASE = 600;
 
@@ -32,6 +32,8 @@ export interface GeneratorOptions {
   /** Only these mnemonics. */
   readonly mnemonics?: readonly string[];
   readonly maxInstructions?: number;
+  /** Cases that compress well, to be recorded. */
+  readonly economical?: boolean;
 }
 
 /** Makes batches of random cases from an instruction table. The same options and table give the same cases. */
@@ -57,17 +59,22 @@ export class Generator {
         else excluded.push({ form: shape.text, reason });
       }
     }
-    if (shapes.length === 0) throw new RangeError(`no form to test: ${options.mnemonics?.join(", ") ?? "the table is empty"}`);
+    if (shapes.length === 0)
+      throw new RangeError(`no form to test: ${options.mnemonics?.join(", ") ?? "the table is empty"}`);
     this.shapes = shapes;
     this.excluded = excluded;
     this.uses = new Uint32Array(shapes.length);
     this.#random = new Random(options.seed);
-    this.#encoder = new CaseEncoder(this.#random, this.#draft);
+    this.#encoder = new CaseEncoder(this.#random, this.#draft, options.economical ?? false);
     this.#maxInstructions = options.maxInstructions ?? MAX_INSTRUCTIONS;
   }
 
   batch(count: number): GeneratedBatch {
-    const builder = new BatchBuilder(randomMemory(this.#random), randomImages(this.#random, IMAGES_PER_BATCH), (count + 200) * BYTES_PER_CASE);
+    const builder = new BatchBuilder(
+      randomMemory(this.#random),
+      randomImages(this.#random, IMAGES_PER_BATCH),
+      (count + 200) * BYTES_PER_CASE,
+    );
     const forms = new Uint16Array(MAX_INSTRUCTIONS * count).fill(0xffff);
     const starts = new Uint8Array(MAX_INSTRUCTIONS * count);
     const undefinedAtEnd = new Uint16Array(count);
@@ -78,7 +85,15 @@ export class Generator {
       undefinedAnywhere[i] = flags >>> 16;
       if (!builder.add(this.#draft)) throw new Error(`${count} cases do not fit their buffer`);
     }
-    return { bytes: builder.finish(), count, offsets: builder.offsets, forms, starts, undefinedAtEnd, undefinedAnywhere };
+    return {
+      bytes: builder.finish(),
+      count,
+      offsets: builder.offsets,
+      forms,
+      starts,
+      undefinedAtEnd,
+      undefinedAnywhere,
+    };
   }
 
   /** Makes one case in the draft. Returns the flags undefined at its end, and those undefined anywhere shifted by 16. */
@@ -100,7 +115,9 @@ export class Generator {
       flags.execute(shape);
     }
     encoder.end();
-    encoder.starts.forEach((start, i) => { starts[at + i] = start; });
+    encoder.starts.forEach((start, i) => {
+      starts[at + i] = start;
+    });
     return flags.undefinedNow | (flags.undefinedAnywhere << 16);
   }
 }
@@ -121,6 +138,6 @@ export class FlagKnowledge {
     const defined = shape.conditionalFlags || this.#branches ? 0 : shape.writesFlags;
     this.undefinedNow = (this.undefinedNow & ~defined) | shape.undefinedFlags;
     this.undefinedAnywhere |= this.undefinedNow;
-    this.#branches ||= shape.instruction.endsBlock || shape.operands.some((o) => o.place === "relative");
+    this.#branches ||= shape.branches;
   }
 }

@@ -34,17 +34,27 @@ export interface JudgeReport {
 
 /** Runs random cases on the judge and, when there is one, on another target, and reports where they disagree. */
 export async function judgeCases(
-  generator: Generator, judge: ExecutionTarget, other: ExecutionTarget | undefined, options: JudgeOptions,
+  generator: Generator,
+  judge: ExecutionTarget,
+  other: ExecutionTarget | undefined,
+  options: JudgeOptions,
 ): Promise<JudgeReport> {
-  const report: JudgeReport = { cases: 0, outcomes: new Map(), disagreements: 0, byForm: new Map(), completed: new Set() };
+  const report: JudgeReport = {
+    cases: 0,
+    outcomes: new Map(),
+    disagreements: 0,
+    byForm: new Map(),
+    completed: new Set(),
+  };
   let ahead = start(generator, judge, options.count);
   while (ahead !== undefined && report.disagreements < options.maxDisagreements) {
     const { batch, judged } = ahead;
     ahead = start(generator, judge, options.count - report.cases - batch.count);
     const theirs = other === undefined ? undefined : indexResults(await other.run(batch.bytes));
     const ours = indexResults(await judged);
-    count(report, batch, ours);
-    if (theirs !== undefined && other !== undefined) await examine(generator, judge, other, { batch, ours, theirs }, report, options);
+    count(generator, report, batch, ours);
+    if (theirs !== undefined && other !== undefined)
+      await examine(generator, judge, other, { batch, ours, theirs }, report, options);
     report.cases += batch.count;
     options.onProgress?.(report.cases);
   }
@@ -52,19 +62,37 @@ export async function judgeCases(
   return report;
 }
 
-function start(generator: Generator, judge: ExecutionTarget, left: number): { batch: GeneratedBatch; judged: Promise<Uint8Array> } | undefined {
+function start(
+  generator: Generator,
+  judge: ExecutionTarget,
+  left: number,
+): { batch: GeneratedBatch; judged: Promise<Uint8Array> } | undefined {
   if (left <= 0) return undefined;
   const batch = generator.batch(Math.min(left, CASES_PER_BATCH));
   return { batch, judged: judge.run(batch.bytes) };
 }
 
-function count(report: JudgeReport, batch: GeneratedBatch, ours: ResultIndex): void {
+function count(generator: Generator, report: JudgeReport, batch: GeneratedBatch, ours: ResultIndex): void {
   ours.offsets.forEach((at, i) => {
     const status = ours.bytes[at + 2]!;
-    const name = status === STATUS_EXIT ? "exit" : status > 1 ? `status ${status}` : `vector ${ours.bytes[at + 3]}`;
+    const name =
+      status === STATUS_EXIT ? "exit" : status > 1 ? `status ${status}` : `vector ${ours.bytes[at + 3]}`;
     report.outcomes.set(name, (report.outcomes.get(name) ?? 0) + 1);
-    if (status === STATUS_EXIT) for (const form of formsOf(batch, i)) report.completed.add(form);
+    if (status === STATUS_EXIT) noteCompleted(generator, batch, i, report.completed);
   });
+}
+
+/** Behind a branch an instruction may not have been reached. */
+function noteCompleted(
+  generator: Generator,
+  batch: GeneratedBatch,
+  index: number,
+  completed: Set<number>,
+): void {
+  for (const form of formsOf(batch, index)) {
+    completed.add(form);
+    if (generator.shapes[form]!.branches) return;
+  }
 }
 
 function formsOf(batch: GeneratedBatch, index: number): number[] {
@@ -79,7 +107,12 @@ interface Ran {
 }
 
 async function examine(
-  generator: Generator, judge: ExecutionTarget, other: ExecutionTarget, ran: Ran, report: JudgeReport, options: JudgeOptions,
+  generator: Generator,
+  judge: ExecutionTarget,
+  other: ExecutionTarget,
+  ran: Ran,
+  report: JudgeReport,
+  options: JudgeOptions,
 ): Promise<void> {
   const { batch, ours, theirs } = ran;
   const tolerance = { undefinedAtEnd: 0, undefinedAnywhere: 0 };
@@ -91,8 +124,14 @@ async function examine(
     if (resultsAgree(ours, theirs, i, tolerance)) continue;
     const testCase = decodeCase(indexBatch(batch.bytes), i);
     const shapes = formsOf(batch, i).map((form) => generator.shapes[form]!);
-    const starts = Array.from(batch.starts.subarray(MAX_INSTRUCTIONS * i, MAX_INSTRUCTIONS * i + shapes.length));
-    const differences = describeDifferences(decodeResult(ours, i, testCase), decodeResult(theirs, i, testCase), toleranceOf(shapes, options.everyFlag));
+    const starts = Array.from(
+      batch.starts.subarray(MAX_INSTRUCTIONS * i, MAX_INSTRUCTIONS * i + shapes.length),
+    );
+    const differences = describeDifferences(
+      decodeResult(ours, i, testCase),
+      decodeResult(theirs, i, testCase),
+      toleranceOf(shapes, options.everyFlag),
+    );
     if (differences.length === 0) continue;
     report.disagreements++;
     await tell({ testCase, shapes, starts, differences }, judge, other, report, options);
@@ -100,7 +139,13 @@ async function examine(
   }
 }
 
-async function tell(found: Disagreement, judge: ExecutionTarget, other: ExecutionTarget, report: JudgeReport, options: JudgeOptions): Promise<void> {
+async function tell(
+  found: Disagreement,
+  judge: ExecutionTarget,
+  other: ExecutionTarget,
+  report: JudgeReport,
+  options: JudgeOptions,
+): Promise<void> {
   // Shrinking costs many runs: only while a form is not known as a culprit.
   const known = found.shapes.find((shape) => (report.byForm.get(shape.text) ?? 0) >= options.perForm);
   const small = known === undefined ? await shrink(found, judge, other, options.everyFlag) : undefined;
@@ -125,10 +170,15 @@ export function showDisagreement(d: Disagreement): string {
 function describeImage(image: Uint8Array): string[] {
   const view = new DataView(image.buffer, image.byteOffset);
   const hex = (v: number) => v.toString(16);
-  const lines = [`FCW ${hex(view.getUint16(0, true))}, FSW ${hex(view.getUint16(2, true))}, FTW ${hex(image[4]!)}, MXCSR ${hex(view.getUint32(24, true))}`];
+  const lines = [
+    `FCW ${hex(view.getUint16(0, true))}, FSW ${hex(view.getUint16(2, true))}, FTW ${hex(image[4]!)}, MXCSR ${hex(view.getUint32(24, true))}`,
+  ];
   for (let i = 0; i < 24; i++) {
     const bytes = Array.from(image.subarray(32 + 16 * i, i < 8 ? 42 + 16 * i : 48 + 16 * i)).reverse();
-    if (bytes.some((b) => b !== 0)) lines.push(`${i < 8 ? `st${i}` : `xmm${i - 8}`} ${bytes.map((b) => b.toString(16).padStart(2, "0")).join("")}`);
+    if (bytes.some((b) => b !== 0))
+      lines.push(
+        `${i < 8 ? `st${i}` : `xmm${i - 8}`} ${bytes.map((b) => b.toString(16).padStart(2, "0")).join("")}`,
+      );
   }
   return lines.length === 1 && lines[0] === "FCW 37f, FSW 0, FTW 0, MXCSR 1f80" ? [] : lines;
 }

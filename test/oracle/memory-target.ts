@@ -5,7 +5,15 @@ const WRITABLE = DATA_PAGES.filter((p) => p.writable).map((p) => p.address);
 const READ_ONLY = DATA_PAGES.filter((p) => !p.writable).map((p) => p.address);
 /** Where one kind of page ends and another begins. */
 const BORDERS = [1, 2, 3, 4, 5, 6, 7].map((page) => DATA_BASE + page * PAGE_BYTES);
-const ELSEWHERE = [0, DATA_BASE, DATA_BASE + 4 * PAGE_BYTES, CODE_BASE, CODE_BASE + PAGE_BYTES, WRITABLE_CODE, 0x7fff_0000];
+const ELSEWHERE = [
+  0,
+  DATA_BASE,
+  DATA_BASE + 4 * PAGE_BYTES,
+  CODE_BASE,
+  CODE_BASE + PAGE_BYTES,
+  WRITABLE_CODE,
+  0x7fff_0000,
+];
 
 /** Where a memory operand of `bytes` shall lie: mostly on a writable page, sometimes across or beyond a border. */
 export function chooseAddress(random: Random, bytes: number, alignedPercent: number): number {

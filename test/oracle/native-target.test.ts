@@ -1,15 +1,27 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { initialImage } from "./corner-values.ts";
 import { type NativeTarget, nativeUnavailable, openNativeTarget } from "./native-target.ts";
 import {
-  CODE_BASE, MEMORY_BYTES, PAGE_BYTES, STATUS_EXIT, STATUS_FAULT, STATUS_SYSCALL, STATUS_TIMEOUT, type TestCase, WRITABLE_CODE,
+  CODE_BASE,
+  MEMORY_BYTES,
+  PAGE_BYTES,
+  STATUS_EXIT,
+  STATUS_FAULT,
+  STATUS_SYSCALL,
+  STATUS_TIMEOUT,
+  type TestCase,
+  WRITABLE_CODE,
 } from "./protocol.ts";
-import { initialImage } from "./corner-values.ts";
 import { runCase, runCases } from "./target.ts";
 
 const unavailable = nativeUnavailable();
 if (unavailable !== undefined) console.warn(`native oracle tests skipped: ${unavailable}`);
 
-const RAX = 0, RCX = 1, RSP = 4, RSI = 6, RDI = 7; // prettier-ignore
+const RAX = 0,
+  RCX = 1,
+  RSP = 4,
+  RSI = 6,
+  RDI = 7; // prettier-ignore
 
 interface Setup extends Partial<Omit<TestCase, "registers">> {
   registers?: Record<number, bigint>;
@@ -18,17 +30,27 @@ interface Setup extends Partial<Omit<TestCase, "registers">> {
 function testCase(code: string, { registers = {}, ...rest }: Setup = {}): TestCase {
   return {
     code: Uint8Array.from(Buffer.from(code.replaceAll(" ", ""), "hex")),
-    codeOffset: 0, noExit: false, rflags: 0x202n, fsBase: 0n, gsBase: 0n,
+    codeOffset: 0,
+    noExit: false,
+    rflags: 0x202n,
+    fsBase: 0n,
+    gsBase: 0n,
     registers: Array.from({ length: 16 }, (_, i) => registers[i] ?? 0n),
-    image: initialImage(), memory: new Uint8Array(MEMORY_BYTES), patches: [],
+    image: initialImage(),
+    memory: new Uint8Array(MEMORY_BYTES),
+    patches: [],
     ...rest,
   };
 }
 
 describe.skipIf(unavailable !== undefined)("the native runner", () => {
   let native: NativeTarget;
-  beforeAll(async () => { native = await openNativeTarget(); });
-  afterAll(async () => { await native.close(); });
+  beforeAll(async () => {
+    native = await openNativeTarget();
+  });
+  afterAll(async () => {
+    await native.close();
+  });
 
   test("ADD carries out of bit 63 and leaves the other registers alone", async () => {
     const c = testCase("48 01 c8", { registers: { [RAX]: 2n ** 64n - 1n, [RCX]: 1n } }); // add rax, rcx
@@ -42,7 +64,10 @@ describe.skipIf(unavailable !== undefined)("the native runner", () => {
   });
 
   test("RSP and the initial flags are the case's", async () => {
-    const r = await runCase(native, testCase("9c", { registers: { [RSP]: 0x1000_2010n }, rflags: 0x8d7n | 0x400n })); // pushfq
+    const r = await runCase(
+      native,
+      testCase("9c", { registers: { [RSP]: 0x1000_2010n }, rflags: 0x8d7n | 0x400n }),
+    ); // pushfq
     expect(r.registers[RSP]).toBe(0x1000_2008n);
     expect(r.rflags).toBe(0xed7n);
     expect(r.changes).toEqual([{ address: 0x1000_2008, value: 0xed7n }]);
@@ -58,7 +83,8 @@ describe.skipIf(unavailable !== undefined)("the native runner", () => {
   });
 
   test("a patch changes memory for its case only", async () => {
-    const load = (patches: TestCase["patches"]) => testCase("48 8b 07", { registers: { [RDI]: 0x1000_3000n }, patches });
+    const load = (patches: TestCase["patches"]) =>
+      testCase("48 8b 07", { registers: { [RDI]: 0x1000_3000n }, patches });
     const [first, second] = await runCases(native, [load([{ address: 0x1000_3000, value: 9n }]), load([])]);
     expect(first!.registers[RAX]).toBe(9n);
     expect(second!.registers[RAX]).toBe(0n);
@@ -66,7 +92,13 @@ describe.skipIf(unavailable !== undefined)("the native runner", () => {
 
   test("a write to a read-only page is #PF with the present, write and user bits", async () => {
     const r = await runCase(native, testCase("c6 07 01", { registers: { [RDI]: 0x1000_3004n } })); // mov byte [rdi], 1
-    expect([r.status, r.vector, r.errorCode, r.cr2, r.rip]).toEqual([STATUS_FAULT, 14, 7, 0x1000_3004n, 0x2000_0000n]);
+    expect([r.status, r.vector, r.errorCode, r.cr2, r.rip]).toEqual([
+      STATUS_FAULT,
+      14,
+      7,
+      0x1000_3004n,
+      0x2000_0000n,
+    ]);
   });
 
   test("a read of an unmapped page is #PF with the user bit", async () => {
@@ -76,7 +108,10 @@ describe.skipIf(unavailable !== undefined)("the native runner", () => {
 
   test("a non-canonical address is #GP, or #SS for the stack", async () => {
     const registers = { [RSP]: 1n << 63n, [RDI]: 1n << 63n };
-    const [data, stack] = await runCases(native, [testCase("8a 07", { registers }), testCase("50", { registers })]); // mov al, [rdi]; push rax
+    const [data, stack] = await runCases(native, [
+      testCase("8a 07", { registers }),
+      testCase("50", { registers }),
+    ]); // mov al, [rdi]; push rax
     expect([data!.vector, data!.errorCode]).toEqual([13, 0]);
     expect([stack!.vector, stack!.errorCode]).toEqual([12, 0]);
   });
@@ -93,7 +128,10 @@ describe.skipIf(unavailable !== undefined)("the native runner", () => {
   });
 
   test("execution that runs off its page is an instruction-fetch #PF", async () => {
-    const r = await runCase(native, testCase("90 b8 01 00", { noExit: true, codeOffset: 2 * PAGE_BYTES - 4 })); // nop; mov eax, ...
+    const r = await runCase(
+      native,
+      testCase("90 b8 01 00", { noExit: true, codeOffset: 2 * PAGE_BYTES - 4 }),
+    ); // nop; mov eax, ...
     expect([r.vector, r.errorCode, r.cr2, r.rip]).toEqual([14, 0x14, 0x2000_2000n, 0x2000_1ffdn]);
   });
 
@@ -112,7 +150,10 @@ describe.skipIf(unavailable !== undefined)("the native runner", () => {
   test("FS and GS bases are the case's where they can be set", async (context) => {
     if (!native.host.settableBases) context.skip();
     const bases = { fsBase: 0x1000_1000n, gsBase: 0x1000_1008n };
-    const c = testCase("64 48 8b 06 65 48 89 06", { ...bases, patches: [{ address: 0x1000_1000, value: 5n }] }); // mov rax, fs:[rsi]; mov gs:[rsi], rax
+    const c = testCase("64 48 8b 06 65 48 89 06", {
+      ...bases,
+      patches: [{ address: 0x1000_1000, value: 5n }],
+    }); // mov rax, fs:[rsi]; mov gs:[rsi], rax
     const r = await runCase(native, c);
     expect(r.changes).toEqual([{ address: 0x1000_1008, value: 5n }]);
     expect([r.fsBase, r.gsBase]).toEqual([bases.fsBase, bases.gsBase]);
@@ -133,7 +174,10 @@ describe.skipIf(unavailable !== undefined)("the native runner", () => {
     new DataView(image.buffer).setUint32(24, 0, true);
     new DataView(image.buffer).setUint16(0, 0x340, true);
     // divss xmm0, xmm0; and fldz; fdiv st0, st0; fwait
-    const [simd, x87] = await runCases(native, [testCase("f3 0f 5e c0", { image }), testCase("d9 ee d8 f0 9b", { image })]);
+    const [simd, x87] = await runCases(native, [
+      testCase("f3 0f 5e c0", { image }),
+      testCase("d9 ee d8 f0 9b", { image }),
+    ]);
     expect([simd!.vector, simd!.rip]).toEqual([19, 0x2000_0000n]);
     expect([x87!.vector, x87!.rip]).toEqual([16, 0x2000_0004n]);
   });
@@ -153,7 +197,10 @@ describe.skipIf(unavailable !== undefined)("the native runner", () => {
 
   test("a system call, 64 or 32-bit, is stopped and reported", async () => {
     const registers = { [RAX]: 60n, [RSI]: 1n }; // exit
-    const [fast, legacy] = await runCases(native, [testCase("0f 05", { registers }), testCase("cd 80", { registers: { [RAX]: 1n } })]);
+    const [fast, legacy] = await runCases(native, [
+      testCase("0f 05", { registers }),
+      testCase("cd 80", { registers: { [RAX]: 1n } }),
+    ]);
     expect(fast!.status).toBe(STATUS_SYSCALL);
     expect(legacy!.status).toBe(STATUS_SYSCALL);
     expect(native.restarts).toBe(0);

@@ -2,14 +2,28 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
-import { BATCH_HEADER_BYTES, HELLO_BYTES, HELLO_MAGIC, PROTOCOL_VERSION, RESULT_BATCH_HEADER_BYTES, STATUS_DIED } from "./protocol.ts";
 import { indexBatch } from "./batch.ts";
+import {
+  BATCH_HEADER_BYTES,
+  HELLO_BYTES,
+  HELLO_MAGIC,
+  PROTOCOL_VERSION,
+  RESULT_BATCH_HEADER_BYTES,
+  STATUS_DIED,
+} from "./protocol.ts";
 import { emptyFinalState, ResultBuilder } from "./results.ts";
 import type { ExecutionTarget } from "./target.ts";
 
 const SOURCE = join(import.meta.dirname, "native", "runner.c");
 const BUILD_FOLDER = join(import.meta.dirname, "..", "..", "build", "oracle");
-const COMPILER_OPTIONS = ["-O2", "-Wall", "-Wextra", "-mfsgsbase", "-fno-stack-protector", "-fcf-protection=none"];
+const COMPILER_OPTIONS = [
+  "-O2",
+  "-Wall",
+  "-Wextra",
+  "-mfsgsbase",
+  "-fno-stack-protector",
+  "-fcf-protection=none",
+];
 
 /** What the host's processor says of itself. */
 export interface HostProcessor {
@@ -37,12 +51,18 @@ export function nativeUnavailable(): string | undefined {
 /** Compiles the runner into build/oracle, unless that has been done for this source. */
 export function buildRunner(): string {
   const source = readFileSync(SOURCE);
-  const version = createHash("sha256").update(source).update(COMPILER_OPTIONS.join(" ")).digest("hex").slice(0, 16);
+  const version = createHash("sha256")
+    .update(source)
+    .update(COMPILER_OPTIONS.join(" "))
+    .digest("hex")
+    .slice(0, 16);
   const path = join(BUILD_FOLDER, `runner-${version}`);
   if (existsSync(path)) return path;
   mkdirSync(BUILD_FOLDER, { recursive: true });
   const temporary = `${path}.${process.pid}`;
-  execFileSync("gcc", [...COMPILER_OPTIONS, "-o", temporary, SOURCE], { stdio: ["ignore", "inherit", "inherit"] });
+  execFileSync("gcc", [...COMPILER_OPTIONS, "-o", temporary, SOURCE], {
+    stdio: ["ignore", "inherit", "inherit"],
+  });
   renameSync(temporary, path);
   return path;
 }
@@ -147,7 +167,9 @@ class Runner {
     this.#wanted = bytes;
     while (this.#available < bytes) {
       if (this.#ended !== undefined) throw new RunnerDied(`the native runner ended: ${this.#ended}`);
-      await new Promise<void>((resolve) => { this.#waiting = resolve; });
+      await new Promise<void>((resolve) => {
+        this.#waiting = resolve;
+      });
     }
     const all = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
     const rest = all.subarray(bytes);
@@ -170,15 +192,24 @@ function parseHello(bytes: Uint8Array): HostProcessor {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   if (view.getUint32(0, true) !== HELLO_MAGIC || view.getUint32(4, true) !== PROTOCOL_VERSION)
     throw new Error("the native runner speaks another protocol: remove build/oracle");
-  const text = (from: number, to: number) => new TextDecoder().decode(bytes.subarray(from, to)).replace(/\0.*$/s, "").trim();
+  const text = (from: number, to: number) =>
+    new TextDecoder().decode(bytes.subarray(from, to)).replace(/\0.*$/s, "").trim();
   return {
-    vendor: text(16, 28), brand: text(32, 80), signature: view.getUint32(28, true),
-    mxcsrMask: view.getUint32(12, true), settableBases: (view.getUint32(8, true) & 1) !== 0,
+    vendor: text(16, 28),
+    brand: text(32, 80),
+    signature: view.getUint32(28, true),
+    mxcsrMask: view.getUint32(12, true),
+    settableBases: (view.getUint32(8, true) & 1) !== 0,
   };
 }
 
 /** Cases `from` to `to` of a batch as a batch of their own. */
-export function sliceBatch(batch: Uint8Array, offsets: readonly number[], from: number, to: number): Uint8Array {
+export function sliceBatch(
+  batch: Uint8Array,
+  offsets: readonly number[],
+  from: number,
+  to: number,
+): Uint8Array {
   const start = offsets[from] ?? batch.length;
   const end = offsets[to] ?? batch.length;
   const part = new Uint8Array(offsets[0]! + end - start);

@@ -61,14 +61,25 @@ export interface TestPage {
   readonly executable: boolean;
 }
 
-const page = (address: number, rights: string): TestPage =>
-  ({ address, writable: rights.includes("w"), executable: rights.includes("x") });
+const page = (address: number, rights: string): TestPage => ({
+  address,
+  writable: rights.includes("w"),
+  executable: rights.includes("x"),
+});
 
 /** Pages whose contents a batch ships, in that order. */
 export const DATA_PAGES: readonly TestPage[] = [
-  page(0x1000_1000, "rw"), page(0x1000_2000, "rw"), page(0x1000_3000, "r"), page(0x1000_5000, "r"), page(0x1000_6000, "rw"),
+  page(0x1000_1000, "rw"),
+  page(0x1000_2000, "rw"),
+  page(0x1000_3000, "r"),
+  page(0x1000_5000, "r"),
+  page(0x1000_6000, "rw"),
 ];
-export const CODE_PAGES: readonly TestPage[] = [page(0x2000_0000, "rx"), page(0x2000_1000, "rx"), page(0x2000_3000, "rwx")];
+export const CODE_PAGES: readonly TestPage[] = [
+  page(0x2000_0000, "rx"),
+  page(0x2000_1000, "rx"),
+  page(0x2000_3000, "rwx"),
+];
 export const PAGES: readonly TestPage[] = [...DATA_PAGES, ...CODE_PAGES];
 
 /** What code pages hold besides a case's code. */

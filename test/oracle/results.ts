@@ -1,6 +1,15 @@
 import {
-  HASH_START, hashChange, IMAGE_COMPARED_WORDS, MAX_CHANGED_WORDS, type Patch, RESULT_BATCH_HEADER_BYTES,
-  RESULT_HEADER_BYTES, RESULT_MAGIC, STATUS_TIMEOUT, type TestCase, type TestResult,
+  HASH_START,
+  hashChange,
+  IMAGE_COMPARED_WORDS,
+  MAX_CHANGED_WORDS,
+  type Patch,
+  RESULT_BATCH_HEADER_BYTES,
+  RESULT_HEADER_BYTES,
+  RESULT_MAGIC,
+  STATUS_TIMEOUT,
+  type TestCase,
+  type TestResult,
 } from "./protocol.ts";
 
 /** Results of a batch and where each begins. */
@@ -26,7 +35,8 @@ export function indexResults(bytes: Uint8Array): ResultIndex {
 /** Reads one result; what did not change comes from its case. */
 export function decodeResult(results: ResultIndex, index: number, from: TestCase): TestResult {
   const at = results.offsets[index];
-  if (at === undefined) throw new RangeError(`${results.offsets.length} results have none with number ${index}`);
+  if (at === undefined)
+    throw new RangeError(`${results.offsets.length} results have none with number ${index}`);
   const view = new DataView(results.bytes.buffer, results.bytes.byteOffset + at);
   const registerMask = view.getUint32(32, true);
   const imageMask = view.getBigUint64(40, true);
@@ -41,14 +51,26 @@ export function decodeResult(results: ResultIndex, index: number, from: TestCase
   const gsBase = changed(17, from.gsBase);
   const image = from.image.slice();
   const imageView = new DataView(image.buffer);
-  for (let i = 0; i < IMAGE_COMPARED_WORDS; i++) if ((imageMask >> BigInt(i)) & 1n) imageView.setBigUint64(8 * i, take(), true);
+  for (let i = 0; i < IMAGE_COMPARED_WORDS; i++)
+    if ((imageMask >> BigInt(i)) & 1n) imageView.setBigUint64(8 * i, take(), true);
   const changedWords = view.getUint32(36, true);
   const changes: Patch[] = [];
-  for (let i = 0; i < Math.min(changedWords, MAX_CHANGED_WORDS); i++) changes.push({ address: Number(take()), value: take() });
+  for (let i = 0; i < Math.min(changedWords, MAX_CHANGED_WORDS); i++)
+    changes.push({ address: Number(take()), value: take() });
   return {
-    status: view.getUint8(2), vector: view.getUint8(3), errorCode: view.getUint32(4, true),
-    rip: view.getBigUint64(8, true), rflags: view.getBigUint64(16, true), cr2: view.getBigUint64(24, true),
-    fsBase, gsBase, registers, image, changedWords, memoryHash: view.getUint32(48, true), changes,
+    status: view.getUint8(2),
+    vector: view.getUint8(3),
+    errorCode: view.getUint32(4, true),
+    rip: view.getBigUint64(8, true),
+    rflags: view.getBigUint64(16, true),
+    cr2: view.getBigUint64(24, true),
+    fsBase,
+    gsBase,
+    registers,
+    image,
+    changedWords,
+    memoryHash: view.getUint32(48, true),
+    changes,
   };
 }
 
@@ -72,9 +94,16 @@ export interface FinalState {
 /** A final state with room for every word of the writable pages to have changed. */
 export function emptyFinalState(): FinalState {
   return {
-    status: 0, vector: 0, errorCode: 0,
-    rip: new Uint32Array(2), rflags: new Uint32Array(2), cr2: new Uint32Array(2),
-    registers: new Uint32Array(36), image: new Uint32Array(128), changes: new Uint32Array(3 * 2048), changedWords: 0,
+    status: 0,
+    vector: 0,
+    errorCode: 0,
+    rip: new Uint32Array(2),
+    rflags: new Uint32Array(2),
+    cr2: new Uint32Array(2),
+    registers: new Uint32Array(36),
+    image: new Uint32Array(128),
+    changes: new Uint32Array(3 * 2048),
+    changedWords: 0,
   };
 }
 

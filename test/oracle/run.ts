@@ -27,10 +27,13 @@ const count = Number(values.count);
 const generator = new Generator(INSTRUCTIONS as readonly Instruction[], {
   seed: Number(values.seed),
   maxInstructions: Number(values.instructions),
+  economical: values.record !== undefined,
   ...(values.form === undefined ? {} : { mnemonics: values.form.split(",") }),
 });
 const native = await openNativeTarget();
-console.log(`judge: ${native.host.brand} (${native.host.vendor} 0x${native.host.signature.toString(16)}); seed ${values.seed}; ${generator.shapes.length} forms`);
+console.log(
+  `judge: ${native.host.brand} (${native.host.vendor} 0x${native.host.signature.toString(16)}); seed ${values.seed}; ${generator.shapes.length} forms`,
+);
 
 if (values.record !== undefined) {
   const vectors = await recordVectors(generator, native, count, values.record);
@@ -38,7 +41,8 @@ if (values.record !== undefined) {
   await native.close();
 } else {
   const other = values.target === "none" ? undefined : await openTarget(values.target);
-  if (values.target !== "none" && other === undefined) throw new Error(`no target "${values.target}": one of none, ${TARGET_NAMES.join(", ")}`);
+  if (values.target !== "none" && other === undefined)
+    throw new Error(`no target "${values.target}": one of none, ${TARGET_NAMES.join(", ")}`);
   const started = performance.now();
   const report = await judgeCases(generator, native, other, {
     count,
@@ -56,12 +60,21 @@ if (values.record !== undefined) {
 function summarise(generator: Generator, native: NativeTarget, report: JudgeReport, elapsedMs: number): void {
   const perSecond = Math.round(report.cases / (elapsedMs / 1000));
   const cycles = Math.round(Number(native.cycles) / report.cases);
-  console.log(`\n${report.cases} cases in ${(elapsedMs / 1000).toFixed(1)} s: ${perSecond}/s, ${cycles} native cycles each, runner restarted ${native.restarts} times`);
-  console.log([...report.outcomes].sort((a, b) => b[1] - a[1]).map(([name, n]) => `${name} ${n}`).join(", "));
+  console.log(
+    `\n${report.cases} cases in ${(elapsedMs / 1000).toFixed(1)} s: ${perSecond}/s, ${cycles} native cycles each, runner restarted ${native.restarts} times`,
+  );
+  console.log(
+    [...report.outcomes]
+      .sort((a, b) => b[1] - a[1])
+      .map(([name, n]) => `${name} ${n}`)
+      .join(", "),
+  );
   const shapes = generator.shapes;
   const unreached = shapes.filter((s) => generator.uses[s.index] === 0);
   const faulting = shapes.filter((s) => generator.uses[s.index] !== 0 && !report.completed.has(s.index));
-  console.log(`forms: ${shapes.length - unreached.length} of ${shapes.length} encoded, ${report.completed.size} ran to the end, ${generator.excluded.length} excluded`);
+  console.log(
+    `forms: ${shapes.length - unreached.length} of ${shapes.length} encoded, ${report.completed.size} ran to the end, ${generator.excluded.length} excluded`,
+  );
   for (const s of unreached) console.log(`  not reached: ${s.text}`);
   for (const s of faulting) console.log(`  always faulted: ${s.text}`);
   if (report.disagreements > 0) console.log(`${report.disagreements} disagreements:`);

@@ -23,7 +23,12 @@ export function toleranceOf(shapes: readonly EncodingShape[], everyFlag = false)
 type Candidate = Omit<Disagreement, "differences">;
 
 /** Takes instructions, register values and memory away as long as the two targets still disagree. */
-export async function shrink(start: Disagreement, judge: ExecutionTarget, other: ExecutionTarget, everyFlag: boolean): Promise<Disagreement> {
+export async function shrink(
+  start: Disagreement,
+  judge: ExecutionTarget,
+  other: ExecutionTarget,
+  everyFlag: boolean,
+): Promise<Disagreement> {
   let best = start;
   for (let round = 0; round < 60; round++) {
     const smaller = await firstDisagreement(simplifications(best), judge, other, everyFlag);
@@ -34,7 +39,10 @@ export async function shrink(start: Disagreement, judge: ExecutionTarget, other:
 }
 
 async function firstDisagreement(
-  candidates: readonly Candidate[], judge: ExecutionTarget, other: ExecutionTarget, everyFlag: boolean,
+  candidates: readonly Candidate[],
+  judge: ExecutionTarget,
+  other: ExecutionTarget,
+  everyFlag: boolean,
 ): Promise<Disagreement | undefined> {
   if (candidates.length === 0) return undefined;
   const cases = candidates.map((c) => c.testCase);
@@ -51,7 +59,8 @@ function simplifications(d: Candidate): Candidate[] {
   const { testCase } = d;
   const candidates: Candidate[] = [];
   const vary = (change: Partial<TestCase>) => candidates.push({ ...d, testCase: { ...testCase, ...change } });
-  for (let i = 0; i < d.shapes.length && d.shapes.length > 1; i++) candidates.push(...withoutInstruction(d, i));
+  for (let i = 0; i < d.shapes.length && d.shapes.length > 1; i++)
+    candidates.push(...withoutInstruction(d, i));
   const plain = initialImage();
   if (Buffer.compare(testCase.image, plain) !== 0) vary({ image: plain });
   if (testCase.patches.length > 0) vary({ patches: [] });
@@ -60,7 +69,8 @@ function simplifications(d: Candidate): Candidate[] {
   if (testCase.codeOffset !== 0 && !testCase.noExit) vary({ codeOffset: 0 });
   for (let i = 0; i < testCase.patches.length; i++) vary({ patches: testCase.patches.toSpliced(i, 1) });
   for (const [i, value] of testCase.registers.entries()) {
-    for (const simpler of [0n, 1n, value & 0xffff_ffffn, value & 0xffffn]) if (simpler < value && !(value === 1n)) vary({ registers: testCase.registers.with(i, simpler) });
+    for (const simpler of [0n, 1n, value & 0xffff_ffffn, value & 0xffffn])
+      if (simpler < value && !(value === 1n)) vary({ registers: testCase.registers.with(i, simpler) });
   }
   candidates.push(...simplerImages(d, plain));
   return candidates;
@@ -84,10 +94,18 @@ function withoutInstruction(d: Candidate, index: number): Candidate[] {
 /** Each register and control word of the image set to its initial value. */
 function simplerImages(d: Candidate, plain: Uint8Array): Candidate[] {
   const { image } = d.testCase;
-  const fields = [[0, 2], [2, 2], [4, 1], [24, 4], ...Array.from({ length: 24 }, (_, i) => [32 + 16 * i, 16])] as [number, number][];
+  const fields = [
+    [0, 2],
+    [2, 2],
+    [4, 1],
+    [24, 4],
+    ...Array.from({ length: 24 }, (_, i) => [32 + 16 * i, 16]),
+  ] as [number, number][];
   return fields.flatMap(([at, bytes]) => {
     const simpler = image.slice();
     simpler.set(plain.subarray(at, at + bytes), at);
-    return Buffer.compare(simpler, image) === 0 ? [] : [{ ...d, testCase: { ...d.testCase, image: simpler } }];
+    return Buffer.compare(simpler, image) === 0
+      ? []
+      : [{ ...d, testCase: { ...d.testCase, image: simpler } }];
   });
 }

@@ -30,24 +30,39 @@ export function targetFromCases(name: string, run: (testCase: TestCase) => TestR
       const index = indexBatch(batch);
       const words = new Uint32Array(batch.slice().buffer);
       const builder = new ResultBuilder();
-      index.offsets.forEach((at, i) => { addResult(builder, words, index, at, run(decodeCase(index, i))); });
+      index.offsets.forEach((at, i) => {
+        addResult(builder, words, index, at, run(decodeCase(index, i)));
+      });
       return builder.finish();
     },
     async close() {},
   };
 }
 
-function addResult(builder: ResultBuilder, words: Uint32Array, index: BatchIndex, at: number, result: TestResult): void {
+function addResult(
+  builder: ResultBuilder,
+  words: Uint32Array,
+  index: BatchIndex,
+  at: number,
+  result: TestResult,
+): void {
   const state = emptyFinalState();
   const set = (to: Uint32Array, i: number, value: bigint) => {
     to[2 * i] = Number(value & 0xffff_ffffn);
     to[2 * i + 1] = Number(value >> 32n);
   };
-  Object.assign(state, { status: result.status, vector: result.vector, errorCode: result.errorCode, changedWords: result.changedWords });
+  Object.assign(state, {
+    status: result.status,
+    vector: result.vector,
+    errorCode: result.errorCode,
+    changedWords: result.changedWords,
+  });
   set(state.rip, 0, result.rip);
   set(state.rflags, 0, result.rflags);
   set(state.cr2, 0, result.cr2);
-  result.registers.forEach((value, i) => { set(state.registers, i, value); });
+  result.registers.forEach((value, i) => {
+    set(state.registers, i, value);
+  });
   set(state.registers, 16, result.fsBase);
   set(state.registers, 17, result.gsBase);
   state.image.set(new Uint32Array(result.image.slice().buffer));

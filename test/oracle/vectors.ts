@@ -9,11 +9,13 @@ import { decodeCase, indexBatch } from "./batch.ts";
 import { describeDifferences, resultsAgree } from "./compare.ts";
 import { disassemble } from "./disassemble.ts";
 import type { Generator } from "./generate.ts";
-import { CASES_PER_BATCH } from "./judge.ts";
 import type { HostProcessor, NativeTarget } from "./native-target.ts";
 import { PROTOCOL_VERSION } from "./protocol.ts";
 import { decodeResult, indexResults } from "./results.ts";
 import type { ExecutionTarget } from "./target.ts";
+
+/** Each batch brings memory contents and images of its own, so few large ones are smaller. */
+const CASES_PER_BATCH = 16_384;
 
 interface RecordedBatch {
   readonly batch: Uint8Array;
@@ -28,13 +30,23 @@ export interface Vectors {
 }
 
 /** Records what the host's processor does with `count` random cases. */
-export async function recordVectors(generator: Generator, native: NativeTarget, count: number, path: string): Promise<{ cases: number; bytes: number }> {
+export async function recordVectors(
+  generator: Generator,
+  native: NativeTarget,
+  count: number,
+  path: string,
+): Promise<{ cases: number; bytes: number }> {
   const batches: RecordedBatch[] = [];
   for (let left = count; left > 0; left -= CASES_PER_BATCH) {
     const made = generator.batch(Math.min(left, CASES_PER_BATCH));
     const results = (await native.run(made.bytes)).slice();
     new DataView(results.buffer).setBigUint64(16, 0n); // the time taken is not part of what is recorded
-    batches.push({ batch: made.bytes.slice(), results, undefinedAtEnd: made.undefinedAtEnd, undefinedAnywhere: made.undefinedAnywhere });
+    batches.push({
+      batch: made.bytes.slice(),
+      results,
+      undefinedAtEnd: made.undefinedAtEnd,
+      undefinedAnywhere: made.undefinedAnywhere,
+    });
   }
   const bytes = packVectors({ processor: native.host, batches });
   writeFileSync(path, bytes);
@@ -42,15 +54,29 @@ export async function recordVectors(generator: Generator, native: NativeTarget, 
 }
 
 function packVectors(vectors: Vectors): Uint8Array {
-  const description = Buffer.from(JSON.stringify({ protocol: PROTOCOL_VERSION, processor: vectors.processor }));
-  const parts: Uint8Array[] = [Buffer.from(Uint32Array.of(vectors.batches.length, description.length).buffer), description];
+  const description = Buffer.from(
+    JSON.stringify({ protocol: PROTOCOL_VERSION, processor: vectors.processor }),
+  );
+  const parts: Uint8Array[] = [
+    Buffer.from(Uint32Array.of(vectors.batches.length, description.length).buffer),
+    description,
+  ];
   for (const b of vectors.batches) {
     parts.push(Buffer.from(Uint32Array.of(b.batch.length, b.results.length, b.undefinedAtEnd.length).buffer));
-    parts.push(b.batch, b.results, new Uint8Array(b.undefinedAtEnd.buffer), new Uint8Array(b.undefinedAnywhere.buffer));
+    parts.push(
+      b.batch,
+      b.results,
+      new Uint8Array(b.undefinedAtEnd.buffer),
+      new Uint8Array(b.undefinedAnywhere.buffer),
+    );
   }
   const all = Buffer.concat(parts);
   return brotliCompressSync(all, {
-    params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: all.length },
+    params: {
+      [constants.BROTLI_PARAM_QUALITY]: 11,
+      [constants.BROTLI_PARAM_LGWIN]: 24,
+      [constants.BROTLI_PARAM_SIZE_HINT]: all.length,
+    },
   });
 }
 
@@ -68,20 +94,27 @@ export function readVectors(path: string): Vectors {
   };
   const batchCount = word();
   const description = JSON.parse(Buffer.from(bytes(word())).toString());
-  if (description.protocol !== PROTOCOL_VERSION) throw new Error(`${path} was recorded with protocol ${description.protocol}: record it again`);
+  if (description.protocol !== PROTOCOL_VERSION)
+    throw new Error(`${path} was recorded with protocol ${description.protocol}: record it again`);
   const batches: RecordedBatch[] = [];
   for (let i = 0; i < batchCount; i++) {
     const [batchBytes, resultBytes, cases] = [word(), word(), word()];
     batches.push({
-      batch: bytes(batchBytes), results: bytes(resultBytes),
-      undefinedAtEnd: new Uint16Array(bytes(2 * cases).buffer), undefinedAnywhere: new Uint16Array(bytes(2 * cases).buffer),
+      batch: bytes(batchBytes),
+      results: bytes(resultBytes),
+      undefinedAtEnd: new Uint16Array(bytes(2 * cases).buffer),
+      undefinedAnywhere: new Uint16Array(bytes(2 * cases).buffer),
     });
   }
   return { processor: description.processor, batches };
 }
 
 /** Runs recorded cases on a target. Gives the number of cases and a text for each of the first differences. */
-export async function replayVectors(vectors: Vectors, target: ExecutionTarget, maxTexts = 20): Promise<{ cases: number; differing: number; texts: string[] }> {
+export async function replayVectors(
+  vectors: Vectors,
+  target: ExecutionTarget,
+  maxTexts = 20,
+): Promise<{ cases: number; differing: number; texts: string[] }> {
   const texts: string[] = [];
   let cases = 0;
   let differing = 0;
@@ -90,13 +123,21 @@ export async function replayVectors(vectors: Vectors, target: ExecutionTarget, m
     const theirs = indexResults(await target.run(recorded.batch));
     cases += ours.offsets.length;
     for (let i = 0; i < ours.offsets.length; i++) {
-      const tolerance = { undefinedAtEnd: recorded.undefinedAtEnd[i]!, undefinedAnywhere: recorded.undefinedAnywhere[i]! };
+      const tolerance = {
+        undefinedAtEnd: recorded.undefinedAtEnd[i]!,
+        undefinedAnywhere: recorded.undefinedAnywhere[i]!,
+      };
       if (resultsAgree(ours, theirs, i, tolerance)) continue;
       const testCase = decodeCase(indexBatch(recorded.batch), i);
-      const differences = describeDifferences(decodeResult(ours, i, testCase), decodeResult(theirs, i, testCase), tolerance);
+      const differences = describeDifferences(
+        decodeResult(ours, i, testCase),
+        decodeResult(theirs, i, testCase),
+        tolerance,
+      );
       if (differences.length === 0) continue;
       differing++;
-      if (texts.length < maxTexts) texts.push([...disassemble(testCase), ...differences.map((d) => `  -> ${d}`)].join("\n"));
+      if (texts.length < maxTexts)
+        texts.push([...disassemble(testCase), ...differences.map((d) => `  -> ${d}`)].join("\n"));
     }
   }
   return { cases, differing, texts };

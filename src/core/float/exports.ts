@@ -53,3 +53,6 @@ export {
   x87StoreSt,
 } from "./x87/store";
 export { x87Check } from "./x87/unit";
+export { x87Arctangent } from "./x87/arctangent";
+export { x87Exponential, x87Logarithm } from "./x87/exponential";
+export { x87Cosine, x87Sine, x87SineCosine, x87Tangent } from "./x87/trigonometry";

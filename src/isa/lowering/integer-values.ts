@@ -36,6 +36,22 @@ export class IntegerValues {
     return this.#wrapping("mul", a, b);
   }
 
+  divideUnsigned(a: Value, b: Value): Value {
+    return this.#dividing("div_u", a, b);
+  }
+
+  divideSigned(a: Value, b: Value): Value {
+    return this.#dividing("div_s", a, b);
+  }
+
+  remainderUnsigned(a: Value, b: Value): Value {
+    return this.#dividing("rem_u", a, b);
+  }
+
+  remainderSigned(a: Value, b: Value): Value {
+    return this.#dividing("rem_s", a, b);
+  }
+
   and(a: Value, b: Value): Value {
     return this.#bitwise("and", a, b);
   }
@@ -206,6 +222,12 @@ export class IntegerValues {
   #wrapping(name: "add" | "sub" | "mul", a: Value, b: Value): Value {
     this.#sameWidth(a, b);
     return this.#normalised(a.bits, this.b.op(`${typeOf(a)}.${name}`, a.e, b.e));
+  }
+
+  #dividing(name: "div_u" | "div_s" | "rem_u" | "rem_s", a: Value, b: Value): Value {
+    this.#sameWidth(a, b);
+    invariant(a.bits >= 32, "divisions are 32 or 64 bits wide");
+    return new Value(a.bits, this.b.op(`${typeOf(a)}.${name}`, a.e, b.e));
   }
 
   #bitwise(name: "and" | "or" | "xor", a: Value, b: Value): Value {

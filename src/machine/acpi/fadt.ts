@@ -24,6 +24,20 @@ const CENTURY_INDEX = 0x32;
 
 const ADDRESS_SPACE_IO = 1;
 
+// Access size of a Generic Address Structure. Event blocks are two registers of half their
+// width; the timer must be read whole.
+const ACCESS_BYTE = 1;
+const ACCESS_WORD = 2;
+const ACCESS_DWORD = 3;
+type AccessSize = typeof ACCESS_BYTE | typeof ACCESS_WORD | typeof ACCESS_DWORD;
+
+/** Where the FADT tells of one block: its 32-bit address, its length, its X_ field. */
+interface BlockOffsets {
+  readonly address: number;
+  readonly length: number;
+  readonly extended: number;
+}
+
 /**
  * The FADT behind its header: the fixed hardware. The power button is there, the sleep button is not.
  *
@@ -33,10 +47,10 @@ export function fadtBody(platform: AcpiPlatform, facsAddress: number, dsdtAddres
   const pm = platform.powerManagement;
   const table = new Uint8Array(FADT_BYTES);
   const view = new DataView(table.buffer);
-  const block = (at: number, extendedAt: number, lengthAt: number, port: number, bytes: number) => {
-    view.setUint32(at, port, true);
-    view.setUint8(lengthAt, bytes);
-    genericAddress(view, extendedAt, port, bytes);
+  const block = (at: BlockOffsets, port: number, bytes: number, access: AccessSize) => {
+    view.setUint32(at.address, port, true);
+    view.setUint8(at.length, bytes);
+    genericAddress(view, at.extended, port, bytes, access);
   };
   view.setUint32(36, facsAddress, true);
   view.setUint32(40, dsdtAddress, true);
@@ -47,31 +61,29 @@ export function fadtBody(platform: AcpiPlatform, facsAddress: number, dsdtAddres
     view.setUint8(52, pm.smiCommand.enable);
     view.setUint8(53, pm.smiCommand.disable);
   }
-  block(56, 148, 88, pm.eventPort, 4);
-  block(64, 172, 89, pm.controlPort, 2);
-  block(76, 208, 91, pm.timerPort, 4);
-  if (pm.generalEvents !== undefined) block(80, 220, 92, pm.generalEvents.port, pm.generalEvents.bytes);
+  block({ address: 56, length: 88, extended: 148 }, pm.eventPort, 4, ACCESS_WORD);
+  block({ address: 64, length: 89, extended: 172 }, pm.controlPort, 2, ACCESS_WORD);
+  block({ address: 76, length: 91, extended: 208 }, pm.timerPort, 4, ACCESS_DWORD);
+  if (pm.generalEvents !== undefined) {
+    const { port, bytes } = pm.generalEvents;
+    block({ address: 80, length: 92, extended: 220 }, port, bytes, ACCESS_BYTE);
+  }
   view.setUint16(96, NO_C_STATE, true);
   view.setUint16(98, NO_C_STATE, true);
   view.setUint8(108, CENTURY_INDEX);
   view.setUint16(109, LEGACY_DEVICES | HAS_8042 | VGA_NOT_PRESENT, true);
   const timerFlag = pm.timerBits === 32 ? TMR_VAL_EXT : 0;
   view.setUint32(112, WBINVD | PROC_C1 | SLP_BUTTON | RESET_REG_SUP | timerFlag, true);
-  genericAddress(view, 116, platform.reset.port, 1);
+  genericAddress(view, 116, platform.reset.port, 1, ACCESS_BYTE);
   view.setUint8(128, platform.reset.value);
   view.setBigUint64(140, BigInt(dsdtAddress), true);
   return table.subarray(HEADER_BYTES);
 }
 
 /** A Generic Address Structure for a block of I/O ports. */
-function genericAddress(view: DataView, at: number, port: number, bytes: number): void {
+function genericAddress(view: DataView, at: number, port: number, bytes: number, access: AccessSize): void {
   view.setUint8(at, ADDRESS_SPACE_IO);
   view.setUint8(at + 1, bytes * 8);
-  view.setUint8(at + 3, accessSize(bytes));
+  view.setUint8(at + 3, access);
   view.setBigUint64(at + 4, BigInt(port), true);
-}
-
-/** Event and general event blocks consist of two registers, each accessed by itself: 16-bit at the widest. */
-function accessSize(bytes: number): number {
-  return bytes === 1 ? 1 : 2;
 }

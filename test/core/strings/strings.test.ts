@@ -1,3 +1,4 @@
+// One file for all string instructions: the rows of one share their set-up with those of the others.
 import { beforeEach, describe, expect, test } from "vitest";
 import {
   CPL,
@@ -9,12 +10,12 @@ import {
   RDX,
   RFLAGS_SYSTEM,
   RSI,
+  SEG_ES,
+  SEG_FS,
   SEGMENT_ATTRIBUTES,
   SEGMENT_BASE,
   SEGMENT_EFFECTIVE_BASE,
   SEGMENT_LIMIT,
-  SEG_ES,
-  SEG_FS,
   STATUS_AGAIN,
   STATUS_FAULT,
   STATUS_OK,
@@ -317,7 +318,9 @@ describe("INS and OUTS", () => {
     core.set64(RDX, 0x1f0n);
     setRegisters(0n, 0x1ffen, 2n);
     expect(core.call("stringIns", 16, REP, 64, DS)).toBe(STATUS_OK);
-    expect([core.ramView.getUint16(0x1ffe, true), core.ramView.getUint16(0x2000, true)]).toEqual([0x1000, 0x1001]);
+    expect([core.ramView.getUint16(0x1ffe, true), core.ramView.getUint16(0x2000, true)]).toEqual([
+      0x1000, 0x1001,
+    ]);
     expect(core.host.log).toEqual(["in 1f0 2", "in 1f0 2"]);
     expect(registers()).toEqual([0n, 0x2002n, 0n]);
   });

@@ -41,6 +41,8 @@ export interface Core {
   /** Guest RAM by physical address. */
   readonly ram: Uint8Array;
   readonly ramView: DataView;
+  /** u32 values anywhere in the one memory. */
+  words(address: number, count: number): number[];
   /** Vector and error code of the waiting fault, "none" without one. */
   fault(): string;
   faultAddress(): bigint;
@@ -117,6 +119,7 @@ export function startCore(): Core {
     remainder: () => view.getBigUint64(SCRATCH + 48, true),
     ram: bytes.subarray(GUEST_RAM, GUEST_RAM + RAM_BYTES),
     ramView: new DataView(wasmMemory.buffer, GUEST_RAM, RAM_BYTES),
+    words: (address, count) => Array.from({ length: count }, (_, i) => view.getUint32(address + i * 4, true)),
     fault: () => {
       const vector = view.getInt32(CPU_STATE + state.FAULT_VECTOR, true);
       if (vector < 0) return "none";
@@ -130,13 +133,20 @@ export function startCore(): Core {
       core.set32(state.CODE_BITS, 64);
     },
     enterPaged: (absentPages, readOnlyPages = []) => {
-      const [pml4, pdpt, pd, pt] = [0, 1, 2, 3].map((n) => PAGE_TABLES + n * 4096) as [number, number, number, number];
+      const [pml4, pdpt, pd, pt] = [0, 1, 2, 3].map((n) => PAGE_TABLES + n * 4096) as [
+        number,
+        number,
+        number,
+        number,
+      ];
       core.ramView.setBigUint64(pml4, BigInt(pdpt | 7), true);
       core.ramView.setBigUint64(pdpt, BigInt(pd | 7), true);
       core.ramView.setBigUint64(pd, BigInt(pt | 7), true);
-      for (let page = 0; page < 512; page++) core.ramView.setBigUint64(pt + page * 8, BigInt((page << 12) | 7), true);
+      for (let page = 0; page < 512; page++)
+        core.ramView.setBigUint64(pt + page * 8, BigInt((page << 12) | 7), true);
       for (const page of absentPages) core.ramView.setBigUint64(pt + page * 8, 0n, true);
-      for (const page of readOnlyPages) core.ramView.setBigUint64(pt + page * 8, BigInt((page << 12) | 5), true);
+      for (const page of readOnlyPages)
+        core.ramView.setBigUint64(pt + page * 8, BigInt((page << 12) | 5), true);
       core.set64(state.CR0, 0x8001_0011n);
       core.set64(state.CR3, BigInt(pml4));
       core.set64(state.CR4, 0x20n);

@@ -5,7 +5,10 @@ import { startCore } from "./core-fixture.ts";
 
 const core = startCore();
 const MAX = 0xffff_ffff_ffff_ffffn;
-const word = fc.oneof(fc.bigInt({ min: 0n, max: MAX }), fc.constantFrom(0n, 1n, 0x8000_0000_0000_0000n, MAX, 0xffff_ffffn));
+const word = fc.oneof(
+  fc.bigInt({ min: 0n, max: MAX }),
+  fc.constantFrom(0n, 1n, 0x8000_0000_0000_0000n, MAX, 0xffff_ffffn),
+);
 
 // biome-ignore format: a table
 const unsigned = [

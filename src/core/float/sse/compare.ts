@@ -1,6 +1,6 @@
 // MIN, MAX, CMPxx, COMISx and UCOMISx of both formats.
 import { DENORMAL, INVALID } from "../kernel/exception-flags";
-import { mxcsr, raise, setCompareFlags } from "./control";
+import { mxcsr, raise, setCompareFlags, willFault } from "./control";
 import { isDenormal32, isDenormal64, isNaN32, isNaN64, isSignalling32, isSignalling64, seen32, seen64 } from "./exact";
 
 // A NaN makes MIN and MAX return the second operand and is invalid even when quiet; so do two zeros.
@@ -86,11 +86,15 @@ export function f64Compare(a: u64, b: u64, predicate: i32): i32 {
   return <i32>holds ^ ((predicate >> 2) & 1);
 }
 
+// COMISx and UCOMISx leave the flags as they are when commitSse is going to fault.
+
 export function f32CompareFlags(a: u32, b: u32, signalling: i32): void {
   const control = mxcsr();
   const x = seen32(a, control);
   const y = seen32(b, control);
-  if (raiseForOrdered32(x, y, signalling != 0)) return setCompareFlags(1, 1, 1);
+  const unordered = raiseForOrdered32(x, y, signalling != 0);
+  if (willFault(control)) return;
+  if (unordered) return setCompareFlags(1, 1, 1);
   const left = reinterpret<f32>(x);
   const right = reinterpret<f32>(y);
   setCompareFlags(left == right ? 1 : 0, 0, left < right ? 1 : 0);
@@ -100,7 +104,9 @@ export function f64CompareFlags(a: u64, b: u64, signalling: i32): void {
   const control = mxcsr();
   const x = seen64(a, control);
   const y = seen64(b, control);
-  if (raiseForOrdered64(x, y, signalling != 0)) return setCompareFlags(1, 1, 1);
+  const unordered = raiseForOrdered64(x, y, signalling != 0);
+  if (willFault(control)) return;
+  if (unordered) return setCompareFlags(1, 1, 1);
   const left = reinterpret<f64>(x);
   const right = reinterpret<f64>(y);
   setCompareFlags(left == right ? 1 : 0, 0, left < right ? 1 : 0);

@@ -39,6 +39,11 @@ export function flushesToZero(control: i32): bool {
   return (control & MXCSR_FTZ) != 0;
 }
 
+/** What the running instruction has raised so far makes it fault. */
+export function willFault(control: i32): bool {
+  return (load<i32>(CPU_STATE + SSE_RAISED) & unmaskedExceptions(control)) != 0;
+}
+
 /** Merges what the instruction raised into MXCSR; a fault when any of it is unmasked. */
 export function commitSse(): i32 {
   let raised = load<i32>(CPU_STATE + SSE_RAISED);

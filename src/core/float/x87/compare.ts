@@ -1,7 +1,7 @@
 // FCOM, FUCOM, FCOMI, FUCOMI, FTST, FXAM and FCMOVcc.
 import { STATUS_OK } from "../../../layout/cpu-state";
 import { compare, EQUAL, LESS, UNORDERED } from "../kernel/compare";
-import { BEFORE_COMPUTATION, DENORMAL, INVALID } from "../kernel/exception-flags";
+import { DENORMAL, INVALID } from "../kernel/exception-flags";
 import { KIND_INFINITE, KIND_NAN, KIND_UNSUPPORTED, KIND_ZERO, Left, moveLeftToRight, Right } from "../kernel/number";
 import { unpackExtended } from "../kernel/unpack";
 import { setCompareFlags } from "../sse/control";
@@ -58,15 +58,16 @@ function conditionCodes(): i32 {
 
 /** Compares ST(0) with an operand and sets the condition codes; `empty`: one of the two is an empty register. */
 export function compareWithOperand(significand: u64, signExponent: u32, raised: i32, pops: i32, quiet: bool, empty: bool): void {
+  let completes: bool;
   if (empty) {
-    if (!signalStackUnderflow()) return;
+    completes = signalStackUnderflow();
     Relation.value = UNORDERED;
-  } else if (signal(relate(significand, signExponent, raised, quiet)) & BEFORE_COMPUTATION) {
-    clearC1();
-    return;
+  } else {
+    completes = signal(relate(significand, signExponent, raised, quiet)) == 0;
   }
+  // The processor sets the codes even when an unmasked exception keeps it from popping.
   setConditionCodes(conditionCodes());
-  popStack(pops);
+  if (completes) popStack(pops);
 }
 
 export function x87Compare(i: i32, pops: i32, unordered: i32): i32 {
@@ -79,18 +80,18 @@ export function x87Compare(i: i32, pops: i32, unordered: i32): i32 {
 export function x87CompareFlags(i: i32, pop: i32, unordered: i32): i32 {
   const status = checkPending();
   if (status != STATUS_OK) return status;
+  let completes: bool;
   if (isEmpty(0) || isEmpty(i)) {
-    if (!signalStackUnderflow()) return STATUS_OK;
+    completes = signalStackUnderflow();
     Relation.value = UNORDERED;
   } else {
-    clearC1();
-    const raised = relate(significandOf(i), signExponentOf(i), 0, unordered != 0);
-    if (signal(raised) & BEFORE_COMPUTATION) return STATUS_OK;
+    // Unlike FCOM, this leaves C1 as it was.
+    completes = signal(relate(significandOf(i), signExponentOf(i), 0, unordered != 0)) == 0;
   }
   const value = Relation.value;
   if (value == UNORDERED) setCompareFlags(1, 1, 1);
   else setCompareFlags(value == EQUAL ? 1 : 0, 0, value == LESS ? 1 : 0);
-  popStack(pop);
+  if (completes) popStack(pop);
   return STATUS_OK;
 }
 

@@ -1,6 +1,6 @@
 // FLD, FILD, FBLD and the constants.
 import { STATUS_OK } from "../../../layout/cpu-state";
-import { BEFORE_COMPUTATION, DENORMAL, INVALID, ROUND_DOWN, ROUND_TRUNCATE, ROUND_UP } from "../kernel/exception-flags";
+import { DENORMAL, INVALID, ROUND_DOWN, ROUND_TRUNCATE, ROUND_UP } from "../kernel/exception-flags";
 import { copyLeftToResult, KIND_NAN, Left } from "../kernel/number";
 import { packExtendedExponent, packExtendedSignificand } from "../kernel/pack";
 import { unpackDouble, unpackSigned, unpackSingle } from "../kernel/unpack";
@@ -61,7 +61,8 @@ function pushLeft(): i32 {
   }
   const raised = extendLeft();
   clearC1();
-  if (signal(raised) & BEFORE_COMPUTATION) return STATUS_OK;
+  // The denormal exception does not keep a load from happening, masked or not.
+  if (signal(raised) & INVALID) return STATUS_OK;
   push(Extended.significand, Extended.signExponent);
   return STATUS_OK;
 }

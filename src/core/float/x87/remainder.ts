@@ -34,11 +34,11 @@ class Quotient {
 export function x87Remainder(nearest: i32): i32 {
   const status = checkPending();
   if (status != STATUS_OK) return status;
+  setStatusWord(statusWord() & ~(C1 | C2));
   if (isEmpty(0) || isEmpty(1)) {
     if (signalStackUnderflow()) setIndefinite(0);
     return STATUS_OK;
   }
-  setStatusWord(statusWord() & ~(C0 | C1 | C2 | C3));
   if (needsNaN(significandOf(0), signExponentOf(0)) || needsNaN(significandOf(1), signExponentOf(1))) {
     const raised = pickNaN2(significandOf(0), signExponentOf(0), significandOf(1), signExponentOf(1));
     if ((signal(raised) & BEFORE_COMPUTATION) == 0) setRegister(0, Chosen.significand, Chosen.signExponent);

@@ -1,9 +1,10 @@
 // FSCALE and FXTRACT.
 import { STATUS_OK } from "../../../layout/cpu-state";
-import { BEFORE_COMPUTATION, DENORMAL, DIVIDE_BY_ZERO, INVALID, ROUND_TRUNCATE } from "../kernel/exception-flags";
+import { BEFORE_COMPUTATION, DENORMAL, DIVIDE_BY_ZERO, INEXACT, INVALID, OVERFLOW, ROUND_TRUNCATE, UNDERFLOW } from "../kernel/exception-flags";
 import { Integer, toSigned } from "../kernel/integer";
-import { copyLeftToResult, KIND_FINITE, KIND_INFINITE, KIND_ZERO, Left, moveLeftToRight, Right, setResult, swapOperands } from "../kernel/number";
+import { copyLeftToResult, KIND_FINITE, KIND_INFINITE, KIND_ZERO, Left, moveLeftToRight, Result, Right, setResult, swapOperands } from "../kernel/number";
 import { packExtendedExponent, packExtendedSignificand } from "../kernel/pack";
+import { EXPONENT_ADJUSTMENT } from "../kernel/round";
 import { unpackExtended, unpackSigned } from "../kernel/unpack";
 import { finish } from "./arithmetic";
 import { push } from "./load";
@@ -21,6 +22,8 @@ import {
   significandOf,
   signExponentOf,
   top,
+  unmaskedExceptions,
+  writeResult,
 } from "./unit";
 
 /** No scale beyond this changes the result any more. */
@@ -45,8 +48,31 @@ export function x87Scale(): i32 {
   unpackExtended(significandOf(1), signExponentOf(1));
   const denormal = Left.denormal | Right.denormal ? DENORMAL : 0;
   swapOperands();
-  finish(scale(), denormal, 0, 0, 64);
+  const found = scale();
+  if (found == 0 && Result.kind == KIND_FINITE && isBeyondAdjustment()) {
+    finishBeyondAdjustment(denormal);
+    return STATUS_OK;
+  }
+  finish(found, denormal, 0, 0, 64);
   return STATUS_OK;
+}
+
+/** Whether not even the adjustment of an unmasked overflow or underflow brings the exponent into range. */
+function isBeyondAdjustment(): bool {
+  const unmasked = unmaskedExceptions();
+  if (unmasked & OVERFLOW && Result.exponent - EXPONENT_ADJUSTMENT > 16383) return true;
+  return (unmasked & UNDERFLOW) != 0 && Result.exponent + EXPONENT_ADJUSTMENT < -16382;
+}
+
+/** Then the result is infinity or zero in every rounding mode. */
+function finishBeyondAdjustment(denormal: i32): void {
+  const overflow = Result.exponent > 0;
+  clearC1();
+  if (signal(denormal) != 0) return;
+  setResult(overflow ? KIND_INFINITE : KIND_ZERO, Result.sign, 0, 0, 0);
+  Result.roundedUp = overflow ? 1 : 0;
+  signal((overflow ? OVERFLOW : UNDERFLOW) | INEXACT);
+  writeResult(0);
 }
 
 /** Left * 2^trunc(Right) */

@@ -3,7 +3,7 @@
 // `x87FinishStore` sets the flags and pops.
 import { STATUS_JUMP, STATUS_OK } from "../../../layout/cpu-state";
 import { SCRATCH } from "../../../layout/memory-map";
-import { INVALID, OVERFLOW, ROUND_TRUNCATE, UNDERFLOW } from "../kernel/exception-flags";
+import { INEXACT, INVALID, OVERFLOW, ROUND_TRUNCATE, UNDERFLOW } from "../kernel/exception-flags";
 import { Integer, roundToInteger, toSigned } from "../kernel/integer";
 import { copyLeftToResult, KIND_FINITE, KIND_NAN, KIND_UNSUPPORTED, KIND_ZERO, Left, Result } from "../kernel/number";
 import {
@@ -57,8 +57,8 @@ function prepared(raised: i32, roundedUp: i32): i32 {
   Prepared.raised = raised;
   Prepared.roundedUp = roundedUp;
   if ((raised & unmaskedExceptions() & KEEP_FROM_STORING) == 0) return STATUS_OK;
-  setC1(roundedUp);
-  signal(raised);
+  setC1(0);
+  signal(raised & ~INEXACT);
   return STATUS_JUMP;
 }
 
@@ -234,10 +234,11 @@ export function x87Exchange(i: i32): i32 {
   return STATUS_OK;
 }
 
-/** FFREE ST(i); `pop` for the undocumented FFREEP. */
+/** FFREE ST(i); `pop` for FFREEP. */
 export function x87Free(i: i32, pop: i32): i32 {
   const status = checkPending();
   if (status != STATUS_OK) return status;
+  setC1(0);
   markEmpty(i);
   popStack(pop);
   return STATUS_OK;

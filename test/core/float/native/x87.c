@@ -60,7 +60,7 @@ enum { NONE, SINGLE, DOUBLE, EXTENDED, INTEGER16, INTEGER32, INTEGER64, BCD, WOR
   X(exchange_1, NONE, EXECUTE("fxch %%st(1)")) X(free_2, NONE, EXECUTE("ffree %%st(2)")) X(free_1_pop, NONE, EXECUTE(".byte 0xdf, 0xc1")) X(inc_top, NONE, EXECUTE("fincstp")) X(dec_top, NONE, EXECUTE("fdecstp")) \
   X(move_c, NONE, EXECUTE("fcmovb %%st(1), %%st")) X(scale, NONE, EXECUTE("fscale")) X(extract, NONE, EXECUTE("fxtract")) X(prem, NONE, EXECUTE("fprem")) X(prem1, NONE, EXECUTE("fprem1")) \
   X(initialise, NONE, EXECUTE("fninit")) X(clear, NONE, EXECUTE("fnclex")) X(store_control, NONE, EXECUTE("fnstcw (%1)")) X(store_status, NONE, EXECUTE("fnstsw (%1)")) X(load_control, WORD, EXECUTE("fldcw (%1)")) \
-  X(nop, NONE, EXECUTE("fnop")) X(finish_environment, NONE, EXECUTE("subq $256, %%rsp\n fnstenv (%%rsp)\n addq $256, %%rsp")) \
+  X(nop, NONE, EXECUTE("fnop")) X(finish_environment, NONE, EXECUTE("leaq -256(%%rsp), %%rsp\n fnstenv (%%rsp)\n leaq 256(%%rsp), %%rsp")) \
   X(mmx_enter, NONE, EXECUTE("movd %%mm1, %%eax")) X(mmx_write, NONE, EXECUTE("paddb %%mm3, %%mm2")) X(mmx_empty, NONE, EXECUTE("emms")) \
   X(f2xm1, NONE, EXECUTE("f2xm1")) X(fyl2x, NONE, EXECUTE("fyl2x")) X(fyl2xp1, NONE, EXECUTE("fyl2xp1")) X(fptan, NONE, EXECUTE("fptan")) X(fpatan, NONE, EXECUTE("fpatan")) \
   X(fsin, NONE, EXECUTE("fsin")) X(fcos, NONE, EXECUTE("fcos")) X(fsincos, NONE, EXECUTE("fsincos"))
