@@ -104,7 +104,8 @@ export function parseOperand(token: string): OperandSpec {
     case "rel:z": return spec({ source: "relative", class: "relative", bits: 64, encodedBytes: "z" });
     case "moffs8": return spec({ source: "moffs", bits: 8, allows: "memory" });
     case "moffs:v": return spec({ source: "moffs", bits: "v", allows: "memory" });
-    case "m:rdi": return spec({ source: "rdi", class: "address", bits: 64, allows: "memory" });
+    case "m64:rdi": return spec({ source: "rdi", bits: 64, allows: "memory" });
+    case "m128:rdi": return spec({ source: "rdi", class: "xmm", bits: 128, allows: "memory" });
     case "sreg": return spec({ source: "reg", class: "number", bits: 32, register: 7 });
     case "cr": case "dr": return spec({ source: "reg", class: "number", bits: 32, register: 15 });
     case "st:i": return spec({ source: "rm", class: "number", bits: 32, allows: "register", register: 7 });

@@ -96,6 +96,10 @@ export class RecordWriter {
     if (separate) this.#u16[(here + record.BASE) >> 1] = cpu.EFFECTIVE_ADDRESS;
     else if (d.isMemory) this.#writeAddress(here, d, codeBits, nextOffset, shape);
     this.#writeOperands(here, d, shape, nextOffset);
+    // FOP: the low three bits of the opcode byte and ModRM.
+    if (shape.instruction.unit === "x87") {
+      this.#i32[(here + record.IMMEDIATE) >> 2] = ((d.opcode & 7) << 8) | (d.mod << 6) | (d.digit << 3) | (d.rm & 7);
+    }
     if (shape.instruction.unit === "general" && d.form.form.repeatable) {
       const segment = d.segmentOverride >= 0 ? d.segmentOverride : 3;
       this.#u16[(here + record.REG_C) >> 1] = stringPrefixes(d.addressBits, d.repeat, segment);

@@ -38,7 +38,7 @@ export function buildRecord(context: HandlerContext, shape: HandlerShape, record
   });
   const placeholder = new Value(32, context.b.i32(0));
   const results = instruction.execute<Value>(ops, ...operands.map((o) => o.value ?? placeholder));
-  if (instruction.simdExceptions) ops.system("commitSse");
+  if (instruction.simdExceptions) commitExceptions(ops);
   if (!ops.left) {
     const values = results === undefined ? [] : Array.isArray(results) ? (results as readonly Value[]) : [results as Value];
     const kept = values.map((value) => ops.keep(value));
@@ -46,7 +46,10 @@ export function buildRecord(context: HandlerContext, shape: HandlerShape, record
     // Memory first: it may fault, registers may not.
     const written = operands.flatMap((operand, i) => (instruction.access[i] === "r" ? [] : [{ operand, shape: shape.operands[i]!, value: kept[next++] }]));
     for (const { operand, shape: s, value } of written) if (isMemory(s) && value !== undefined) operand.write(value);
+    // Nothing faults from here on: a fault leaves the x87 tags and TOP as they were.
+    if (instruction.unit === "mmx") ops.perform("mmxEnter");
     for (const { operand, shape: s, value } of written) if (!isMemory(s) && value !== undefined) operand.write(value);
+    if (instruction.unit === "x87") notePointers(ops, shape);
     ops.flags.flush();
   }
   return ops;
@@ -67,13 +70,33 @@ function checkUnit(ops: InterpreterOps, shape: HandlerShape): void {
   if (unit === "mmx") {
     ops.raiseWhen(emulated, "#UD");
     ops.raiseWhen(switched, "#NM");
-    ops.system("x87Check");
-    return ops.perform("mmxEnter");
+    return ops.system("x87Check");
   }
   const cr4 = ops.state(cpu.CR4, 32).e;
-  const off = new Value(1, b.op("i32.eqz", b.op("i32.and", cr4, b.i32(0x200))));
-  ops.raiseWhen(ops.or(emulated, off), "#UD");
-  ops.raiseWhen(switched, "#NM");
+  const off = b.op("i32.and", b.op("i32.xor", cr4, b.i32(0x200)), b.i32(0x200));
+  // One test where nothing is off.
+  const unusable = b.op("i32.or", b.op("i32.and", cr0, b.i32(12)), off);
+  const fault = () => {
+    ops.raiseWhen(ops.or(emulated, new Value(1, b.op("i32.ne", off, b.i32(0)))), "#UD");
+    ops.raise("#NM");
+  };
+  b.if(unusable, fault, undefined, "unlikely");
+}
+
+/** Most instructions of SSE floating point raise nothing, or only what is sticky already, which the core leaves out. */
+function commitExceptions(ops: InterpreterOps): void {
+  ops.flags.flush();
+  ops.b.if(ops.state(cpu.SSE_RAISED, 32).e, () => ops.system("commitSse"), undefined, "unlikely");
+}
+
+/** FOP, FIP and FDP of an x87 instruction that is no control instruction (Intel SDM Vol. 1, "x87 FPU Instruction and Data (Operand) Pointers"). */
+function notePointers(ops: InterpreterOps, shape: HandlerShape): void {
+  const { b } = ops;
+  ops.setState(cpu.X87_FOP, new Value(32, ops.field("i32.load16_u", record.IMMEDIATE)));
+  const length = new Value(64, b.op("i64.extend_i32_u", ops.field("i32.load8_u", record.LENGTH)));
+  ops.setState(cpu.X87_FIP, ops.subtract(ops.nextInstruction(), length));
+  ops.setState(cpu.X87_FCS, ops.zeroExtend(ops.state(cpu.SEG_CS + cpu.SEGMENT_SELECTOR, 16), 32));
+  if (shape.hasMemory) ops.setState(cpu.X87_FDP, new Value(64, effectiveAddress(ops)));
 }
 
 function readOperand(ops: InterpreterOps, shape: OperandShape, reads: boolean, writes: boolean, unaligned: boolean): Operand {

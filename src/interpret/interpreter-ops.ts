@@ -109,6 +109,11 @@ export class InterpreterOps extends VectorValues implements Ops<Value> {
     this.memory.store(address.e, value);
   }
 
+  modify(bits: Exclude<Bits, 1>, address: Value, change: (old: Value) => Value): void {
+    const modification = this.memory.modify(bits as MemoryBits, address.e);
+    this.memory.finish(modification, this.keep(change(modification.value)));
+  }
+
   segmented(segment: SegmentRegister, offset: Value, bytes: number, access: "read" | "write"): Value {
     const index = SEGMENT_REGISTERS.indexOf(segment);
     if (this.code64) {

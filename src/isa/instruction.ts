@@ -116,7 +116,7 @@ export function instruction(definition: InstructionDefinition): Instruction {
  *   `imm8` `imm16` `imm8:sx` `imm:z` `imm:v` immediates; `:sx` is extended to operand size; `1` is the constant
  *   `rel8` `rel:z`                          branch targets
  *   `moffs8` `moffs:v`                      memory at an absolute offset
- *   `m:rdi`                                 the linear address of memory at DS:rDI
+ *   `m64:rdi` `m128:rdi`                    memory at DS:rDI
  *   `far:z`                                 immediate selector:offset; two operands, offset then selector
  *   `sreg` `cr` `dr`                        ModRM.reg: the register's number, 32 bits
  *   `es` `cs` `ss` `ds` `fs` `gs`           a fixed segment register: its number, 32 bits

@@ -106,6 +106,8 @@ export interface Ops<V> {
   // Memory. Addresses are linear, 64 bits wide, and come from operands of kind `m` or from `segmented`.
   load(bits: Exclude<Bits, 1>, address: V): V;
   store(address: V, value: V): void;
+  /** Reads and writes memory that is checked for writing first; `change` cannot fault. */
+  modify(bits: Exclude<Bits, 1>, address: V, change: (old: V) => V): void;
   /** Linear address of an offset in a segment; in legacy modes checked against its limit. */
   segmented(segment: SegmentRegister, offset: V, bytes: number, access: "read" | "write"): V;
   /** The same in DS, or the segment that a prefix names instead: XLAT and MASKMOVQ, whose forms are `repeatable`. */

@@ -29,6 +29,7 @@ const PREFIXES_BASED_SEGMENT = [0x64, 0x65];
 
 const STACK_MNEMONICS = /^(push|pop|call|ret|enter|leave)/;
 const BIT_STRING_MNEMONICS = /^bt[rsc]?$/;
+const UNDEFINED_MNEMONICS = /^ud[012]$/;
 const DOUBLE_SHIFTS = /^sh[lr]d$/;
 
 const scratch = new Uint32Array(2);
@@ -39,6 +40,8 @@ export class CaseEncoder {
   readonly #state: CaseState;
   readonly #instruction = new InstructionBytes();
   readonly #memoryOperand: MemoryOperand;
+  /** Of an instruction that is #UD, processors need not fetch all bytes. */
+  #cuttable = true;
 
   constructor(random: Random, draft: CaseDraft, economical: boolean) {
     this.#random = random;
@@ -56,7 +59,7 @@ export class CaseEncoder {
   }
 
   end(): void {
-    this.#state.end();
+    this.#state.end(this.#cuttable);
   }
 
   /** Adds an instruction; false when it does not suit the state that the earlier ones leave. */
@@ -70,6 +73,7 @@ export class CaseEncoder {
     this.#finishPrefixes(shape);
     instruction.write(this.#state, shape.modrm);
     this.#markChanges(shape);
+    this.#cuttable = shape.form.not64 !== true && !UNDEFINED_MNEMONICS.test(shape.instruction.mnemonic);
     return true;
   }
 

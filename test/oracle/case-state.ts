@@ -184,8 +184,8 @@ export class CaseState {
     this.#fixups.push({ kind, at, target, end });
   }
 
-  /** Ends the case: chooses where its code lies and resolves what depends on that. */
-  end(): void {
+  /** Ends the case: chooses where its code lies and resolves what depends on that. `cuttable`: the last instruction may be cut off. */
+  end(cuttable: boolean): void {
     const { random, draft } = this;
     const bytes = draft.codeBytes;
     const kind = random.below(100);
@@ -196,7 +196,7 @@ export class CaseState {
     else {
       draft.noExit = true;
       // One time in two the last instruction is cut off by the end of the page.
-      const cut = random.chance(50) ? random.below(bytes - this.starts.at(-1)!) : 0;
+      const cut = cuttable && random.chance(50) ? random.below(bytes - this.starts.at(-1)!) : 0;
       draft.codeBytes = bytes - cut;
       draft.codeOffset = CODE_END - CODE_BASE - draft.codeBytes;
     }

@@ -41,7 +41,8 @@
 // or it faults. The runner puts a `jmp` to its exit there; an engine stops when
 // RIP has that value, but has the same five bytes in memory. With "no exit
 // jump" there is nothing behind the code but INT3 or the end of the page.
-// Faults report the state that an exception handler would see.
+// Faults report the state that an exception handler would see. FOP, FIP and FDP
+// are reported as they were while FSW.ES is 0, because AMD stores 0 for them.
 
 export const PROTOCOL_VERSION = 1;
 export const PAGE_BYTES = 4096;
@@ -91,6 +92,7 @@ export const MEMORY_BYTES = DATA_PAGES.length * PAGE_BYTES;
 export const IMAGE_BYTES = 512;
 /** The 8-byte words of an FXSAVE image that are compared: up to XMM15. */
 export const IMAGE_COMPARED_WORDS = 52;
+export const X87_ERROR_SUMMARY = 0x80;
 export const MAX_IMAGES = 256;
 export const MAX_CODE_BYTES = 255;
 export const MAX_PATCHES = 255;

@@ -10,6 +10,7 @@ import {
   STATUS_TIMEOUT,
   type TestCase,
   type TestResult,
+  X87_ERROR_SUMMARY,
 } from "./protocol.ts";
 
 /** Results of a batch and where each begins. */
@@ -141,14 +142,13 @@ export class ResultBuilder {
         registerMask |= 1 << i;
         put(state.registers, i);
       }
+      leaveUnreported(state.image, batch, imageAt >> 2);
       for (let i = 0; i < IMAGE_COMPARED_WORDS; i++) {
         const was = (imageAt >> 2) + 2 * i;
-        const highSame = i === 3 || batch[was + 1] === state.image[2 * i + 1]; // the MXCSR mask is not state
-        if (batch[was] === state.image[2 * i] && highSame) continue;
+        if (batch[was] === state.image[2 * i] && batch[was + 1] === state.image[2 * i + 1]) continue;
         if (i < 32) imageLow |= 1 << i;
         else imageHigh |= 1 << (i - 32);
         put(state.image, i);
-        if (i === 3) u32[at - 1] = batch[was + 1]!;
       }
       changedWords = state.changedWords;
       if (changedWords > 0) hash = HASH_START;
@@ -191,4 +191,12 @@ export class ResultBuilder {
     larger.set(this.#u32);
     this.#u32 = larger;
   }
+}
+
+/** What an image holds besides comparable state becomes what it was before: the MXCSR mask; x87 pointers without an exception. */
+function leaveUnreported(image: Uint32Array, batch: Uint32Array, at: number): void {
+  image[7] = batch[at + 7]!;
+  if (((image[0]! >>> 16) & X87_ERROR_SUMMARY) !== 0) return;
+  image[1] = (image[1]! & 0xffff) | (batch[at + 1]! & 0xffff_0000);
+  for (let i = 2; i < 6; i++) image[i] = batch[at + i]!;
 }

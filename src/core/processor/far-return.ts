@@ -2,7 +2,6 @@
 // SDM 2 "RET—Return From Procedure".
 import { CPU_STATE } from "../../layout/memory-map";
 import {
-  RSP,
   SEGMENT_ATTRIBUTES,
   SEGMENT_SELECTOR,
   SEG_SS,
@@ -16,7 +15,6 @@ import {
   enterRealTarget,
   enterTarget,
   fetchTarget,
-  operandMask,
   targetAttributes,
 } from "./code-target";
 import { fetched, raiseSelector } from "./descriptor-tables";

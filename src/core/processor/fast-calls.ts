@@ -16,22 +16,20 @@ import {
   RDX,
   RIP,
   RSP,
-  SEGMENT_ATTRIBUTES,
   SEGMENT_BASE,
   SEGMENT_EFFECTIVE_BASE,
   SEGMENT_SELECTOR,
   SEG_CS,
   SEG_GS,
   SEG_SS,
-  STATUS_FAULT,
   STATUS_JUMP,
   STATUS_OK,
 } from "../../layout/cpu-state";
 import { isCanonical } from "../memory/translate";
 import { raiseGP, raiseUD } from "./faults";
 import { IF, RF, VM, readFlags, writeFlags } from "./flags";
-import { returnForInterrupt } from "./interrupts";
-import { EFER_SCE, currentPrivilege, is64Bit, isLongMode, isRealMode, isVirtual8086, updateMode } from "./mode";
+import { returnForEvents } from "./interrupts";
+import { EFER_SCE, currentPrivilege, is64Bit, isLongMode, isRealMode, updateMode } from "./mode";
 import { setSegment } from "./segment-cache";
 import {
   SYSCALL_OUTSIDE_64_BIT_MODE,
@@ -94,7 +92,7 @@ export function sysret(operandBits: i32): i32 {
   if (SYSRET_LOADS_SS_ATTRIBUTES) setSegment(CPU_STATE + SEG_SS, stack, 0, FLAT_LIMIT, DATA_32 | 0x60);
   else store<u16>(CPU_STATE + SEG_SS + SEGMENT_SELECTOR, <u16>stack);
   updateMode();
-  returnForInterrupt();
+  returnForEvents();
   return STATUS_JUMP;
 }
 
@@ -129,7 +127,7 @@ export function sysexit(operandBits: i32): i32 {
   store<u64>(CPU_STATE + RSP, stack & mask);
   store<u64>(CPU_STATE + RIP, target & mask);
   updateMode();
-  returnForInterrupt();
+  returnForEvents();
   return STATUS_JUMP;
 }
 

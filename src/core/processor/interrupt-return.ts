@@ -1,29 +1,44 @@
 // IRET, IRETD, IRETQ in every mode. SDM 2 "IRET/IRETD/IRETQ—Interrupt Return".
 // A return to another task (NT set outside of long mode) is refused like every task switch.
 import { CPU_STATE } from "../../layout/memory-map";
-import { CPL, RIP, RSP, SEG_CS, STACK_BITS, STATUS_FAULT, STATUS_JUMP, STATUS_OK } from "../../layout/cpu-state";
+import { CPL, RIP, RSP, SEG_CS, STATUS_FAULT, STATUS_JUMP, STATUS_OK } from "../../layout/cpu-state";
 import { faulted, readIn } from "../memory/linear-memory";
 import { currentBank } from "../memory/translate";
 import { checkRealTarget, enterRealTarget, enterTarget } from "./code-target";
 import { unblockNmi } from "./delivery";
 import { checkReturnStack, checkReturnTarget, dropInnerSegments, enterReturnStack } from "./far-return";
 import { asStackFault, raiseGP } from "./faults";
-import { AC, ID, IF, IOPL, NT, STATUS_FLAGS, TF, DF, VIF, VIP, VM, ioPrivilege, systemFlags, writeFlags } from "./flags";
-import { poppableFlags, returnForInterrupt } from "./interrupts";
+import {
+  AC,
+  ID,
+  IF,
+  IOPL,
+  NT,
+  STATUS_FLAGS,
+  TF,
+  DF,
+  VIF,
+  VIP,
+  VM,
+  ioPrivilege,
+  systemFlags,
+  writeFlags,
+} from "./flags";
+import { poppableFlags, returnForEvents } from "./interrupts";
 import { currentPrivilege, is64Bit, isLongMode, isRealMode, isVirtual8086, updateMode } from "./mode";
 import { DS, ES, FS, GS, SS, segmentAt, setRealSegment } from "./segment-cache";
 import { peek, setStackPointer, stackPointer } from "./stack";
 import { refuseTaskSwitch } from "./task-state";
 
+/** Even one that faults ends the blocking of NMIs. SDM 3A "Handling Multiple NMIs". */
 export function interruptReturn(operandBits: i32): i32 {
+  unblockNmi();
   const status = isRealMode()
     ? returnReal(operandBits)
     : isVirtual8086()
       ? returnVirtual8086(operandBits)
       : returnProtected(operandBits);
-  if (status != STATUS_JUMP) return status;
-  unblockNmi();
-  returnForInterrupt();
+  if (status == STATUS_JUMP) returnForEvents();
   return status;
 }
 

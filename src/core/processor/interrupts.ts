@@ -11,12 +11,26 @@ import {
   INTERRUPT_SHADOW,
   RFLAGS_SYSTEM,
   STATUS_EXIT,
-  STATUS_FAULT,
   STATUS_JUMP,
   STATUS_OK,
 } from "../../layout/cpu-state";
 import { raiseGP, raiseUD } from "./faults";
-import { AC, DF, ID, IF, IOPL, NT, RF, STATUS_FLAGS, TF, VM, ioPrivilege, readFlags, systemFlags, writeFlags } from "./flags";
+import {
+  AC,
+  DF,
+  ID,
+  IF,
+  IOPL,
+  NT,
+  RF,
+  STATUS_FLAGS,
+  TF,
+  VM,
+  ioPrivilege,
+  readFlags,
+  systemFlags,
+  writeFlags,
+} from "./flags";
 import { currentPrivilege, isVirtual8086, updateTlbBank } from "./mode";
 
 export function cli(): i32 {
@@ -31,7 +45,7 @@ export function sti(): i32 {
   if (systemFlags() & IF) return STATUS_OK;
   store<u64>(CPU_STATE + RFLAGS_SYSTEM, systemFlags() | IF);
   store<i32>(CPU_STATE + INTERRUPT_SHADOW, 1);
-  returnForInterrupt();
+  returnForEvents();
   return STATUS_OK;
 }
 
@@ -49,7 +63,7 @@ export function flagsForPush(): u64 {
   return readFlags() & ~(VM | RF);
 }
 
-/** POPF of 16, 32 or 64 bits. STATUS_JUMP: an interrupt may now be delivered, or TF is set. */
+/** POPF of 16, 32 or 64 bits. STATUS_JUMP: an interrupt may now be delivered, or single steps begin. */
 export function popFlags(value: u64, bits: i32): i32 {
   if (isVirtual8086() && ioPrivilege() < 3) return raiseGP(0);
   return loadFlags(value, poppableFlags(bits));
@@ -70,14 +84,18 @@ function loadFlags(value: u64, mask: u64): i32 {
   writeFlags(value, mask);
   const after = systemFlags();
   if ((before ^ after) & AC) updateTlbBank();
-  if (after & ~before & IF && returnForInterrupt()) return STATUS_JUMP;
-  return after & TF ? STATUS_JUMP : STATUS_OK;
+  if (!(after & ~before & IF) && !(after & TF)) return STATUS_OK;
+  return returnForEvents() ? STATUS_JUMP : STATUS_OK;
 }
 
-/** If an interrupt waits and is allowed, makes the engine return soon without disturbing its count of instructions. */
-export function returnForInterrupt(): bool {
-  if (!load<i32>(CPU_STATE + INTERRUPT_PENDING)) return false;
-  if (!(systemFlags() & IF)) return false;
+/**
+ * Makes the engine return soon if an interrupt waits and is allowed, or if TF asks for single steps,
+ * which engines leave to their caller. The count of executed instructions stays right.
+ */
+export function returnForEvents(): bool {
+  const flags = systemFlags();
+  const interrupted = (flags & IF) != 0 && load<i32>(CPU_STATE + INTERRUPT_PENDING) != 0;
+  if (!interrupted && !(flags & TF)) return false;
   const left = load<i32>(CPU_STATE + BUDGET);
   store<i32>(CPU_STATE + BUDGET_START, load<i32>(CPU_STATE + BUDGET_START) - left);
   store<i32>(CPU_STATE + BUDGET, 0);

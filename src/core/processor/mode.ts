@@ -25,12 +25,8 @@ import { updateModeKey } from "../memory/jump-cache";
 import { ATTRIBUTE_DB, ATTRIBUTE_L } from "./descriptors";
 
 export const CR0_PE: u64 = 1;
-export const CR0_TS: u64 = 1 << 3;
-export const CR0_WP: u64 = 1 << 16;
-export const CR0_PG: u64 = 1 << 31;
 export const CR4_SMAP: u64 = 1 << 21;
 export const EFER_SCE: u64 = 1;
-export const EFER_LME: u64 = 1 << 8;
 export const EFER_LMA: u64 = 1 << 10;
 
 const FIRST_SEGMENT: usize = CPU_STATE + SEGMENTS;

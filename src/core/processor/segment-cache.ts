@@ -44,12 +44,6 @@ export function selectorOf(index: i32): i32 {
   return load<u16>(segmentAt(index), SEGMENT_SELECTOR);
 }
 
-// @ts-ignore: decorator
-@inline
-export function attributesOf(index: i32): i32 {
-  return load<i32>(segmentAt(index), SEGMENT_ATTRIBUTES);
-}
-
 /** Fills a segment register. The caller brings effective bases and modes up to date. */
 export function setSegment(at: usize, selector: i32, base: u64, limit: u32, attributes: i32): void {
   store<u64>(at, base, SEGMENT_BASE);

@@ -105,6 +105,7 @@ export function lar(selector: i32): i64 {
     const type = systemTypeOf(<i32>attributes);
     const gate = type == TYPE_CALL_GATE || (!isLongMode() && (type == TYPE_CALL_GATE16 || type == TYPE_TASK_GATE));
     if (!gate && !hasLimit(type)) return ANSWER_NO;
+    if (!hasPlainUpperHalf(selector)) return faulted() ? ANSWER_FAULT : ANSWER_NO;
   }
   return <i64>((fetched >> 32) & LAR_MASK);
 }
@@ -113,7 +114,10 @@ export function lar(selector: i32): i64 {
 export function lsl(selector: i32): i64 {
   const attributes = ask(selector);
   if (attributes < 0) return attributes;
-  if (!(attributes & ATTRIBUTE_S) && !hasLimit(systemTypeOf(<i32>attributes))) return ANSWER_NO;
+  if (!(attributes & ATTRIBUTE_S)) {
+    if (!hasLimit(systemTypeOf(<i32>attributes))) return ANSWER_NO;
+    if (!hasPlainUpperHalf(selector)) return faulted() ? ANSWER_FAULT : ANSWER_NO;
+  }
   return <i64>descriptorLimit(fetched);
 }
 
@@ -142,6 +146,12 @@ function ask(selector: i32): i64 {
   if (!fetchDescriptor(selector, QUIETLY)) return faulted() ? ANSWER_FAULT : ANSWER_NO;
   const attributes = descriptorAttributes(fetched);
   return isReachable(attributes, selector) ? <i64>attributes : ANSWER_NO;
+}
+
+/** In long mode, whether the second half of the fetched system descriptor has type 0. */
+function hasPlainUpperHalf(selector: i32): bool {
+  if (!isLongMode()) return true;
+  return fetchUpperHalf(selector, QUIETLY) && !(fetchedHigh & UPPER_TYPE);
 }
 
 /** Whether a system descriptor of a type has a limit: LDT and TSS. */

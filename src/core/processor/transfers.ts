@@ -1,7 +1,6 @@
 // Far JMP and CALL. SDM 2 "JMP—Jump", "CALL—Call Procedure". RIP is the next instruction's.
 import { CPU_STATE } from "../../layout/memory-map";
 import {
-  CPL,
   RIP,
   RSP,
   SEGMENT_ATTRIBUTES,
@@ -19,7 +18,6 @@ import {
   checkTarget,
   enterRealTarget,
   enterTarget,
-  fetchTarget,
   isDirectTarget,
   operandMask,
   takeTarget,
@@ -36,7 +34,7 @@ import {
   privilegeOf,
 } from "./descriptors";
 import { VECTOR_GP, VECTOR_SS, raiseGP, raiseWithCode } from "./faults";
-import { bankOf, currentPrivilege, is64Bit, isLongMode, isRealMode, isVirtual8086 } from "./mode";
+import { bankOf, currentPrivilege, isRealMode, isVirtual8086 } from "./mode";
 import { CS, SS, selectorOf, setNullSegment } from "./segment-cache";
 import { peek, setStackPointer, stackMask, stackPointer } from "./stack";
 import { framePush, framePush64, openFrame } from "./stack-frame";

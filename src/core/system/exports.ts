@@ -10,3 +10,4 @@ export { ldmxcsr, stmxcsr } from "./mxcsr";
 export { checkPort, portIn, portOut } from "./ports";
 export { fxrstor, fxsave, xrstor, xsave } from "./save-area";
 export { rdpmc, rdtsc, rdtscp } from "./time-stamp";
+export { x87LoadEnvironment, x87RestoreState, x87SaveState, x87StoreEnvironment, x87Wait } from "./x87-image";

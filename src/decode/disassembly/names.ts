@@ -12,7 +12,7 @@ const NAMES_BY_SIZE: Record<string, readonly [string, string, string]> = {
  */
 const SUFFIXED = new Set(
   (
-    "call jmp ret retf iret push enter leave pusha popa pushf popf " +
+    "call jmp ret retf iret push pop enter leave pusha popa pushf popf " +
     "lgdt lidt sgdt sidt fnstenv fldenv fnsave frstor"
   ).split(" "),
 );
@@ -21,14 +21,23 @@ const SUFFIXED = new Set(
 const REX_W_NAMES: Record<string, string> = {
   fxsave: "fxsave64",
   fxrstor: "fxrstor64",
+  movd: "movq",
   xsave: "xsave64",
   xrstor: "xrstor64",
 };
 
-/** Far transfers have the mnemonic of the near ones in assembly. */
+/** 0F 18 by ModRM.reg; the rest of the digits are reserved for more hints. */
+const PREFETCHES = ["prefetchnta", "prefetcht0", "prefetcht1", "prefetcht2"];
+
+/** 0F 0D by ModRM.reg; the rest act as PREFETCH (AMD APM Vol. 3, "PREFETCH"). */
+const PREFETCHES_0D = ["prefetch", "prefetchw", "prefetchwt1"];
+
+/** Where the table's mnemonic is not the assembler's. */
 const ASSEMBLY_NAMES: Record<string, string> = {
-  "call far": "call",
-  "jmp far": "jmp",
+  fcmovae: "fcmovnb",
+  fcmova: "fcmovnbe",
+  fcmovp: "fcmovu",
+  fcmovnp: "fcmovnu",
   wait: "fwait",
 };
 
@@ -40,14 +49,16 @@ export function defaultOperandBits(d: DecodedInstruction, codeBits: CodeBits): n
   return form.default64 || form.force64 || DESCRIPTOR_TABLE.has(d.form.instruction.mnemonic) ? 64 : 32;
 }
 
+const SHORT_JUMP = 0xeb;
+
 // Their operand is 10 bytes in 64-bit code and follows the operand size elsewhere.
 const DESCRIPTOR_TABLE = new Set(["lgdt", "lidt", "sgdt", "sidt"]);
 
 /** Whether an operand's text tells the operand size. */
 function showsSize(d: DecodedInstruction): boolean {
+  if (d.isMemory && (d.form.instruction.mnemonic === "pop" || d.form.instruction.mnemonic === "push")) return true;
   return d.form.operands.some((o) => {
     if (o.source === "moffs" || o.source === "farOffset") return true;
-    if (o.class === "number" && d.form.form.operands.length === 1) return true;
     return o.class === "general" || (o.class === "address" && /^(call|jmp)/.test(d.form.instruction.mnemonic));
   });
 }
@@ -62,11 +73,15 @@ export function instructionName(d: DecodedInstruction, codeBits: CodeBits): stri
     if (wide) return wide;
   }
   if (mnemonic === "sysret" || mnemonic === "sysexit") return mnemonic + (d.rex & 8 ? "q" : "d");
-  if (mnemonic === "jcxz") return { 16: "jcxz", 32: "jecxz", 64: "jrcxz" }[d.addressBits]!;
+  if (mnemonic === "jrcxz") return { 16: "jcxz", 32: "jecxz", 64: "jrcxz" }[d.addressBits as 16 | 32 | 64];
+  if (mnemonic === "prefetchw" && d.opcode === 0x0d) return d.isMemory ? (PREFETCHES_0D[d.digit] ?? "prefetch") : "nop";
+  if (mnemonic === "prefetch" && d.opcode === 0x18) return d.isMemory ? (PREFETCHES[d.digit] ?? "nop") : "nop";
   if (mnemonic === "cmpxchg8b" && (d.rex & 8) !== 0) return "cmpxchg16b";
   const name = ASSEMBLY_NAMES[mnemonic] ?? mnemonic;
-  if (!SUFFIXED.has(name) || showsSize(d)) return name;
+  if (!SUFFIXED.has(name) || showsSize(d) || d.opcode === SHORT_JUMP) return name;
   if (codeBits === 64 && DESCRIPTOR_TABLE.has(name)) return name;
+  // The environment's and the state's format is that of 32 bits with REX.W too.
+  if (d.operandBits === 64 && d.form.instruction.unit !== "general") return name;
   if (d.operandBits === defaultOperandBits(d, codeBits)) return name;
   return name + { 8: "b", 16: "w", 32: "d", 64: "q" }[d.operandBits as 8 | 16 | 32 | 64];
 }

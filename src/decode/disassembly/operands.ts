@@ -46,31 +46,56 @@ export function memoryText(d: DecodedInstruction): string {
   return `${segment}[${parts.join("+")}${displacement}]`;
 }
 
-const BYTES_AT = new Set(
-  "invlpg clflush prefetchnta prefetcht0 prefetcht1 prefetcht2 prefetch prefetchw prefetchwt1".split(" "),
-);
+/** These name a cache line or a page by one of its bytes. */
+const BYTES_AT = /^(invlpg|clflush|prefetch\w*)$/;
 const FAR_POINTERS = /^(call|jmp|call far|jmp far|lds|les|lfs|lgs|lss)$/;
+
+// biome-ignore format: a table
+/** Widths of x87 memory operands, by the opcode and ModRM.reg; 0 for environments and whole states. */
+const X87_BITS: Record<number, readonly number[]> = {
+  0xd8: [32, 32, 32, 32, 32, 32, 32, 32],
+  0xd9: [32,  0, 32, 32,  0, 16,  0, 16],
+  0xda: [32, 32, 32, 32, 32, 32, 32, 32],
+  0xdb: [32, 32, 32, 32,  0, 80,  0, 80],
+  0xdc: [64, 64, 64, 64, 64, 64, 64, 64],
+  0xdd: [64, 64, 64, 64,  0,  0,  0, 16],
+  0xde: [16, 16, 16, 16, 16, 16, 16, 16],
+  0xdf: [16, 16, 16, 16, 80, 64, 80, 64],
+};
+
+/** x87 instructions of one register that do not have ST(0) as the other operand. */
+const ONE_REGISTER = /^f(u?comp?|ld|stp?|xch|freep?)$/;
+
+function x87Register(d: DecodedInstruction): string {
+  const register = `st(${d.rm & 7})`;
+  if (ONE_REGISTER.test(d.form.instruction.mnemonic)) return register;
+  return d.opcode === 0xdc || d.opcode === 0xde ? `${register},st` : `st,${register}`;
+}
 
 /** Width of what stands at an operand of class `address`; 0 where assembly names none. */
 function addressedBits(d: DecodedInstruction): number {
   const { mnemonic } = d.form.instruction;
+  if (d.form.instruction.unit.startsWith("x87")) return X87_BITS[d.opcode]?.[d.digit] ?? 0;
   if (FAR_POINTERS.test(mnemonic)) return d.operandBits + 16;
-  if (BYTES_AT.has(mnemonic)) return 8;
+  if (BYTES_AT.test(mnemonic)) return 8;
   if (/^(bt|btc|btr|bts|pop)$/.test(mnemonic)) return d.operandBits;
   if (mnemonic === "bound") return 2 * d.operandBits;
   if (mnemonic === "cmpxchg8b") return d.rex & 8 ? 128 : 64;
   if (mnemonic === "cmpxchg16b") return 128;
   if (mnemonic === "ldmxcsr" || mnemonic === "stmxcsr") return 32;
-  if (/^(mov|str|sldt|smsw|lldt|ltr|lmsw|verr|verw|fnstcw|fldcw|fnstsw)$/.test(mnemonic)) return 16;
-  if (/^(fbld|fbstp)$/.test(mnemonic)) return 80;
+  if (/^(mov|str|sldt|smsw|lldt|ltr|lmsw|verr|verw)$/.test(mnemonic)) return 16;
   return 0;
+}
+
+function isPrefetch(d: DecodedInstruction): boolean {
+  return d.form.instruction.mnemonic.startsWith("prefetch") && (d.opcode !== 0x18 || d.digit < 4);
 }
 
 function numberText(d: DecodedInstruction, spec: OperandSpec, token: string): string {
   if (spec.source === "fixed") return SEGMENT_REGISTERS[spec.register as 0];
   if (token === "sreg") return SEGMENT_REGISTERS[(d.reg & 7) as 0] ?? "?";
   if (token === "cr" || token === "dr") return token + d.reg;
-  return `st(${d.rm & 7})`;
+  return x87Register(d);
 }
 
 /** Text of operand `i` of the form; `undefined` for one that another's text includes. */
@@ -96,6 +121,8 @@ export function operandText(
     case "farOffset":
       return `${hex(d.immediate2, 16)}:${hex(d.immediate, d.operandBits)}`;
     case "farSelector":
+    // MASKMOVQ's destination.
+    case "rdi":
       return undefined;
     case "moffs": {
       const segment = SEGMENT_REGISTERS[d.segment as 0];
@@ -105,8 +132,8 @@ export function operandText(
       break;
   }
   if (spec.class === "number") return numberText(d, spec, d.form.form.operands[i]!);
-  if (spec.source === "rm" && d.isMemory) {
-    const width = spec.class === "address" ? addressedBits(d) : resolveBits(spec.memoryBits, d.operandBits);
+  if (spec.source === "rm" && d.mod !== 3) {
+    const width = spec.class === "address" || isPrefetch(d) ? addressedBits(d) : resolveBits(spec.memoryBits, d.operandBits);
     return (POINTER_WORDS[width] ?? "") + memoryText(d);
   }
   const n = spec.source === "reg" ? d.reg : spec.source === "opcode" ? d.opcodeRegister : d.rm;

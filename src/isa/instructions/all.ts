@@ -1,11 +1,19 @@
 import type { Instruction } from "../instruction.ts";
 import { arithmetic } from "./arithmetic.ts";
+import { bits } from "./bits.ts";
+import { compareExchange } from "./compare-exchange.ts";
 import { controlFlow } from "./control-flow.ts";
 import { dataTransfer } from "./data-transfer.ts";
+import { decimal } from "./decimal.ts";
+import { descriptorTables } from "./descriptor-tables.ts";
+import { doubleShifts } from "./double-shifts.ts";
 import { flags } from "./flags.ts";
 import { hints } from "./hints.ts";
+import { inputOutput } from "./input-output.ts";
 import { interrupts } from "./interrupts.ts";
 import { mmxMoves } from "./mmx-moves.ts";
+import { multiplyDivide } from "./multiply-divide.ts";
+import { segmentRegisters } from "./segment-registers.ts";
 import { shifts } from "./shifts.ts";
 import { sseArithmetic } from "./sse-arithmetic.ts";
 import { sseCompare } from "./sse-compare.ts";
@@ -15,10 +23,17 @@ import { sse2Integer } from "./sse2-integer.ts";
 import { sse2Logic } from "./sse2-logic.ts";
 import { sse2Shuffles } from "./sse2-shuffles.ts";
 import { stack } from "./stack.ts";
+import { stateSave } from "./state-save.ts";
+import { strings } from "./strings.ts";
+import { system } from "./system.ts";
+import { x87Instructions } from "./x87.ts";
 
 /** Every instruction, family by family: the table from which everything else is made. */
 export const INSTRUCTIONS: readonly Instruction[] = [
-  ...arithmetic, ...dataTransfer, ...stack, ...controlFlow, ...interrupts, ...shifts, ...flags, ...hints,
+  ...arithmetic, ...dataTransfer, ...compareExchange, ...stack, ...controlFlow, ...interrupts,
+  ...shifts, ...doubleShifts, ...bits, ...multiplyDivide, ...decimal, ...strings, ...flags, ...hints,
+  ...x87Instructions,
+  ...segmentRegisters, ...descriptorTables, ...system, ...inputOutput, ...stateSave,
   ...mmxMoves, ...sseMoves, ...sseArithmetic, ...sseCompare, ...sseConversions,
   ...sse2Integer, ...sse2Logic, ...sse2Shuffles,
 ];

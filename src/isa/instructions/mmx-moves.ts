@@ -1,6 +1,6 @@
 import { form, type Instruction, instruction } from "../instruction.ts";
 import { CR0 } from "../../layout/cpu-state.ts";
-import { nonTemporal, storeSelectedBytes } from "./sse-moves.ts";
+import { nonTemporal, selectedBytes } from "./sse-moves.ts";
 import { sdm } from "./sse2-packed-forms.ts";
 
 /** Not unit `mmx`: it leaves the x87 registers empty instead of full. */
@@ -20,11 +20,11 @@ const emms = instruction({
 const maskmovq = instruction({
   mnemonic: "maskmovq",
   source: sdm("MASKMOVQ"),
-  access: "r r r",
+  access: "rw r r",
   unit: "mmx",
-  forms: [form("NP 0F F7 /r", "m:rdi, mm, mm:rm")],
-  execute(ops, address, src, mask) {
-    storeSelectedBytes(ops, address, ops.vector64(src), ops.laneSigns(8, ops.vector64(mask)), 8);
+  forms: [form("NP 0F F7 /r", "m64:rdi, mm, mm:rm")],
+  execute(ops, dst, src, mask) {
+    return ops.low64(selectedBytes(ops, ops.vector64(dst), ops.vector64(src), ops.vector64(mask)));
   },
 });
 

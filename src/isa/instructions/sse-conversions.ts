@@ -1,6 +1,9 @@
 import { form, type Instruction, instruction } from "../instruction.ts";
+import { CR4 } from "../../layout/cpu-state.ts";
 import type { Ops } from "../ops.ts";
 import { sdm } from "./sse2-packed-forms.ts";
+
+const CR4_OSFXSR_BIT = 9;
 
 type Format = "f32" | "f64";
 
@@ -84,23 +87,25 @@ function toIntegers(mnemonic: string, opcode: string, format: Format, rounding: 
   );
 }
 
-/** Two lanes to two 32-bit integers in an MMX register, which the result enters only when nothing faults. */
+/**
+ * Two lanes to two 32-bit integers in an MMX register. A pending x87 exception
+ * comes before the memory operand's faults, as for any MMX instruction; the
+ * x87 tags change even when an unmasked exception of SSE faults.
+ */
 function toMmx(mnemonic: string, opcode: string, format: Format, rounding: Rounding): Instruction {
   const bits = bitsOf(format);
   return instruction({
     mnemonic,
     source: sdm(mnemonic.toUpperCase()),
     access: "w r",
-    unit: "sse",
+    unit: "mmx",
+    simdExceptions: true,
     forms: [form(opcode, `mm, xmm/m${2 * bits}`)],
     execute(ops, _dst, src) {
-      ops.system("x87Check");
-      const convert = (i: number) => integerFrom(ops, format, 32, rounding, ops.lane(bits, src, i));
-      const low = convert(0);
-      const high = convert(1);
-      ops.system("commitSse");
+      ops.raiseWhen(ops.not(ops.bit(ops.state(CR4, 32), CR4_OSFXSR_BIT)), "#UD");
       ops.perform("mmxEnter");
-      return pairOf(ops, low, high);
+      const convert = (i: number) => integerFrom(ops, format, 32, rounding, ops.lane(bits, src, i));
+      return pairOf(ops, convert(0), convert(1));
     },
   });
 }
@@ -111,46 +116,22 @@ function integerPair<V>(ops: Ops<V>, src: V): [V, V] {
 }
 
 
-const cvtpi2ps = instruction({
-  mnemonic: "cvtpi2ps",
-  source: sdm("CVTPI2PS"),
-  access: "rw r",
-  unit: "sse",
-  forms: [form("NP 0F 2A /r", "xmm, mm/m64")],
-  execute(ops, dst, src) {
-    ops.system("x87Check");
-    const [low, high] = integerPair(ops, src);
-    const pair = pairOf(ops, floatFrom(ops, "f32", low), floatFrom(ops, "f32", high));
-    ops.system("commitSse");
-    ops.perform("mmxEnter");
-    return ops.withLane(dst, 0, pair);
-  },
-});
-
-const cvtpi2pd = instruction({
-  mnemonic: "cvtpi2pd",
-  source: sdm("CVTPI2PD"),
-  access: "w r",
-  unit: "sse",
-  forms: [form("66 0F 2A /r", "xmm, mm:rm")],
-  execute(ops, _dst, src) {
-    ops.system("x87Check");
-    ops.perform("mmxEnter");
-    return ops.fromLanes(integerPair(ops, src).map((lane) => floatFrom(ops, "f64", lane)));
-  },
-});
-
-/** From memory it has nothing to do with the x87 unit. */
-const cvtpi2pdMemory = instruction({
-  mnemonic: "cvtpi2pd",
-  source: sdm("CVTPI2PD"),
-  access: "w r",
-  unit: "sse",
-  forms: [form("66 0F 2A /r", "xmm, m64")],
-  execute(ops, _dst, src) {
-    return ops.fromLanes(integerPair(ops, src).map((lane) => floatFrom(ops, "f64", lane)));
-  },
-});
+/** Makes two conversions of one: from an MMX register, and from memory, which has nothing to do with the x87 unit. */
+function fromMmx(mnemonic: string, opcode: string, access: string, convert: <V>(ops: Ops<V>, dst: V, src: V) => V): Instruction[] {
+  const common = { mnemonic, source: sdm(mnemonic.toUpperCase()), access, unit: "sse", simdExceptions: true } as const;
+  return [
+    instruction({
+      ...common,
+      forms: [form(opcode, "xmm, mm:rm")],
+      execute(ops, dst, src) {
+        ops.system("x87Check");
+        ops.perform("mmxEnter");
+        return convert(ops, dst, src);
+      },
+    }),
+    instruction({ ...common, forms: [form(opcode, "xmm, m64")], execute: convert }),
+  ];
+}
 
 /** Conversions between integers, binary32 and binary64. */
 export const sseConversions: readonly Instruction[] = [
@@ -162,9 +143,12 @@ export const sseConversions: readonly Instruction[] = [
   toMmx("cvtpd2pi", "66 0F 2D /r", "f64", ROUND),
   filling("cvtpd2ps", "66 0F 5A /r", "xmm, xmm/m128", (ops, src) =>
     padded(ops, lowLanes(ops, 64, 2, src).map((lane) => ops.call("f64ToF32", lane)))),
-  cvtpi2pd,
-  cvtpi2pdMemory,
-  cvtpi2ps,
+  ...fromMmx("cvtpi2pd", "66 0F 2A /r", "w r", (ops, _dst, src) =>
+    ops.fromLanes(integerPair(ops, src).map((lane) => floatFrom(ops, "f64", lane)))),
+  ...fromMmx("cvtpi2ps", "NP 0F 2A /r", "rw r", (ops, dst, src) => {
+    const [low, high] = integerPair(ops, src);
+    return ops.withLane(dst, 0, pairOf(ops, floatFrom(ops, "f32", low), floatFrom(ops, "f32", high)));
+  }),
   toIntegers("cvtps2dq", "66 0F 5B /r", "f32", ROUND),
   filling("cvtps2pd", "NP 0F 5A /r", "xmm, xmm/m64", (ops, src) =>
     ops.fromLanes(lowLanes(ops, 32, 2, src).map((lane) => ops.call("f32ToF64", lane)))),

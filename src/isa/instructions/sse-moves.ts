@@ -151,20 +151,21 @@ const movqStore = instruction({
 const maskmovdqu = instruction({
   mnemonic: "maskmovdqu",
   source: sdm("MASKMOVDQU"),
-  access: "r r r",
+  access: "rw r r",
   unit: "sse",
-  forms: [form("66 0F F7 /r", "m:rdi, xmm, xmm:rm")],
-  execute(ops, address, src, mask) {
-    storeSelectedBytes(ops, address, src, ops.laneSigns(8, mask), 16);
-  },
+  unaligned: true,
+  forms: [form("66 0F F7 /r", "m128:rdi, xmm, xmm:rm")],
+  execute: selectedBytes,
 });
 
-/** Stores the bytes of `src` whose bits in `selected` are set. */
-export function storeSelectedBytes<V>(ops: Ops<V>, address: V, src: V, selected: V, bytes: 8 | 16): void {
-  for (let i = 0; i < bytes; i++) {
-    const byte = ops.lane(8, src, i);
-    ops.when(ops.bit(selected, i), () => ops.store(ops.add(address, ops.constant(i, 64)), byte));
-  }
+/**
+ * The bytes of `src` where the bytes of `mask` are negative, else those of
+ * `dst`. Processors check access to all bytes, selected or not, as the common
+ * code does; the others are written back as they were, which a device could see.
+ */
+export function selectedBytes<V>(ops: Ops<V>, dst: V, src: V, mask: V): V {
+  const selected = ops.laneOp("greaterSigned", 8, ops.vector64(ops.constant(0, 64)), mask);
+  return ops.or(ops.and(selected, src), ops.and(ops.not(selected), dst));
 }
 
 /** Moves between XMM registers, memory and general registers. */

@@ -79,7 +79,6 @@ export const popSegment = instruction({
 
 /** A load of SS holds interrupts off until the end of the next instruction. */
 export function shadowInterrupts<V>(ops: Ops<V>, segment: V): void {
-  if (ops.code64) return;
   ops.when(ops.equal(segment, ops.constant(SS, 32)), () => ops.setState(INTERRUPT_SHADOW, ops.constant(1, 32)));
 }
 

@@ -26,6 +26,16 @@ const UPPER_HALVES = Uint8Array.from({ length: 16 }, (_, i) => 4 * (i >> 1) + 2 
 /** The even 32-bit lanes of a vector, in its low half. */
 const EVEN_LANES = Uint8Array.of(0, 1, 2, 3, 8, 9, 10, 11, 0, 1, 2, 3, 8, 9, 10, 11);
 
+/** A vector whose low half is at hand as an integer, with a high half of zeros: what a load of a scalar gives. */
+class WidenedValue extends Value {
+  readonly low: Value;
+
+  constructor(e: Expr, low: Value) {
+    super(128, e);
+    this.low = low;
+  }
+}
+
 /** The vector part of `Ops`: pure computations on 128 bits, lowered to WebAssembly SIMD. */
 export class VectorValues extends IntegerValues {
   laneOp(op: LaneOp, laneBits: LaneBits, a: Value, b: Value): Value {
@@ -106,6 +116,7 @@ export class VectorValues extends IntegerValues {
   }
 
   lane(laneBits: LaneBits, a: Value, index: number): Value {
+    if (a instanceof WidenedValue && index === 0) return this.truncate(a.low, laneBits);
     return new Value(laneBits, this.b.opImm(EXTRACT[laneBits], index, a.e));
   }
 
@@ -144,7 +155,7 @@ export class VectorValues extends IntegerValues {
   }
 
   vector64(low: Value): Value {
-    return vector(this.b.opImm("i64x2.replace_lane", 0, this.#zero(), low.e));
+    return new WidenedValue(this.b.opImm("i64x2.replace_lane", 0, this.#zero(), low.e), low);
   }
 
   low64(a: Value): Value {

@@ -18,13 +18,22 @@ export function nativeObstacle(): string | undefined {
 /** Compiles native/<name>.c and returns the path of the program. */
 export function compileNative(name: string): string {
   const program = path.join(mkdtempSync(path.join(os.tmpdir(), "ringfence-float-")), name);
-  const { status, stderr } = spawnSync("gcc", ["-O1", "-mno-red-zone", "-o", program, path.join(SOURCES, `${name}.c`)], { encoding: "utf8" });
+  const { status, stderr } = spawnSync(
+    "gcc",
+    ["-O1", "-mno-red-zone", "-o", program, path.join(SOURCES, `${name}.c`)],
+    { encoding: "utf8" },
+  );
   if (status !== 0 || !existsSync(program)) throw new Error(`gcc: ${stderr}`);
   return program;
 }
 
 /** The records that a program writes for an operation. */
-export function nativeRecords(program: string, operation: string, seed: number, count: number): DataView<ArrayBuffer> {
+export function nativeRecords(
+  program: string,
+  operation: string,
+  seed: number,
+  count: number,
+): DataView<ArrayBuffer> {
   const outcome = spawnSync(program, [operation, `${seed}`, `${count}`], { maxBuffer: 1 << 30 });
   if (outcome.status !== 0) throw new Error(`${program} ${operation}: status ${outcome.status}`);
   const bytes = new Uint8Array(outcome.stdout);

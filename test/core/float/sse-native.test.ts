@@ -13,30 +13,58 @@ const low = (value: bigint): number => Number(BigInt.asIntN(32, value));
 const bits = (value: number | bigint): bigint =>
   typeof value === "bigint" ? BigInt.asUintN(64, value) : BigInt(value >>> 0);
 
-const binary32 = (name: string): Execute => (core, a, b) => bits(core.functions[name]!(low(a), low(b)));
-const binary64 = (name: string): Execute => (core, a, b) => bits(core.functions[name]!(a, b));
-const unary32 = (name: string): Execute => (core, a) => bits(core.functions[name]!(low(a)));
-const unary64 = (name: string): Execute => (core, a) => bits(core.functions[name]!(a));
-const toInteger32 = (name: string, truncate: number): Execute => (core, a) => bits(core.functions[name]!(low(a), truncate));
-const toInteger64 = (name: string, truncate: number): Execute => (core, a) => bits(core.functions[name]!(a, truncate));
-const compare32 = (predicate: number): Execute => (core, a, b) =>
-  core.functions["f32Compare"]!(low(a), low(b), predicate) === 1 ? 0xffffffffn : 0n;
-const compare64 = (predicate: number): Execute => (core, a, b) =>
-  core.functions["f64Compare"]!(a, b, predicate) === 1 ? 0xffffffffffffffffn : 0n;
-const flags32 = (signalling: number): Execute => (core, a, b) => {
-  core.functions["f32CompareFlags"]!(low(a), low(b), signalling);
-  return 0n;
-};
-const flags64 = (signalling: number): Execute => (core, a, b) => {
-  core.functions["f64CompareFlags"]!(a, b, signalling);
-  return 0n;
-};
+const binary32 =
+  (name: string): Execute =>
+  (core, a, b) =>
+    bits(core.functions[name]!(low(a), low(b)));
+const binary64 =
+  (name: string): Execute =>
+  (core, a, b) =>
+    bits(core.functions[name]!(a, b));
+const unary32 =
+  (name: string): Execute =>
+  (core, a) =>
+    bits(core.functions[name]!(low(a)));
+const unary64 =
+  (name: string): Execute =>
+  (core, a) =>
+    bits(core.functions[name]!(a));
+const toInteger32 =
+  (name: string, truncate: number): Execute =>
+  (core, a) =>
+    bits(core.functions[name]!(low(a), truncate));
+const toInteger64 =
+  (name: string, truncate: number): Execute =>
+  (core, a) =>
+    bits(core.functions[name]!(a, truncate));
+const compare32 =
+  (predicate: number): Execute =>
+  (core, a, b) =>
+    core.functions["f32Compare"]!(low(a), low(b), predicate) === 1 ? 0xffffffffn : 0n;
+const compare64 =
+  (predicate: number): Execute =>
+  (core, a, b) =>
+    core.functions["f64Compare"]!(a, b, predicate) === 1 ? 0xffffffffffffffffn : 0n;
+const flags32 =
+  (signalling: number): Execute =>
+  (core, a, b) => {
+    core.functions["f32CompareFlags"]!(low(a), low(b), signalling);
+    return 0n;
+  };
+const flags64 =
+  (signalling: number): Execute =>
+  (core, a, b) => {
+    core.functions["f64CompareFlags"]!(a, b, signalling);
+    return 0n;
+  };
 /** Two lanes with exchanged operands, as the native program has them. */
-const packed = (name: string): Execute => (core, a, b) => {
-  const result = bits(core.functions[name]!(a, b));
-  core.functions[name]!(b, a);
-  return result;
-};
+const packed =
+  (name: string): Execute =>
+  (core, a, b) => {
+    const result = bits(core.functions[name]!(a, b));
+    core.functions[name]!(b, a);
+    return result;
+  };
 
 const predicates = [0, 1, 2, 3, 4, 5, 6, 7];
 const OPERATIONS: readonly (readonly [string, Execute])[] = [
@@ -59,15 +87,18 @@ const OPERATIONS: readonly (readonly [string, Execute])[] = [
 
 const obstacle = nativeObstacle();
 
-describe.skipIf(obstacle !== undefined)(`SSE scalar operations agree with the processor${obstacle ? ` (skipped: ${obstacle})` : ""}`, () => {
-  const program = obstacle === undefined ? compileNative("sse") : "";
-  const core = obstacle === undefined ? loadFloatCore() : undefined;
+describe.skipIf(obstacle !== undefined)(
+  `SSE scalar operations agree with the processor${obstacle ? ` (skipped: ${obstacle})` : ""}`,
+  () => {
+    const program = obstacle === undefined ? compileNative("sse") : "";
+    const core = obstacle === undefined ? loadFloatCore() : undefined;
 
-  test.each(OPERATIONS)("%s", (name, execute) => {
-    const records = nativeRecords(program, name, 1, RECORDS);
-    expect(firstDifference(core!, records, execute)).toBe("none");
-  });
-});
+    test.each(OPERATIONS)("%s", (name, execute) => {
+      const records = nativeRecords(program, name, 1, RECORDS);
+      expect(firstDifference(core!, records, execute)).toBe("none");
+    });
+  },
+);
 
 function firstDifference(core: FloatCore, records: DataView, execute: Execute): string {
   core.write(CR4, CR4_OSXMMEXCPT);
@@ -82,7 +113,12 @@ function firstDifference(core: FloatCore, records: DataView, execute: Execute): 
     core.write(FLAG_R, 1);
     const result = execute(core, a, b);
     const faulted = core.functions["commitSse"]!();
-    const actual = describeOutcome(faulted ? 0n : result, core.read(MXCSR), Number(faulted), faulted ? 0 : statusFlags(core));
+    const actual = describeOutcome(
+      faulted ? 0n : result,
+      core.read(MXCSR),
+      Number(faulted),
+      faulted ? 0 : statusFlags(core),
+    );
     const expected = describeOutcome(
       records.getBigUint64(at + 16, true),
       records.getUint32(at + 28, true),

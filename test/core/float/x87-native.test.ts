@@ -18,8 +18,8 @@ import {
   MEMORY_OUT,
   OPERAND_ADDRESS,
   outcomeDiffers,
-  readFlags,
   RECORD_BYTES,
+  readFlags,
 } from "./x87-state.ts";
 
 const STATUS_FAULT = 1;
@@ -27,15 +27,18 @@ const VECTOR_MF = 16;
 
 const obstacle = nativeObstacle();
 
-describe.skipIf(obstacle !== undefined)(`x87 instructions agree with the processor${obstacle ? ` (skipped: ${obstacle})` : ""}`, () => {
-  const program = obstacle === undefined ? compileNative("x87") : "";
-  const core = obstacle === undefined ? loadFloatCore() : undefined;
+describe.skipIf(obstacle !== undefined)(
+  `x87 instructions agree with the processor${obstacle ? ` (skipped: ${obstacle})` : ""}`,
+  () => {
+    const program = obstacle === undefined ? compileNative("x87") : "";
+    const core = obstacle === undefined ? loadFloatCore() : undefined;
 
-  test.each(X87_OPERATIONS)("%s", (name, execute) => {
-    const records = nativeRecords(program, name, 1, RECORDS);
-    expect(differences(core!, records, execute)).toEqual([]);
-  });
-});
+    test.each(X87_OPERATIONS)("%s", (name, execute) => {
+      const records = nativeRecords(program, name, 1, RECORDS);
+      expect(differences(core!, records, execute)).toEqual([]);
+    });
+  },
+);
 
 /** Up to five records on which the core and the processor differ. */
 function differences(core: FloatCore, records: DataView, execute: X87Execute): string[] {
@@ -44,11 +47,13 @@ function differences(core: FloatCore, records: DataView, execute: X87Execute): s
     loadImage(core, records, at);
     const status = execute(core, OPERAND_ADDRESS);
     if (records.getUint32(at + FAULTED, true) !== 0) {
-      if (status !== STATUS_FAULT || core.read(FAULT_VECTOR) !== VECTOR_MF) found.push(`no #MF: ${describeImage(records, at + IMAGE_IN)}`);
+      if (status !== STATUS_FAULT || core.read(FAULT_VECTOR) !== VECTOR_MF)
+        found.push(`no #MF: ${describeImage(records, at + IMAGE_IN)}`);
       continue;
     }
     core.functions["x87WriteState"]!(IMAGE_ADDRESS, 32, 1);
-    if (status === STATUS_FAULT || outcomeDiffers(core, records, at)) found.push(describeDifference(core, records, at, status));
+    if (status === STATUS_FAULT || outcomeDiffers(core, records, at))
+      found.push(describeDifference(core, records, at, status));
   }
   return found;
 }

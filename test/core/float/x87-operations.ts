@@ -1,5 +1,6 @@
 // The operations of native/x87.c, each with the calls of the core that stand for it.
-import { SCRATCH } from "../../../src/layout/memory-map.ts";
+import { FLAG_C, X87, X87_REGISTER_BYTES } from "../../../src/layout/cpu-state.ts";
+import { CPU_STATE, SCRATCH } from "../../../src/layout/memory-map.ts";
 import type { FloatCore } from "./float-core.ts";
 
 const STORED = SCRATCH + 40;
@@ -25,7 +26,9 @@ const load64 =
 const load80 =
   (name: string): X87Execute =>
   (core, memory) =>
-    Number(core.functions[name]!(core.memory.getBigUint64(memory, true), core.memory.getUint16(memory + 8, true)));
+    Number(
+      core.functions[name]!(core.memory.getBigUint64(memory, true), core.memory.getUint16(memory + 8, true)),
+    );
 
 const store =
   (name: string, bytes: number, pop: number): X87Execute =>
@@ -52,6 +55,20 @@ const mmx =
     for (const [name, ...values] of names) core.functions[name]!(...values);
     return 0;
   };
+
+/** PADDB MM2, MM3: the addition by hand, as the unit's part of an MMX instruction is what is tested. */
+const paddb: X87Execute = (core) => {
+  const status = mmx(["mmxEnter"], ["mmxWritten", 2])(core, 0);
+  if (status !== 0) return status;
+  const target = CPU_STATE + X87 + 2 * X87_REGISTER_BYTES;
+  for (let n = 0; n < 8; n++) {
+    core.memory.setUint8(
+      target + n,
+      core.memory.getUint8(target + n) + core.memory.getUint8(target + X87_REGISTER_BYTES + n),
+    );
+  }
+  return 0;
+};
 
 const NAMES = ["add", "mul", "com", "comp", "sub", "subr", "div", "divr"];
 
@@ -113,6 +130,7 @@ export const X87_OPERATIONS: readonly (readonly [string, X87Execute])[] = [
   ["free_1_pop", call("x87Free", 1, 1)],
   ["inc_top", call("x87IncTop")],
   ["dec_top", call("x87DecTop")],
+  ["move_c", (core) => Number(core.functions["x87ConditionalMove"]!(1, core.read(FLAG_C) & 1))],
   ["scale", call("x87Scale")],
   ["extract", call("x87Extract")],
   ["prem", call("x87Remainder", 0)],
@@ -125,5 +143,6 @@ export const X87_OPERATIONS: readonly (readonly [string, X87Execute])[] = [
   ["nop", call("x87Check")],
   ["finish_environment", call("x87FinishEnvironment")],
   ["mmx_enter", mmx(["mmxEnter"])],
+  ["mmx_write", paddb],
   ["mmx_empty", mmx(["mmxEmpty"])],
 ];

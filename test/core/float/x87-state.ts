@@ -55,14 +55,21 @@ export function readFlags(core: FloatCore): number {
 
 /** FCW, FSW, tags and ST(0)..ST(7) of an image as text. */
 export function describeImage(view: DataView, at: number): string {
-  const word = (n: number): string => view.getUint16(at + n, true).toString(16).padStart(4, "0");
+  const word = (n: number): string =>
+    view
+      .getUint16(at + n, true)
+      .toString(16)
+      .padStart(4, "0");
   const registers = [0, 1, 2, 3, 4, 5, 6, 7].map((i) => describeRegister(view, at + 28 + 10 * i));
   return `FCW ${word(0)} FSW ${word(4)} tags ${word(8)} ST ${registers.join(" ")}`;
 }
 
 export function describeRegister(view: DataView, at: number): string {
   const significand = view.getBigUint64(at, true).toString(16).padStart(16, "0");
-  return `${view.getUint16(at + 8, true).toString(16).padStart(4, "0")}:${significand}`;
+  return `${view
+    .getUint16(at + 8, true)
+    .toString(16)
+    .padStart(4, "0")}:${significand}`;
 }
 
 export function describeMemory(view: DataView, at: number): string {
@@ -75,10 +82,12 @@ export function outcomeDiffers(core: FloatCore, record: DataView, at: number): b
     if (core.memory.getUint8(IMAGE_ADDRESS + n) !== record.getUint8(at + IMAGE_OUT + n)) return true;
   }
   for (let n = 28; n < 108; n += 4) {
-    if (core.memory.getUint32(IMAGE_ADDRESS + n, true) !== record.getUint32(at + IMAGE_OUT + n, true)) return true;
+    if (core.memory.getUint32(IMAGE_ADDRESS + n, true) !== record.getUint32(at + IMAGE_OUT + n, true))
+      return true;
   }
   for (let n = 0; n < 16; n += 4) {
-    if (core.memory.getUint32(OPERAND_ADDRESS + n, true) !== record.getUint32(at + MEMORY_OUT + n, true)) return true;
+    if (core.memory.getUint32(OPERAND_ADDRESS + n, true) !== record.getUint32(at + MEMORY_OUT + n, true))
+      return true;
   }
   return readFlags(core) !== record.getUint32(at + FLAGS_OUT, true);
 }

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { APIC_BASE, COUNT_CODE_WRITE, COUNT_DEVICE_ACCESS } from "../../../src/layout/cpu-state.ts";
 import { CODE_MAP, GUEST_RAM, SCRATCH } from "../../../src/layout/memory-map.ts";
 import { type CoreMachine, RAM_BYTES } from "./core-machine.ts";
-import { P, RW, US, longModeMachine, mapPage, setPrivilege } from "./long-mode-paging.ts";
+import { longModeMachine, mapPage, P, RW, setPrivilege, US } from "./long-mode-paging.ts";
 
 // Linear pages 5 and 6 lie on frames 0x20 and 0x40; 7 on a device; 8 is absent; 9 is read-only; 10 holds code from byte 0x80 to 0xbf.
 let machine: CoreMachine;
@@ -82,7 +82,12 @@ describe("device accesses", () => {
   test("go out in aligned pieces of 1, 2 and 4 bytes", () => {
     machine.deviceValue = (address) => address & 0xff;
     expect(machine.core.readSlow(0x7001n, 8)).toBe(SCRATCH);
-    expect(machine.deviceLog).toEqual(["read e0000001 1", "read e0000002 2", "read e0000004 4", "read e0000008 1"]);
+    expect(machine.deviceLog).toEqual([
+      "read e0000001 1",
+      "read e0000002 2",
+      "read e0000004 4",
+      "read e0000008 1",
+    ]);
     expect(machine.host64(SCRATCH)).toBe(0x08_0000_0004_0002_01n);
     expect(machine.get64(COUNT_DEVICE_ACCESS)).toBe(4n);
   });

@@ -36,7 +36,14 @@ export interface CoreApi {
   updateMode(): void;
   readFlags(): bigint;
   writeFlags(value: bigint, mask: bigint): void;
-  writeStatusFlags(carry: number, parity: number, adjust: number, zero: number, sign: number, overflow: number): void;
+  writeStatusFlags(
+    carry: number,
+    parity: number,
+    adjust: number,
+    zero: number,
+    sign: number,
+    overflow: number,
+  ): void;
   raise(vector: number): number;
   raiseWithCode(vector: number, code: number): number;
   raiseGP(code: number): number;

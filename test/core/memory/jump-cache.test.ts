@@ -5,15 +5,15 @@ import { CoreMachine } from "./core-machine.ts";
 import {
   G,
   KERNEL,
+  longModeMachine,
+  mapKernelPage,
+  mapPage,
   P,
   PD,
   PS,
   RW,
-  US,
-  longModeMachine,
-  mapKernelPage,
-  mapPage,
   setPrivilege,
+  US,
 } from "./long-mode-paging.ts";
 
 // Page 5 is the user's code; kernel page 1 is global, kernel page 2 is not.

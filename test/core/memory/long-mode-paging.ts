@@ -1,5 +1,14 @@
 // Page tables of 4-level paging, built by hand in guest RAM.
-import { CPL, CR0, CR3, CR4, MSR_EFER, RFLAGS_SYSTEM, SEG_CS, SEG_SS } from "../../../src/layout/cpu-state.ts";
+import {
+  CPL,
+  CR0,
+  CR3,
+  CR4,
+  MSR_EFER,
+  RFLAGS_SYSTEM,
+  SEG_CS,
+  SEG_SS,
+} from "../../../src/layout/cpu-state.ts";
 import { CoreMachine } from "./core-machine.ts";
 
 // Bits of an entry.

@@ -13,6 +13,9 @@ import {
   EFER_LONG,
   FLAG_AC,
   KERNEL,
+  longModeMachine,
+  mapKernelPage,
+  mapPage,
   NX,
   P,
   PD,
@@ -21,13 +24,10 @@ import {
   PS,
   PT,
   RW,
-  US,
-  longModeMachine,
-  mapKernelPage,
-  mapPage,
   setControl4,
   setPrivilege,
   setSystemFlags,
+  US,
 } from "./long-mode-paging.ts";
 
 let machine: CoreMachine;

@@ -5,6 +5,8 @@ import type { CoreMachine } from "./core-machine.ts";
 import {
   CR0_PAGING,
   G,
+  longModeMachine,
+  mapPage,
   P,
   PD,
   PDPT,
@@ -12,10 +14,8 @@ import {
   PS,
   PT,
   RW,
-  US,
-  longModeMachine,
-  mapPage,
   setPrivilege,
+  US,
 } from "./long-mode-paging.ts";
 
 let machine: CoreMachine;

@@ -28,6 +28,8 @@ import { descriptor, writeWideGate } from "./descriptor-builder.ts";
 import {
   CODE32,
   CONFORMING_CODE,
+  enterCompatibility,
+  enterUser,
   GDT,
   HANDLER,
   IDT,
@@ -35,18 +37,16 @@ import {
   KERNEL_CODE,
   KERNEL_DATA,
   KERNEL_STACK,
+  longModeSystem,
+  quadwords,
   RSP0_STACK,
+  setGate,
   TRAP_GATE,
   TSS,
   USER_CODE,
   USER_DATA,
   USER_INTERRUPT_GATE,
   USER_STACK,
-  enterCompatibility,
-  enterUser,
-  longModeSystem,
-  quadwords,
-  setGate,
 } from "./long-mode-system.ts";
 
 let machine: CoreMachine;
@@ -133,7 +133,13 @@ describe("an event at CPL 0", () => {
   test("a frame across two pages", () => {
     machine.set64(RSP, KERNEL_STACK + 16n);
     machine.core.deliverInterrupt(0x20);
-    expect(quadwords(machine, KERNEL_STACK - 24n, 5)).toEqual([0x5000n, 8n, 0x202n, KERNEL_STACK + 16n, 0x10n]);
+    expect(quadwords(machine, KERNEL_STACK - 24n, 5)).toEqual([
+      0x5000n,
+      8n,
+      0x202n,
+      KERNEL_STACK + 16n,
+      0x10n,
+    ]);
   });
 });
 
@@ -261,7 +267,7 @@ describe("errors of delivery", () => {
     expect(machine.get32(EXIT_REASON)).toBe(EXIT_SHUTDOWN);
   });
 
-  test("a non-canonical IST: #SS(0) of the stack, then its handler", () => {
+  test("a non-canonical IST: #SS with EXT alone", () => {
     setGate(machine, 0x20, 0x8e, 1);
     machine.write64(TSS + 36, 1n << 47n);
     expect(codeOfInstead()).toBe(1n);

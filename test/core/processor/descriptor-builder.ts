@@ -13,14 +13,23 @@ export interface Descriptor {
 
 /** The 8 bytes of a segment descriptor. */
 export function descriptor({ base = 0, limit = 0xfffff, access, flags = 0xc }: Descriptor): bigint {
-  const low = BigInt(((base & 0xffff) * 0x10000) + (limit & 0xffff));
+  const low = BigInt((base & 0xffff) * 0x10000 + (limit & 0xffff));
   const high =
-    ((base >>> 16) & 0xff) | (access << 8) | (((limit >>> 16) & 0xf) << 16) | (flags << 20) | (base & 0xff000000);
+    ((base >>> 16) & 0xff) |
+    (access << 8) |
+    (((limit >>> 16) & 0xf) << 16) |
+    (flags << 20) |
+    (base & 0xff000000);
   return low | (BigInt(high >>> 0) << 32n);
 }
 
 /** Writes a 16-byte descriptor of long mode: LDT or TSS. */
-export function writeWideDescriptor(machine: CoreMachine, at: number, value: Descriptor, upperBase = 0n): void {
+export function writeWideDescriptor(
+  machine: CoreMachine,
+  at: number,
+  value: Descriptor,
+  upperBase = 0n,
+): void {
   machine.write64(at, descriptor(value));
   machine.write64(at + 8, upperBase);
 }

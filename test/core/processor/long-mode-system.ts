@@ -15,7 +15,7 @@ import {
   SEG_TR,
 } from "../../../src/layout/cpu-state.ts";
 import type { CoreMachine } from "../memory/core-machine.ts";
-import { P, RW, US, longModeMachine, mapPage } from "../memory/long-mode-paging.ts";
+import { longModeMachine, mapPage, P, RW, US } from "../memory/long-mode-paging.ts";
 import { descriptor, writeWideDescriptor, writeWideGate } from "./descriptor-builder.ts";
 
 export const GDT = 0x1000;

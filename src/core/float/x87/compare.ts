@@ -12,7 +12,6 @@ import {
   C2,
   C3,
   checkPending,
-  clearC1,
   isEmpty,
   popStack,
   setConditionCodes,
@@ -125,7 +124,7 @@ export function x87Examine(): i32 {
   return STATUS_OK;
 }
 
-/** FCMOVcc: ST(0) = ST(i) when the condition holds. */
+/** FCMOVcc: ST(0) = ST(i) when the condition holds. C1 stays as it was. */
 export function x87ConditionalMove(i: i32, condition: i32): i32 {
   const status = checkPending();
   if (status != STATUS_OK) return status;
@@ -133,7 +132,6 @@ export function x87ConditionalMove(i: i32, condition: i32): i32 {
     if (signalStackUnderflow()) setIndefinite(0);
     return STATUS_OK;
   }
-  clearC1();
   if (condition != 0) setRegister(0, significandOf(i), signExponentOf(i));
   return STATUS_OK;
 }

@@ -1,0 +1,45 @@
+import type { HelperName } from "../helpers.ts";
+import { form, instruction } from "../instruction.ts";
+
+/** FXSAVE and its like: the helpers make all checks. REX.W chooses 64-bit instruction pointers. */
+function saveArea(mnemonic: string, source: string, digit: number, helper: HelperName) {
+  return instruction({
+    mnemonic,
+    source,
+    access: "r",
+    forms: [form(`NP 0F AE /${digit}`, "m")],
+    execute(ops, address) {
+      ops.system(helper, address, ops.constant(ops.operandBits === 64 ? 1 : 0, 32));
+    },
+  });
+}
+
+export const ldmxcsr = instruction({
+  mnemonic: "ldmxcsr",
+  source: "Intel SDM Vol. 2A, LDMXCSR",
+  access: "r",
+  forms: [form("NP 0F AE /2", "m32")],
+  unit: "sse",
+  execute(ops, src) {
+    ops.system("ldmxcsr", src);
+  },
+});
+
+export const stmxcsr = instruction({
+  mnemonic: "stmxcsr",
+  source: "Intel SDM Vol. 2B, STMXCSR",
+  access: "w",
+  forms: [form("NP 0F AE /3", "m32")],
+  unit: "sse",
+  execute(ops) {
+    return ops.call("stmxcsr");
+  },
+});
+
+export const stateSave = [
+  saveArea("fxsave", "Intel SDM Vol. 2A, FXSAVE", 0, "fxsave"),
+  saveArea("fxrstor", "Intel SDM Vol. 2A, FXRSTOR", 1, "fxrstor"),
+  ldmxcsr, stmxcsr,
+  saveArea("xsave", "Intel SDM Vol. 2D, XSAVE", 4, "xsave"),
+  saveArea("xrstor", "Intel SDM Vol. 2D, XRSTOR", 5, "xrstor"),
+] as const;

@@ -1,0 +1,205 @@
+import type { HelperName } from "../helpers.ts";
+import { type FormAttributes, form, instruction, not64, only64, privileged } from "../instruction.ts";
+import type { Ops } from "../ops.ts";
+
+/** A move of a control or debug register: 64 bits in 64-bit code, else 32, whatever the prefixes say. */
+function fullWidthForms(opcode: string, operands: (register: string) => string) {
+  return [
+    form(opcode, operands("r64:rm"), { ...privileged, ...only64, size: 64 }),
+    form(opcode, operands("r32:rm"), { ...privileged, ...not64, size: 32 }),
+  ];
+}
+
+const CONTROL_REGISTERS = [0, 2, 3, 4, 8];
+
+export const movFromControl = instruction({
+  mnemonic: "mov",
+  source: "Intel SDM Vol. 2B, MOV—Move to/from Control Registers",
+  access: "w r",
+  flags: { undefined: "of sf zf af pf cf" },
+  forms: fullWidthForms("0F 20 /r", (register) => `${register}, cr`),
+  execute(ops, _dst, number) {
+    const exists = CONTROL_REGISTERS.map((n) => ops.equal(number, ops.constant(n, 32))).reduce((a, b) => ops.or(a, b));
+    ops.raiseWhen(ops.not(exists), "#UD");
+    return ops.truncate(ops.call("readControl", number), ops.operandBits);
+  },
+});
+
+export const movToControl = instruction({
+  mnemonic: "mov",
+  source: "Intel SDM Vol. 2B, MOV—Move to/from Control Registers",
+  access: "r r",
+  flags: { undefined: "of sf zf af pf cf" },
+  forms: fullWidthForms("0F 22 /r", (register) => `cr, ${register}`),
+  execute(ops, number, src) {
+    ops.system("writeControl", number, ops.zeroExtend(src, 64));
+  },
+});
+
+export const movFromDebug = instruction({
+  mnemonic: "mov",
+  source: "Intel SDM Vol. 2B, MOV—Move to/from Debug Registers",
+  access: "w r",
+  flags: { undefined: "of sf zf af pf cf" },
+  forms: fullWidthForms("0F 21 /r", (register) => `${register}, dr`),
+  execute(ops, _dst, number) {
+    ops.system("readDebug", number);
+    return ops.truncate(ops.helperResult(0), ops.operandBits);
+  },
+});
+
+export const movToDebug = instruction({
+  mnemonic: "mov",
+  source: "Intel SDM Vol. 2B, MOV—Move to/from Debug Registers",
+  access: "r r",
+  flags: { undefined: "of sf zf af pf cf" },
+  forms: fullWidthForms("0F 23 /r", (register) => `dr, ${register}`),
+  execute(ops, number, src) {
+    ops.system("writeDebug", number, ops.zeroExtend(src, 64));
+  },
+});
+
+export const smsw = instruction({
+  mnemonic: "smsw",
+  source: "Intel SDM Vol. 2B, SMSW",
+  access: "w",
+  forms: [form("0F 01 /4", "r:v:rm")],
+  execute(ops) {
+    return ops.truncate(ops.call("smsw"), ops.operandBits);
+  },
+});
+
+export const smswToMemory = instruction({
+  mnemonic: "smsw",
+  source: "Intel SDM Vol. 2B, SMSW",
+  access: "w",
+  forms: [form("0F 01 /4", "m16")],
+  execute(ops) {
+    return ops.truncate(ops.call("smsw"), 16);
+  },
+});
+
+export const lmsw = instruction({
+  mnemonic: "lmsw",
+  source: "Intel SDM Vol. 2A, LMSW",
+  access: "r",
+  forms: [form("0F 01 /6", "rm16", privileged)],
+  execute(ops, src) {
+    ops.system("lmsw", src);
+  },
+});
+
+export const invlpg = instruction({
+  mnemonic: "invlpg",
+  source: "Intel SDM Vol. 2A, INVLPG",
+  access: "r",
+  forms: [form("0F 01 /7", "m", privileged)],
+  execute(ops, address) {
+    ops.perform("invalidatePage", address);
+  },
+});
+
+/** INVD and WBINVD: there are no caches. */
+function cacheControl(mnemonic: string, source: string, opcode: string) {
+  return instruction({ mnemonic, source, access: "", forms: [form(opcode, "", privileged)], execute() {} });
+}
+
+export const clflush = instruction({
+  mnemonic: "clflush",
+  source: "Intel SDM Vol. 2A, CLFLUSH",
+  access: "r",
+  forms: [form("NP 0F AE /7", "m8")],
+  // The operand has been read, which is all that is checked.
+  execute() {},
+});
+
+/** An instruction without operands that a function of src/core carries out. */
+function byHelper(
+  mnemonic: string, source: string, opcode: string, helper: HelperName, attributes: FormAttributes = {},
+) {
+  return instruction({
+    mnemonic,
+    source,
+    access: "",
+    forms: [form(opcode, "", attributes)],
+    execute(ops) {
+      ops.system(helper);
+    },
+  });
+}
+
+/** SYSCALL and SYSENTER, which leave for good. */
+function entry(mnemonic: "syscall" | "sysenter", source: string, opcode: string) {
+  return instruction({
+    mnemonic,
+    source,
+    access: "",
+    flags: { reads: "cf pf af zf sf of", writes: "cf pf af zf sf of" },
+    forms: [form(opcode)],
+    endsBlock: true,
+    execute(ops) {
+      ops.system(mnemonic);
+    },
+  });
+}
+
+/** SYSRET and SYSEXIT: REX.W says where to. */
+function exit(mnemonic: "sysret" | "sysexit", source: string, opcode: string) {
+  return instruction({
+    mnemonic,
+    source,
+    access: "",
+    flags: { writes: "cf pf af zf sf of" },
+    forms: [form(opcode)],
+    endsBlock: true,
+    execute(ops) {
+      ops.system(mnemonic, ops.constant(ops.operandBits, 32));
+    },
+  });
+}
+
+export const rdrand = instruction({
+  mnemonic: "rdrand",
+  source: "Intel SDM Vol. 2B, RDRAND",
+  access: "w",
+  flags: { writes: "cf pf af zf sf of" },
+  forms: [form("0F C7 /6", "r:v:rm")],
+  execute(ops) {
+    const value = ops.call("rdrand", ops.constant(ops.operandBits, 32));
+    setCarryOnly(ops);
+    return ops.truncate(value, ops.operandBits);
+  },
+});
+
+/** CF = 1, the other status flags 0. */
+function setCarryOnly<V>(ops: Ops<V>): void {
+  const one = ops.constant(1, 8);
+  const zero = ops.constant(0, 8);
+  ops.setFlag("cf", ops.constant(1, 1));
+  // A result of 1 is neither zero nor negative, and its parity is odd.
+  ops.setAdditionOverflow(one, zero, one);
+  ops.setResultFlags(one);
+}
+
+export const system = [
+  movFromControl, movToControl, movFromDebug, movToDebug, smsw, smswToMemory, lmsw,
+  byHelper("clts", "Intel SDM Vol. 2A, CLTS", "0F 06", "clts", privileged),
+  invlpg,
+  cacheControl("invd", "Intel SDM Vol. 2A, INVD", "0F 08"),
+  cacheControl("wbinvd", "Intel SDM Vol. 2D, WBINVD", "0F 09"),
+  clflush,
+  byHelper("rdmsr", "Intel SDM Vol. 2B, RDMSR", "0F 32", "rdmsr", privileged),
+  byHelper("wrmsr", "Intel SDM Vol. 2D, WRMSR", "0F 30", "wrmsr", privileged),
+  byHelper("rdtsc", "Intel SDM Vol. 2B, RDTSC", "0F 31", "rdtsc"),
+  byHelper("rdtscp", "Intel SDM Vol. 2B, RDTSCP", "0F 01 F9", "rdtscp"),
+  byHelper("rdpmc", "Intel SDM Vol. 2B, RDPMC", "0F 33", "rdpmc"),
+  byHelper("cpuid", "Intel SDM Vol. 2A, CPUID", "0F A2", "identify"),
+  byHelper("xgetbv", "Intel SDM Vol. 2D, XGETBV", "NP 0F 01 D0", "xgetbv"),
+  byHelper("xsetbv", "Intel SDM Vol. 2D, XSETBV", "NP 0F 01 D1", "xsetbv"),
+  byHelper("swapgs", "Intel SDM Vol. 2B, SWAPGS", "0F 01 F8", "swapgs", only64),
+  entry("syscall", "Intel SDM Vol. 2B, SYSCALL", "0F 05"),
+  exit("sysret", "Intel SDM Vol. 2B, SYSRET", "0F 07"),
+  entry("sysenter", "Intel SDM Vol. 2B, SYSENTER", "0F 34"),
+  exit("sysexit", "Intel SDM Vol. 2B, SYSEXIT", "0F 35"),
+  rdrand,
+] as const;

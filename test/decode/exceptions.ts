@@ -1,0 +1,109 @@
+import type { CodeBits } from "../../src/decode/decoder.ts";
+import { mnemonicOf } from "./extensions.ts";
+
+/** A place where we and objdump differ. */
+export interface Comparison {
+  readonly bytes: Uint8Array;
+  readonly at: number;
+  readonly codeBits: CodeBits;
+  /** Folded; undefined when we take it for undefined. */
+  readonly ours: string | undefined;
+  readonly length: number;
+  readonly theirs: string | undefined;
+  readonly theirLength: number;
+  /** objdump's line as it stands. */
+  readonly raw: string;
+  readonly merged: boolean;
+}
+
+interface Exception {
+  /** Why the difference is not ours. */
+  readonly reason: string;
+  applies(c: Comparison): boolean;
+}
+
+/** The opcode bytes behind the prefixes. */
+export function opcodeAt(c: Comparison): readonly number[] {
+  let at = c.at;
+  while (isPrefix(c.bytes[at] ?? 0, c.codeBits)) at++;
+  return [...c.bytes.subarray(at, at + 4)];
+}
+
+function isPrefix(byte: number, codeBits: CodeBits): boolean {
+  if (codeBits === 64 && (byte & 0xf0) === 0x40) return true;
+  return [0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x64, 0x65].includes(byte) || (byte & 0xe7) === 0x26;
+}
+
+const LOCKABLE = /^(?:add|adc|and|btc|btr|bts|cmpxchg|cmpxchg8b|cmpxchg16b|dec|inc|neg|not|or|sbb|sub|xadd|xchg|xor) [A-Z]+ PTR/;
+
+export const EXCEPTIONS: readonly Exception[] = [
+  {
+    reason: "LOCK before an instruction that takes none, or a register destination: #UD (Intel SDM Vol. 2A, LOCK)",
+    applies: (c) => c.ours === undefined && /^(.* )?lock /.test(c.theirs ?? "") && !lockable(c.theirs!),
+  },
+  {
+    reason: "0F 18 .. 0F 1F without MPX, CET and CLDEMOTE: NOPs whose length ModRM tells",
+    applies: (c) => /^nop /.test(c.ours ?? "") && /^(?:bnd\w+|cldemote|rdssp[dq]|prefetchit[01]|endbr\d+|nop)\b/.test(mnemonicOf(c.raw)),
+  },
+  {
+    reason: "0F 0D with a register: NOP (Intel's processors; AMD's raise #UD)",
+    applies: (c) => /^nop \w+$/.test(c.ours ?? "") && opcodeAt(c)[1] === 0x0d,
+  },
+  {
+    reason: "MOVSXD with an operand size of 16 bits: the source is 16 bits to objdump, 32 to us",
+    applies: (c) => /^movsxd /.test(c.ours ?? "") && c.length === c.theirLength && /66/.test(hexOf(c)),
+  },
+  {
+    reason: "F3 REX.B 90: XCHG r8,rAX on the host's processor, PAUSE to objdump",
+    applies: (c) => c.theirs === "pause" && /^xchg /.test(c.ours ?? ""),
+  },
+  {
+    reason: "3E before an indirect branch: objdump shows NOTRACK and then no segment",
+    applies: (c) => / notrack |^notrack /.test(c.raw) && c.theirs === c.ours?.replace(/ \w\w:/, " ").replace(/ (0x\w+)$/, " ds:$1"),
+  },
+  {
+    reason: "REX.W before a far transfer through memory: a 64-bit offset on Intel's processors",
+    applies: (c) => /^(?:call|jmp) TBYTE PTR/.test(c.ours ?? "") && c.theirs === c.ours?.replace("TBYTE", /66/.test(hexOf(c)) ? "DWORD" : "FWORD"),
+  },
+  {
+    reason: "66 with REX.W before FNSTENV and its kin: REX.W wins",
+    applies: (c) => /^(?:fnstenv|fldenv|fnsave|frstor) /.test(c.ours ?? "") && c.theirs === c.ours?.replace(" ", "w "),
+  },
+  {
+    reason: "REX.W where the result is 32 bits wide: the register's other name",
+    applies: (c) => /^(?:p?movmsk\w+|pextrw) /.test(c.ours ?? "") && c.theirs === c.ours?.replace(/ r(\d+)d,/, " r$1,").replace(/ e(\w+),/, " r$1,"),
+  },
+  {
+    reason: "66 before MOVQ2DQ and MOVDQ2Q: objdump names no MMX register",
+    applies: (c) => /^mov(?:q2dq|dq2q) /.test(c.ours ?? "") && c.length === c.theirLength,
+  },
+  {
+    reason: "x87 opcodes that are undocumented names of others; the host's processor executes them",
+    applies: (c) => c.theirs === undefined && /^(?:fstp|fxch|fcomp?) st/.test(c.ours ?? "") && c.length === c.theirLength,
+  },
+  {
+    reason: "FRSTPM of the 287: #UD on the host's processor",
+    applies: (c) => c.ours === undefined && mnemonicOf(c.raw).startsWith("frstpm"),
+  },
+  {
+    reason: "FWAIT: objdump takes it for a prefix",
+    applies: (c) => c.ours === "fwait" && opcodeAt(c)[0] === 0x9b && c.bytes[c.at + c.length - 1] === 0x9b,
+  },
+  {
+    reason: "fences: the low bits of ModRM do not count on the host's processor; objdump wants zeros",
+    applies: (c) => /^[lms]fence$/.test(c.ours ?? "") && c.theirs === undefined,
+  },
+  {
+    reason: "prefixes on a line of their own: lengths agree, what the prefixes do is not shown",
+    applies: (c) => c.merged && c.length === c.theirLength,
+  },
+];
+
+function hexOf(c: Comparison): string {
+  return [...c.bytes.subarray(c.at, c.at + c.length)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
+}
+
+function lockable(theirs: string): boolean {
+  const text = theirs.replace(/^lock /, "");
+  return LOCKABLE.test(text) || /^xchg \w+,[A-Z]+ PTR/.test(text);
+}
