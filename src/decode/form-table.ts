@@ -80,8 +80,9 @@ function compile(instruction: Instruction, form: Form, number: number): Compiled
   }
   const operands = parseOperands(form.operands);
   const rm = operands.find((o) => o.source === "rm");
+  // Immediates and segment registers (RET imm16, PUSH FS) have no width that could be the instruction's.
   const variableSize =
-    form.operands.length === 0 ||
+    operands.every((o) => o.class === "immediate" || (o.class === "number" && o.source === "fixed")) ||
     operands.some((o) => o.bits === "v" || o.bits === "y" || o.memoryBits === "v" || o.encodedBytes === "z" || o.class === "relative" || o.class === "address");
   return {
     instruction, form, number, map, opcode: parseInt(opcodeToken, 16), prefixes, mandatory66, hasModRM, digit, fixedModRM,

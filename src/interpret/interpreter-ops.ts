@@ -213,6 +213,17 @@ export class InterpreterOps extends VectorValues implements Ops<Value> {
     return new Value(64, this.code64 ? rip : this.b.op("i64.and", rip, this.b.i64(0xffffffffn)));
   }
 
+  checkTarget(target: Value): void {
+    const { b } = this;
+    if (this.code64) {
+      const canonical = b.op("i64.shr_s", b.op("i64.shl", target.e, b.i64(16n)), b.i64(16n));
+      return this.raiseWhen(new Value(1, b.op("i64.ne", canonical, target.e)), "#GP");
+    }
+    const limit = this.state(cpu.SEG_CS + cpu.SEGMENT_LIMIT, 32);
+    const offset = this.truncate(new Value(64, this.#maskTarget(target.e)), 32);
+    this.raiseWhen(this.lessUnsigned(limit, offset), "#GP");
+  }
+
   jump(target: Value): void {
     this.flags.flush();
     if (target.relative) this.#jumpRelative();

@@ -128,6 +128,8 @@ export interface Ops<V> {
   // Leaving.
   /** Offset of the next instruction in the code segment, 64 bits. */
   nextInstruction(): V;
+  /** #GP(0) when a near transfer may not go to an offset, 64 bits: it is not canonical, or beyond the limit of CS. */
+  checkTarget(target: V): void;
   /** Continues at an offset in the code segment; near. The last thing an instruction does. */
   jump(target: V): void;
   /** Continues at `target` if `condition`; a relative target only. */

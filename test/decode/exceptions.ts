@@ -62,8 +62,8 @@ export const EXCEPTIONS: readonly Exception[] = [
     applies: (c) => / notrack |^notrack /.test(c.raw) && c.theirs === c.ours?.replace(/ \w\w:/, " ").replace(/ (0x\w+)$/, " ds:$1"),
   },
   {
-    reason: "REX.W before a far transfer through memory: a 64-bit offset on Intel's processors",
-    applies: (c) => /^(?:call|jmp) TBYTE PTR/.test(c.ours ?? "") && c.theirs === c.ours?.replace("TBYTE", /66/.test(hexOf(c)) ? "DWORD" : "FWORD"),
+    reason: "REX.W before a far pointer in memory: a 64-bit offset on Intel's processors",
+    applies: (c) => /^(?:call|jmp|l[fgs]s \w+,) ?TBYTE PTR/.test(c.ours ?? "") && c.theirs === c.ours?.replace("TBYTE", /66/.test(hexOf(c)) ? "DWORD" : "FWORD"),
   },
   {
     reason: "66 with REX.W before FNSTENV and its kin: REX.W wins",
@@ -94,10 +94,23 @@ export const EXCEPTIONS: readonly Exception[] = [
     applies: (c) => /^[lms]fence$/.test(c.ours ?? "") && c.theirs === undefined,
   },
   {
+    reason: "SALC: undocumented, and there on all processors",
+    applies: (c) => c.ours === "salc" && c.theirs === undefined,
+  },
+  {
+    reason: "F3 and F2 before BSF, BSR and WBINVD: ignored without BMI1, LZCNT and WBNOINVD",
+    applies: (c) => /^(?:bs[fr]|wbinvd)\b/.test(c.ours ?? "") && [c.ours, undefined].includes(withoutBmi(c.theirs)),
+  },
+  {
     reason: "prefixes on a line of their own: lengths agree, what the prefixes do is not shown",
     applies: (c) => c.merged && c.length === c.theirLength,
   },
 ];
+
+/** What an instruction is where BMI1, LZCNT and WBNOINVD are absent. */
+function withoutBmi(text: string | undefined): string | undefined {
+  return text?.replace(/^tzcnt/, "bsf").replace(/^lzcnt/, "bsr").replace("wbnoinvd", "wbinvd");
+}
 
 function hexOf(c: Comparison): string {
   return [...c.bytes.subarray(c.at, c.at + c.length)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");

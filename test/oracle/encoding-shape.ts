@@ -46,10 +46,16 @@ export interface EncodingShape {
   readonly readsFlags: number;
   readonly writesFlags: number;
   readonly undefinedFlags: number;
+  /** Its result is an approximation, which processors round differently. */
+  readonly approximate: boolean;
+  /** Has a memory operand of several accesses, whose order is the processor's affair. */
+  readonly longOperand: boolean;
   /** May leave the flags as they are (shifts by 0, repetition 0 times). */
   readonly conditionalFlags: boolean;
 }
 
+const APPROXIMATE = new Set("f2xm1 fcos fpatan fptan fsin fsincos fyl2x fyl2xp1".split(" "));
+const LONG_OPERANDS = /^(fn?save|fn?stenv|fldenv|frstor|fxsave|fxrstor)/;
 const CONDITIONAL_FLAGS = new Set("shl sal shr sar rol ror rcl rcr shld shrd".split(" "));
 
 /** Parses one row of the table. */
@@ -78,6 +84,8 @@ export function encodingShape(index: number, instruction: Instruction, form: For
     readsFlags: flagMask(instruction.flags.reads),
     writesFlags: flagMask(instruction.flags.writes),
     undefinedFlags: flagMask(instruction.flags.undefined),
+    approximate: APPROXIMATE.has(instruction.mnemonic),
+    longOperand: LONG_OPERANDS.test(instruction.mnemonic),
     conditionalFlags: CONDITIONAL_FLAGS.has(instruction.mnemonic) || form.repeatable === true,
   };
 }

@@ -4,7 +4,9 @@ import { CaseEncoder } from "./case-encoder.ts";
 import { randomImages, randomMemory } from "./corner-values.ts";
 import { type EncodingShape, encodingShape } from "./encoding-shape.ts";
 import { exclusion } from "./exclusions.ts";
+import { FlagKnowledge } from "./flag-knowledge.ts";
 import { Random } from "./random.ts";
+import { packTolerance } from "./tolerance.ts";
 
 export const MAX_INSTRUCTIONS = 4;
 const IMAGES_PER_BATCH = 96;
@@ -21,10 +23,8 @@ export interface GeneratedBatch {
   readonly forms: Uint16Array;
   /** Start of each of these instructions in the case's code. */
   readonly starts: Uint8Array;
-  /** Flags that are undefined when the case ends at its end. */
-  readonly undefinedAtEnd: Uint16Array;
-  /** Flags that are undefined somewhere inside of it: when it ends otherwise. */
-  readonly undefinedAnywhere: Uint16Array;
+  /** Tolerance of each case, packed. */
+  readonly tolerances: Int32Array;
 }
 
 export interface GeneratorOptions {
@@ -77,12 +77,9 @@ export class Generator {
     );
     const forms = new Uint16Array(MAX_INSTRUCTIONS * count).fill(0xffff);
     const starts = new Uint8Array(MAX_INSTRUCTIONS * count);
-    const undefinedAtEnd = new Uint16Array(count);
-    const undefinedAnywhere = new Uint16Array(count);
+    const tolerances = new Int32Array(count);
     for (let i = 0; i < count; i++) {
-      const flags = this.#generate(forms, starts, MAX_INSTRUCTIONS * i);
-      undefinedAtEnd[i] = flags & 0xffff;
-      undefinedAnywhere[i] = flags >>> 16;
+      tolerances[i] = this.#generate(forms, starts, MAX_INSTRUCTIONS * i);
       if (!builder.add(this.#draft)) throw new Error(`${count} cases do not fit their buffer`);
     }
     return {
@@ -91,12 +88,11 @@ export class Generator {
       offsets: builder.offsets,
       forms,
       starts,
-      undefinedAtEnd,
-      undefinedAnywhere,
+      tolerances,
     };
   }
 
-  /** Makes one case in the draft. Returns the flags undefined at its end, and those undefined anywhere shifted by 16. */
+  /** Makes one case in the draft. Returns its tolerance, packed. */
   #generate(forms: Uint16Array, starts: Uint8Array, at: number): number {
     const random = this.#random;
     const wanted = Math.min(this.#maxInstructions, random.pick([1, 1, 1, 1, 2, 2, 3, 4]));
@@ -104,6 +100,8 @@ export class Generator {
     encoder.begin(wanted);
     this.#draft.image = random.below(IMAGES_PER_BATCH);
     const flags = new FlagKnowledge();
+    let approximate = false;
+    let anyFaultOffset = false;
     for (let tries = 0; encoder.starts.length < wanted && tries < 40; tries++) {
       const shape = random.pick(this.shapes);
       // What depends on an undefined flag cannot be compared.
@@ -113,31 +111,16 @@ export class Generator {
       this.uses[shape.index]!++;
       forms[at + encoder.starts.length - 1] = shape.index;
       flags.execute(shape);
+      anyFaultOffset ||= shape.longOperand;
+      // Whatever used an approximation would differ by more than that.
+      approximate ||= shape.approximate;
+      if (approximate) break;
     }
     encoder.end();
     encoder.starts.forEach((start, i) => {
       starts[at + i] = start;
     });
-    return flags.undefinedNow | (flags.undefinedAnywhere << 16);
-  }
-}
-
-/** Which flags are undefined while a sequence of instructions runs. */
-export class FlagKnowledge {
-  undefinedNow = 0;
-  undefinedAnywhere = 0;
-  #branches = false;
-
-  /** The instruction's outcome depends on an undefined flag. */
-  hides(shape: EncodingShape): boolean {
-    return (shape.readsFlags & this.undefinedNow) !== 0;
-  }
-
-  execute(shape: EncodingShape): void {
-    // Behind a branch an instruction may be skipped, so it defines nothing for sure.
-    const defined = shape.conditionalFlags || this.#branches ? 0 : shape.writesFlags;
-    this.undefinedNow = (this.undefinedNow & ~defined) | shape.undefinedFlags;
-    this.undefinedAnywhere |= this.undefinedNow;
-    this.#branches ||= shape.branches;
+    const { undefinedNow: undefinedAtEnd, undefinedAnywhere } = flags;
+    return packTolerance({ undefinedAtEnd, undefinedAnywhere, approximate, anyFaultOffset });
   }
 }

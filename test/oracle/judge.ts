@@ -4,8 +4,9 @@ import { disassemble } from "./disassemble.ts";
 import { type GeneratedBatch, type Generator, MAX_INSTRUCTIONS } from "./generate.ts";
 import { STATUS_EXIT } from "./protocol.ts";
 import { decodeResult, indexResults, type ResultIndex } from "./results.ts";
-import { type Disagreement, shrink, toleranceOf } from "./shrink.ts";
+import { type Disagreement, shrink } from "./shrink.ts";
 import type { ExecutionTarget } from "./target.ts";
+import { toleranceOf, unpackTolerance } from "./tolerance.ts";
 
 export const CASES_PER_BATCH = 4096;
 
@@ -115,12 +116,9 @@ async function examine(
   options: JudgeOptions,
 ): Promise<void> {
   const { batch, ours, theirs } = ran;
-  const tolerance = { undefinedAtEnd: 0, undefinedAnywhere: 0 };
   for (let i = 0; i < batch.count; i++) {
-    if (!options.everyFlag) {
-      tolerance.undefinedAtEnd = batch.undefinedAtEnd[i]!;
-      tolerance.undefinedAnywhere = batch.undefinedAnywhere[i]!;
-    }
+    const packed = batch.tolerances[i]!;
+    const tolerance = unpackTolerance(options.everyFlag ? packed & ~0xff_ffff : packed);
     if (resultsAgree(ours, theirs, i, tolerance)) continue;
     const testCase = decodeCase(indexBatch(batch.bytes), i);
     const shapes = formsOf(batch, i).map((form) => generator.shapes[form]!);

@@ -1,9 +1,10 @@
-import { describeDifferences, type Tolerance } from "./compare.ts";
+import { describeDifferences } from "./compare.ts";
 import { initialImage } from "./corner-values.ts";
 import type { EncodingShape } from "./encoding-shape.ts";
-import { FlagKnowledge } from "./generate.ts";
+import { FlagKnowledge } from "./flag-knowledge.ts";
 import type { TestCase } from "./protocol.ts";
 import { type ExecutionTarget, runCases } from "./target.ts";
+import { toleranceOf } from "./tolerance.ts";
 
 /** A case that two targets disagree on, with its instructions. */
 export interface Disagreement {
@@ -12,12 +13,6 @@ export interface Disagreement {
   /** Where each instruction starts in the code. */
   readonly starts: readonly number[];
   readonly differences: readonly string[];
-}
-
-export function toleranceOf(shapes: readonly EncodingShape[], everyFlag = false): Tolerance {
-  const flags = new FlagKnowledge();
-  if (!everyFlag) for (const shape of shapes) flags.execute(shape);
-  return { undefinedAtEnd: flags.undefinedNow, undefinedAnywhere: flags.undefinedAnywhere };
 }
 
 type Candidate = Omit<Disagreement, "differences">;

@@ -2,7 +2,7 @@
 // hosts that are not x86-64. Before compression: u32 batches, u32 bytes of the
 // description, description (JSON); then for each batch u32 bytes of the batch,
 // u32 bytes of the results, u32 cases, and batch, results, and for each case
-// u16 flags undefined at its end and u16 flags undefined anywhere.
+// its packed tolerance as u32.
 import { readFileSync, writeFileSync } from "node:fs";
 import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
 import { decodeCase, indexBatch } from "./batch.ts";
@@ -13,6 +13,7 @@ import type { HostProcessor, NativeTarget } from "./native-target.ts";
 import { PROTOCOL_VERSION } from "./protocol.ts";
 import { decodeResult, indexResults } from "./results.ts";
 import type { ExecutionTarget } from "./target.ts";
+import { unpackTolerance } from "./tolerance.ts";
 
 /** Each batch brings memory contents and images of its own, so few large ones are smaller. */
 const CASES_PER_BATCH = 16_384;
@@ -20,8 +21,7 @@ const CASES_PER_BATCH = 16_384;
 interface RecordedBatch {
   readonly batch: Uint8Array;
   readonly results: Uint8Array;
-  readonly undefinedAtEnd: Uint16Array;
-  readonly undefinedAnywhere: Uint16Array;
+  readonly tolerances: Int32Array;
 }
 
 export interface Vectors {
@@ -44,8 +44,7 @@ export async function recordVectors(
     batches.push({
       batch: made.bytes.slice(),
       results,
-      undefinedAtEnd: made.undefinedAtEnd,
-      undefinedAnywhere: made.undefinedAnywhere,
+      tolerances: made.tolerances,
     });
   }
   const bytes = packVectors({ processor: native.host, batches });
@@ -62,13 +61,8 @@ function packVectors(vectors: Vectors): Uint8Array {
     description,
   ];
   for (const b of vectors.batches) {
-    parts.push(Buffer.from(Uint32Array.of(b.batch.length, b.results.length, b.undefinedAtEnd.length).buffer));
-    parts.push(
-      b.batch,
-      b.results,
-      new Uint8Array(b.undefinedAtEnd.buffer),
-      new Uint8Array(b.undefinedAnywhere.buffer),
-    );
+    parts.push(Buffer.from(Uint32Array.of(b.batch.length, b.results.length, b.tolerances.length).buffer));
+    parts.push(b.batch, b.results, new Uint8Array(b.tolerances.buffer));
   }
   const all = Buffer.concat(parts);
   return brotliCompressSync(all, {
@@ -102,8 +96,7 @@ export function readVectors(path: string): Vectors {
     batches.push({
       batch: bytes(batchBytes),
       results: bytes(resultBytes),
-      undefinedAtEnd: new Uint16Array(bytes(2 * cases).buffer),
-      undefinedAnywhere: new Uint16Array(bytes(2 * cases).buffer),
+      tolerances: new Int32Array(bytes(4 * cases).buffer),
     });
   }
   return { processor: description.processor, batches };
@@ -123,10 +116,7 @@ export async function replayVectors(
     const theirs = indexResults(await target.run(recorded.batch));
     cases += ours.offsets.length;
     for (let i = 0; i < ours.offsets.length; i++) {
-      const tolerance = {
-        undefinedAtEnd: recorded.undefinedAtEnd[i]!,
-        undefinedAnywhere: recorded.undefinedAnywhere[i]!,
-      };
+      const tolerance = unpackTolerance(recorded.tolerances[i]!);
       if (resultsAgree(ours, theirs, i, tolerance)) continue;
       const testCase = decodeCase(indexBatch(recorded.batch), i);
       const differences = describeDifferences(

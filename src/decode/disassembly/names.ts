@@ -72,7 +72,9 @@ export function instructionName(d: DecodedInstruction, codeBits: CodeBits): stri
     const wide = REX_W_NAMES[mnemonic];
     if (wide) return wide;
   }
-  if (mnemonic === "sysret" || mnemonic === "sysexit") return mnemonic + (d.rex & 8 ? "q" : "d");
+  if (mnemonic === "sysret" || mnemonic === "sysexit") {
+    return mnemonic + (codeBits !== 64 ? "" : d.rex & 8 ? "q" : "d");
+  }
   if (mnemonic === "jrcxz") return { 16: "jcxz", 32: "jecxz", 64: "jrcxz" }[d.addressBits as 16 | 32 | 64];
   if (mnemonic === "prefetchw" && d.opcode === 0x0d) return d.isMemory ? (PREFETCHES_0D[d.digit] ?? "prefetch") : "nop";
   if (mnemonic === "prefetch" && d.opcode === 0x18) return d.isMemory ? (PREFETCHES[d.digit] ?? "nop") : "nop";

@@ -98,6 +98,9 @@ function numberText(d: DecodedInstruction, spec: OperandSpec, token: string): st
   return x87Register(d);
 }
 
+/** Their destination may stay as it is, so the table has the whole register; it is written with the operand size. */
+const WIDER_IN_THE_TABLE = /^(bsf|bsr|lar|lsl)$/;
+
 /** Text of operand `i` of the form; `undefined` for one that another's text includes. */
 export function operandText(
   d: DecodedInstruction,
@@ -139,6 +142,9 @@ export function operandText(
   const n = spec.source === "reg" ? d.reg : spec.source === "opcode" ? d.opcodeRegister : d.rm;
   if (spec.class === "xmm") return `xmm${n}`;
   if (spec.class === "mm") return `mm${n & 7}`;
+  if (spec.source === "reg" && WIDER_IN_THE_TABLE.test(d.form.instruction.mnemonic)) {
+    return generalRegister(n, d.operandBits);
+  }
   return spec.source === "fixed" ? generalRegister(spec.register, bits) : generalRegister(n, bits, d.rex);
 }
 

@@ -38,7 +38,9 @@ export const jmpIndirect = instruction({
   forms: [form("FF /4", "rm:v", force64)],
   endsBlock: true,
   execute(ops, target) {
-    ops.jump(ops.zeroExtend(target, 64));
+    const offset = ops.keep(ops.zeroExtend(target, 64));
+    ops.checkTarget(offset);
+    ops.jump(offset);
   },
 });
 
@@ -61,9 +63,10 @@ export const callIndirect = instruction({
   forms: [form("FF /2", "rm:v", force64)],
   endsBlock: true,
   execute(ops, target) {
-    const kept = ops.keep(ops.zeroExtend(target, 64));
+    const offset = ops.keep(ops.zeroExtend(target, 64));
+    ops.checkTarget(offset);
     ops.push(ops.truncate(ops.nextInstruction(), ops.operandBits));
-    ops.jump(kept);
+    ops.jump(offset);
   },
 });
 
@@ -74,7 +77,10 @@ export const ret = instruction({
   forms: [form("C3", "", force64)],
   endsBlock: true,
   execute(ops) {
-    ops.jump(ops.zeroExtend(ops.pop(ops.operandBits as 32), 64));
+    const target = ops.keep(ops.zeroExtend(ops.peekStack(ops.operandBits as 32, 0), 64));
+    ops.checkTarget(target);
+    ops.releaseStack(ops.operandBits / 8);
+    ops.jump(target);
   },
 });
 
@@ -86,6 +92,7 @@ export const retImmediate = instruction({
   endsBlock: true,
   execute(ops, bytes) {
     const target = ops.keep(ops.zeroExtend(ops.peekStack(ops.operandBits as 32, 0), 64));
+    ops.checkTarget(target);
     ops.releaseStack(ops.add(ops.zeroExtend(bytes, 64), ops.constant(ops.operandBits / 8, 64)));
     ops.jump(target);
   },

@@ -1,9 +1,8 @@
 import { form, instruction } from "../instruction.ts";
-import type { Ops } from "../ops.ts";
 
-/** Bytes of a port access: the operand size, of which REX.W makes no more than 4. */
-function accessBytes<V>(ops: Ops<V>): number {
-  return Math.min(ops.operandBits, 32) / 8;
+/** Bytes of a port access: the accumulator's width, of which REX.W makes no more than 4. */
+function accessBytes(bits: number): number {
+  return Math.min(bits, 32) / 8;
 }
 
 /** IN: the port is an immediate or DX. */
@@ -14,7 +13,7 @@ export const input = instruction({
   forms: [form("E4", "al, imm8"), form("E5", "rax:v, imm8"), form("EC", "al, dx"), form("ED", "rax:v, dx")],
   execute(ops, _dst, from) {
     const port = ops.keep(ops.zeroExtend(from, 32));
-    const bytes = ops.constant(accessBytes(ops), 32);
+    const bytes = ops.constant(accessBytes(ops.operandBits), 32);
     ops.system("checkPort", port, bytes);
     const value = ops.call("portIn", port, bytes);
     return ops.operandBits === 64 ? ops.zeroExtend(value, 64) : ops.truncate(value, ops.operandBits);
@@ -28,7 +27,7 @@ export const output = instruction({
   forms: [form("E6", "imm8, al"), form("E7", "imm8, rax:v"), form("EE", "dx, al"), form("EF", "dx, rax:v")],
   execute(ops, to, src) {
     const port = ops.keep(ops.zeroExtend(to, 32));
-    const bytes = ops.constant(accessBytes(ops), 32);
+    const bytes = ops.constant(accessBytes(ops.bitsOf(src)), 32);
     ops.system("checkPort", port, bytes);
     const value = ops.bitsOf(src) === 64 ? ops.truncate(src, 32) : ops.zeroExtend(src, 32);
     ops.perform("portOut", port, bytes, value);

@@ -10,7 +10,8 @@ export function add(subtract: i32, mode: i32): i32 {
   } else if (Right.kind == KIND_INFINITE) {
     setResult(KIND_INFINITE, Right.sign, 0, 0, 0);
   } else if (Right.kind == KIND_ZERO) {
-    if (Left.kind == KIND_ZERO) setResult(KIND_ZERO, Left.sign == Right.sign ? Left.sign : zeroSign(mode), 0, 0, 0);
+    if (Left.kind == KIND_ZERO)
+      setResult(KIND_ZERO, Left.sign == Right.sign ? Left.sign : zeroSign(mode), 0, 0, 0);
     else setResult(KIND_FINITE, Left.sign, Left.exponent, Left.significand, 0);
   } else if (Left.kind == KIND_ZERO) {
     setResult(KIND_FINITE, Right.sign, Right.exponent, Right.significand, 0);
@@ -26,7 +27,11 @@ function zeroSign(mode: i32): i32 {
 }
 
 function addFinite(mode: i32): void {
-  if (Left.exponent < Right.exponent || (Left.exponent == Right.exponent && Left.significand < Right.significand)) swapOperands();
+  if (
+    Left.exponent < Right.exponent ||
+    (Left.exponent == Right.exponent && Left.significand < Right.significand)
+  )
+    swapOperands();
   const distance = Left.exponent - Right.exponent;
   let high = Right.significand;
   let low: u64 = 0;
@@ -55,7 +60,13 @@ function addMagnitudes(high: u64, low: u64): void {
     setResult(KIND_FINITE, Left.sign, Left.exponent, sum, low);
   } else {
     const sticky: u64 = low & 1;
-    setResult(KIND_FINITE, Left.sign, Left.exponent + 1, (sum >> 1) | 0x8000000000000000, (low >> 1) | (sum << 63) | sticky);
+    setResult(
+      KIND_FINITE,
+      Left.sign,
+      Left.exponent + 1,
+      (sum >> 1) | 0x8000000000000000,
+      (low >> 1) | (sum << 63) | sticky,
+    );
   }
 }
 

@@ -34,7 +34,7 @@ export function roundToInteger(mode: i32): i32 {
  * Out of range, infinite or NaN: INVALID and the integer indefinite, which is the most negative integer.
  */
 export function toSigned(bits: i32, mode: i32): i32 {
-  const limit: u64 = (<u64>1) << <u64>(bits - 1);
+  const limit: u64 = (<u64>1) << (<u64>(bits - 1));
   if (Left.kind == KIND_FINITE || Left.kind == KIND_ZERO) {
     const raised = roundToInteger(mode);
     const magnitude = Integer.magnitude;

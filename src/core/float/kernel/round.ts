@@ -24,7 +24,7 @@ export function roundSignificand(high: u64, low: u64, precision: i32, mode: i32,
   } else {
     const dropped = <u64>(64 - precision);
     unit = (<u64>1) << dropped;
-    rest = (high << <u64>precision) | (low != 0 ? 1 : 0);
+    rest = (high << (<u64>precision)) | (low != 0 ? 1 : 0);
     kept = high & (0 - unit);
   }
   Rounded.carry = 0;
@@ -62,7 +62,7 @@ export function shiftResultRight(count: i32): void {
     Result.high = 0;
   } else if (count < 128) {
     const n = <u64>(count - 64);
-    Result.low = (high >> n) | ((high << (64 - n)) != 0 || low != 0 ? 1 : 0);
+    Result.low = (high >> n) | (high << (64 - n) != 0 || low != 0 ? 1 : 0);
     Result.high = 0;
   } else {
     Result.low = (high | low) != 0 ? 1 : 0;
@@ -75,7 +75,14 @@ export function shiftResultRight(count: i32): void {
  * Tininess is detected after rounding. `unmasked` selects the responses to
  * overflow and underflow that bring the exponent back into range.
  */
-export function roundResult(precision: i32, minimum: i32, maximum: i32, mode: i32, unmasked: i32, flushToZero: bool): i32 {
+export function roundResult(
+  precision: i32,
+  minimum: i32,
+  maximum: i32,
+  mode: i32,
+  unmasked: i32,
+  flushToZero: bool,
+): i32 {
   if (Result.kind != KIND_FINITE) return 0;
   const inexact = roundSignificand(Result.high, Result.low, precision, mode, Result.sign);
   const exponent = Result.exponent + Rounded.carry;
@@ -87,7 +94,14 @@ export function roundResult(precision: i32, minimum: i32, maximum: i32, mode: i3
   return inexact ? INEXACT : 0;
 }
 
-function roundTiny(precision: i32, minimum: i32, mode: i32, unmasked: i32, flushToZero: bool, inexact: bool): i32 {
+function roundTiny(
+  precision: i32,
+  minimum: i32,
+  mode: i32,
+  unmasked: i32,
+  flushToZero: bool,
+  inexact: bool,
+): i32 {
   if (unmasked & UNDERFLOW) {
     Result.exponent += Rounded.carry + EXPONENT_ADJUSTMENT;
     Result.high = Rounded.significand;
@@ -114,14 +128,16 @@ function roundHuge(precision: i32, maximum: i32, mode: i32, unmasked: i32, inexa
     Result.roundedUp = Rounded.up;
     return inexact ? OVERFLOW | INEXACT : OVERFLOW;
   }
-  const away = mode == ROUND_NEAREST || (mode == ROUND_DOWN && Result.sign != 0) || (mode == ROUND_UP && Result.sign == 0);
+  const away =
+    mode == ROUND_NEAREST ||
+    (mode == ROUND_DOWN && Result.sign != 0) ||
+    (mode == ROUND_UP && Result.sign == 0);
   if (away) {
     Result.kind = KIND_INFINITE;
     Result.roundedUp = 1;
   } else {
     Result.exponent = maximum;
-    Result.high = (<u64>-1) << <u64>(64 - precision);
+    Result.high = (<u64>-1) << (<u64>(64 - precision));
   }
   return OVERFLOW | INEXACT;
 }
-

@@ -1,8 +1,9 @@
 // RCPSS and RSQRTSS, bit for bit as AMD Zen 4 computes them. They obey neither
 // rounding mode nor masks, raise nothing, and take denormals for zeros.
+
+import { SINGLE_INDEFINITE } from "../kernel/pack";
 import { RECIPROCAL, ROOT_EVEN, ROOT_ODD } from "./approximation-tables";
 import { isNaN32 } from "./exact";
-import { SINGLE_INDEFINITE } from "../kernel/pack";
 
 const QUIET: u32 = 0x00400000;
 const INFINITY: u32 = 0x7f800000;
@@ -11,7 +12,7 @@ const INFINITY: u32 = 0x7f800000;
 function lookUp(table: StaticArray<u64>, bits: u32): u32 {
   const index = (bits >> 11) & 0xfff;
   const entries = unchecked(table[index >> 4]);
-  const falls = <u32>entries & ((<u32>4 << ((index & 15) << 1)) - 1);
+  const falls = <u32>entries & (((<u32>4) << ((index & 15) << 1)) - 1);
   const sum = popcnt(falls & 0x55555555) + 2 * popcnt(falls & 0xaaaaaaaa);
   return (<u32>(entries >> 32) - sum) << 11;
 }

@@ -4,7 +4,17 @@
 // sticky already or inexactness can be decided exactly.
 import { INEXACT } from "../kernel/exception-flags";
 import { MXCSR_CONTROL, MXCSR_DEFAULT, mxcsr, raise } from "./control";
-import { ADD, arithmetic32, arithmetic64, DIVIDE, isDenormal32, isDenormal64, MULTIPLY, SQUARE_ROOT, SUBTRACT } from "./exact";
+import {
+  ADD,
+  arithmetic32,
+  arithmetic64,
+  DIVIDE,
+  isDenormal32,
+  isDenormal64,
+  MULTIPLY,
+  SQUARE_ROOT,
+  SUBTRACT,
+} from "./exact";
 
 // @ts-ignore: decorator
 @inline
@@ -29,7 +39,7 @@ function isNormal32(bits: u32): bool {
 // @ts-ignore: decorator
 @inline
 function isModerate64(bits: u64): bool {
-  return (bits << 1) < 0xffa0000000000000;
+  return bits << 1 < 0xffa0000000000000;
 }
 
 /** The product of the significands fits 53 bits for certain. */
@@ -74,7 +84,14 @@ export function f64Mul(a: u64, b: u64): u64 {
   if (isDefault(control) && isNormal64(bits) && !isDenormal64(a) && !isDenormal64(b)) {
     if (control & INEXACT || isProductShort(a, b)) return bits;
   }
-  if (bits << 1 == 0 && (a << 1 == 0 || b << 1 == 0) && isDefault(control) && !isDenormal64(a) && !isDenormal64(b)) return bits;
+  if (
+    bits << 1 == 0 &&
+    (a << 1 == 0 || b << 1 == 0) &&
+    isDefault(control) &&
+    !isDenormal64(a) &&
+    !isDenormal64(b)
+  )
+    return bits;
   return arithmetic64(MULTIPLY, a, b);
 }
 
@@ -150,7 +167,14 @@ export function f32Mul(a: u32, b: u32): u32 {
     if (!(control & INEXACT) && <f64>result != <f64>left * <f64>right) raise(INEXACT);
     return bits;
   }
-  if (bits << 1 == 0 && (a << 1 == 0 || b << 1 == 0) && isDefault(control) && !isDenormal32(a) && !isDenormal32(b)) return bits;
+  if (
+    bits << 1 == 0 &&
+    (a << 1 == 0 || b << 1 == 0) &&
+    isDefault(control) &&
+    !isDenormal32(a) &&
+    !isDenormal32(b)
+  )
+    return bits;
   return arithmetic32(MULTIPLY, a, b);
 }
 

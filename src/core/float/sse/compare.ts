@@ -1,7 +1,16 @@
 // MIN, MAX, CMPxx, COMISx and UCOMISx of both formats.
 import { DENORMAL, INVALID } from "../kernel/exception-flags";
 import { mxcsr, raise, setCompareFlags, willFault } from "./control";
-import { isDenormal32, isDenormal64, isNaN32, isNaN64, isSignalling32, isSignalling64, seen32, seen64 } from "./exact";
+import {
+  isDenormal32,
+  isDenormal64,
+  isNaN32,
+  isNaN64,
+  isSignalling32,
+  isSignalling64,
+  seen32,
+  seen64,
+} from "./exact";
 
 // A NaN makes MIN and MAX return the second operand and is invalid even when quiet; so do two zeros.
 
@@ -70,7 +79,8 @@ export function f32Compare(a: u32, b: u32, predicate: i32): i32 {
   const kind = predicate & 3;
   const left = reinterpret<f32>(x);
   const right = reinterpret<f32>(y);
-  const holds: bool = kind == 0 ? left == right : kind == 1 ? left < right : kind == 2 ? left <= right : unordered;
+  const holds: bool =
+    kind == 0 ? left == right : kind == 1 ? left < right : kind == 2 ? left <= right : unordered;
   return <i32>holds ^ ((predicate >> 2) & 1);
 }
 
@@ -82,7 +92,8 @@ export function f64Compare(a: u64, b: u64, predicate: i32): i32 {
   const kind = predicate & 3;
   const left = reinterpret<f64>(x);
   const right = reinterpret<f64>(y);
-  const holds: bool = kind == 0 ? left == right : kind == 1 ? left < right : kind == 2 ? left <= right : unordered;
+  const holds: bool =
+    kind == 0 ? left == right : kind == 1 ? left < right : kind == 2 ? left <= right : unordered;
   return <i32>holds ^ ((predicate >> 2) & 1);
 }
 

@@ -1,6 +1,19 @@
 // MXCSR, and the status flags that scalar comparisons set.
+
+import {
+  CR4,
+  FAULT_ERROR_CODE,
+  FAULT_VECTOR,
+  FLAG_C,
+  FLAG_R,
+  FLAG_X,
+  FLAG_Y,
+  MXCSR,
+  SSE_RAISED,
+  STATUS_FAULT,
+  STATUS_OK,
+} from "../../../layout/cpu-state";
 import { CPU_STATE } from "../../../layout/memory-map";
-import { FAULT_ERROR_CODE, FAULT_VECTOR, FLAG_C, FLAG_R, FLAG_X, FLAG_Y, CR4, MXCSR, SSE_RAISED, STATUS_FAULT, STATUS_OK } from "../../../layout/cpu-state";
 import { ALL_EXCEPTIONS, BEFORE_COMPUTATION } from "../kernel/exception-flags";
 
 export const MXCSR_DAZ: i32 = 0x0040;

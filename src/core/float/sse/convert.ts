@@ -4,7 +4,15 @@ import { Integer, toSigned } from "../kernel/integer";
 import { copyLeftToResult } from "../kernel/number";
 import { packDouble, packSingle, roundToDouble, roundToSingle } from "../kernel/pack";
 import { unpackDouble, unpackSigned, unpackSingle } from "../kernel/unpack";
-import { flushesToZero, MXCSR_CONTROL, MXCSR_DEFAULT, mxcsr, raise, roundingMode, unmaskedExceptions } from "./control";
+import {
+  flushesToZero,
+  MXCSR_CONTROL,
+  MXCSR_DEFAULT,
+  mxcsr,
+  raise,
+  roundingMode,
+  unmaskedExceptions,
+} from "./control";
 import { isDenormal64, isNaN32, isNaN64, isSignalling32, isSignalling64, seen32, seen64 } from "./exact";
 
 export function i32ToF64(value: i32): u64 {
@@ -56,7 +64,7 @@ export function f64ToF32(a: u64): u32 {
   const x = seen64(a, control);
   if (isNaN64(x)) {
     if (isSignalling64(x)) raise(INVALID);
-    return (<u32>(x >> 63) << 31) | 0x7fc00000 | (<u32>(x >> 29) & 0x7fffff);
+    return ((<u32>(x >> 63)) << 31) | 0x7fc00000 | (<u32>(x >> 29) & 0x7fffff);
   }
   const denormal = isDenormal64(x) ? DENORMAL : 0;
   unpackDouble(x);

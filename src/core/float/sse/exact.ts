@@ -5,7 +5,14 @@ import { divide } from "../kernel/divide";
 import { DENORMAL, INVALID } from "../kernel/exception-flags";
 import { multiply } from "../kernel/multiply";
 import { Left, moveLeftToRight, Right } from "../kernel/number";
-import { DOUBLE_INDEFINITE, packDouble, packSingle, roundToDouble, roundToSingle, SINGLE_INDEFINITE } from "../kernel/pack";
+import {
+  DOUBLE_INDEFINITE,
+  packDouble,
+  packSingle,
+  roundToDouble,
+  roundToSingle,
+  SINGLE_INDEFINITE,
+} from "../kernel/pack";
 import { squareRoot } from "../kernel/square-root";
 import { unpackDouble, unpackSingle } from "../kernel/unpack";
 import { flushesToZero, MXCSR_DAZ, mxcsr, raise, roundingMode, unmaskedExceptions } from "./control";

@@ -1,10 +1,26 @@
 // FPATAN.
 import { STATUS_OK } from "../../../layout/cpu-state";
 import { DENORMAL, INEXACT } from "../kernel/exception-flags";
-import { KIND_FINITE, KIND_INFINITE, KIND_ZERO, Left, moveLeftToRight, Right, setResult } from "../kernel/number";
+import {
+  KIND_FINITE,
+  KIND_INFINITE,
+  KIND_ZERO,
+  Left,
+  moveLeftToRight,
+  Right,
+  setResult,
+} from "../kernel/number";
 import { unpackExtended } from "../kernel/unpack";
 import { Chosen, needsNaN, pickNaN2 } from "./nan";
-import { Acc, addAcc, divideAcc, multiplyAcc, multiplyByOddSeries, setAcc, setResultFromAcc } from "./precise";
+import {
+  Acc,
+  addAcc,
+  divideAcc,
+  multiplyAcc,
+  multiplyByOddSeries,
+  setAcc,
+  setResultFromAcc,
+} from "./precise";
 import { ARCTANGENT_HIGH, ARCTANGENT_LOW, ODD_HIGH, ODD_LOW } from "./series-tables";
 import {
   checkPending,
@@ -16,8 +32,8 @@ import {
   setRegister,
   signal,
   signalStackUnderflow,
-  significandOf,
   signExponentOf,
+  significandOf,
   writeResult,
 } from "./unit";
 
@@ -50,7 +66,8 @@ export function x87Arctangent(): i32 {
   unpackExtended(significandOf(0), signExponentOf(0));
   moveLeftToRight();
   unpackExtended(significandOf(1), signExponentOf(1));
-  const denormal = (Left.kind == KIND_FINITE && Left.denormal) || (Right.kind == KIND_FINITE && Right.denormal);
+  const denormal =
+    (Left.kind == KIND_FINITE && Left.denormal) || (Right.kind == KIND_FINITE && Right.denormal);
   if (signal(denormal ? DENORMAL : 0) != 0) return STATUS_OK;
   let raised = INEXACT;
   if (Left.kind == KIND_FINITE && Right.kind == KIND_FINITE) angle();
@@ -80,7 +97,9 @@ function specialAngle(): i32 {
 
 /** The angle of (Right, Left), both finite and not zero. */
 function angle(): void {
-  const steep = Left.exponent > Right.exponent || (Left.exponent == Right.exponent && Left.significand > Right.significand);
+  const steep =
+    Left.exponent > Right.exponent ||
+    (Left.exponent == Right.exponent && Left.significand > Right.significand);
   if (steep) {
     setAcc(0, Right.exponent, Right.significand, 0);
     divideAcc(Left.exponent, Left.significand, 0);
@@ -113,7 +132,7 @@ function arctangent(): void {
   const high = Acc.high;
   const low = Acc.low;
   const shift = <i32>clz(<u64>eighths);
-  const centre = (<u64>eighths) << <u64>shift;
+  const centre = (<u64>eighths) << (<u64>shift);
   const centreExponent = 60 - shift;
   multiplyAcc(centreExponent, centre, 0);
   addAcc(0, 0, TOP_BIT, 0);

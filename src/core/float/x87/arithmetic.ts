@@ -24,8 +24,8 @@ import {
   setRegister,
   signal,
   signalStackUnderflow,
-  significandOf,
   signExponentOf,
+  significandOf,
   writeResult,
 } from "./unit";
 
@@ -34,7 +34,7 @@ const ADD: i32 = 0;
 const MULTIPLY: i32 = 1;
 const COMPARE: i32 = 2;
 const COMPARE_POP: i32 = 3;
-const SUBTRACT: i32 = 4;
+// FSUB 4, FSUBR 5, FDIV 6, FDIVR 7.
 const SUBTRACT_REVERSED: i32 = 5;
 const DIVIDE: i32 = 6;
 
@@ -117,7 +117,14 @@ function operate(operation: i32, dst: i32, pop: i32): i32 {
   const significand = Operand.significand;
   const signExponent = Operand.signExponent;
   if (operation == COMPARE || operation == COMPARE_POP) {
-    compareWithOperand(significand, signExponent, Operand.raised, operation == COMPARE_POP ? 1 : pop, false, false);
+    compareWithOperand(
+      significand,
+      signExponent,
+      Operand.raised,
+      operation == COMPARE_POP ? 1 : pop,
+      false,
+      false,
+    );
     return STATUS_OK;
   }
   const own = significandOf(dst);
@@ -184,7 +191,11 @@ export function x87Unary(operation: i32): i32 {
   const signExponent = signExponentOf(0);
   if (operation <= ABSOLUTE) {
     clearC1();
-    store<u16>(register(0), <u16>(operation == CHANGE_SIGN ? signExponent ^ 0x8000 : signExponent & 0x7fff), 8);
+    store<u16>(
+      register(0),
+      <u16>(operation == CHANGE_SIGN ? signExponent ^ 0x8000 : signExponent & 0x7fff),
+      8,
+    );
     return STATUS_OK;
   }
   if (needsNaN(significand, signExponent)) {

@@ -2,7 +2,15 @@
 import { STATUS_OK } from "../../../layout/cpu-state";
 import { compare, EQUAL, LESS, UNORDERED } from "../kernel/compare";
 import { DENORMAL, INVALID } from "../kernel/exception-flags";
-import { KIND_INFINITE, KIND_NAN, KIND_UNSUPPORTED, KIND_ZERO, Left, moveLeftToRight, Right } from "../kernel/number";
+import {
+  KIND_INFINITE,
+  KIND_NAN,
+  KIND_UNSUPPORTED,
+  KIND_ZERO,
+  Left,
+  moveLeftToRight,
+  Right,
+} from "../kernel/number";
 import { unpackExtended } from "../kernel/unpack";
 import { setCompareFlags } from "../sse/control";
 import { isSignalling80, isUnsupported, needsNaN } from "./nan";
@@ -19,8 +27,8 @@ import {
   setRegister,
   signal,
   signalStackUnderflow,
-  significandOf,
   signExponentOf,
+  significandOf,
 } from "./unit";
 
 /** What `relate` found: LESS, EQUAL, GREATER or UNORDERED. */
@@ -56,7 +64,14 @@ function conditionCodes(): i32 {
 }
 
 /** Compares ST(0) with an operand and sets the condition codes; `empty`: one of the two is an empty register. */
-export function compareWithOperand(significand: u64, signExponent: u32, raised: i32, pops: i32, quiet: bool, empty: bool): void {
+export function compareWithOperand(
+  significand: u64,
+  signExponent: u32,
+  raised: i32,
+  pops: i32,
+  quiet: bool,
+  empty: bool,
+): void {
   let completes: bool;
   if (empty) {
     completes = signalStackUnderflow();

@@ -16,7 +16,18 @@ import {
 } from "../../../layout/cpu-state";
 import { CPU_STATE } from "../../../layout/memory-map";
 import { ALL_EXCEPTIONS } from "../kernel/exception-flags";
-import { BUSY, checkPending, clearC1, setStatusWord, setTop, STACK_FAULT, statusWord, SUMMARY, top, updateSummary } from "./unit";
+import {
+  BUSY,
+  checkPending,
+  clearC1,
+  STACK_FAULT,
+  SUMMARY,
+  setStatusWord,
+  setTop,
+  statusWord,
+  top,
+  updateSummary,
+} from "./unit";
 
 const FCW_AFTER_INITIALISE: i32 = 0x037f;
 /** Bits of FCW that a program can change; bit 6 always reads as 1. Bit 12 (infinity control) has no effect. */

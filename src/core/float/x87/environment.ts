@@ -3,7 +3,14 @@
 import { STATUS_OK, X87_FCS, X87_FCW, X87_FDP, X87_FDS, X87_FIP, X87_FOP } from "../../../layout/cpu-state";
 import { CPU_STATE } from "../../../layout/memory-map";
 import { ALL_EXCEPTIONS } from "../kernel/exception-flags";
-import { setControlWord, x87SetStatus, x87SetTagWord, x87StoreControl, x87StoreStatus, x87TagWord } from "./control";
+import {
+  setControlWord,
+  x87SetStatus,
+  x87SetTagWord,
+  x87StoreControl,
+  x87StoreStatus,
+  x87TagWord,
+} from "./control";
 import { register, updateSummary } from "./unit";
 
 const REGISTER_BYTES: usize = 10;

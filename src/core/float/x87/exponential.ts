@@ -1,11 +1,32 @@
 // F2XM1, FYL2X and FYL2XP1.
 import { STATUS_OK } from "../../../layout/cpu-state";
 import { DENORMAL, DIVIDE_BY_ZERO, INEXACT, INVALID, UNDERFLOW } from "../kernel/exception-flags";
-import { KIND_FINITE, KIND_INFINITE, KIND_ZERO, Left, moveLeftToRight, Result, Right, setResult } from "../kernel/number";
+import {
+  KIND_FINITE,
+  KIND_INFINITE,
+  KIND_ZERO,
+  Left,
+  moveLeftToRight,
+  Result,
+  Right,
+  setResult,
+} from "../kernel/number";
 import { unpackExtended } from "../kernel/unpack";
 import { finishNaN1 } from "./arithmetic";
 import { Chosen, needsNaN, pickNaN2 } from "./nan";
-import { Acc, addAcc, divideAcc, Fixed, fractionOfAcc, multiplyAcc, multiplyByOddSeries, multiplySum, setAcc, setResultFromAcc, sumSeries } from "./precise";
+import {
+  Acc,
+  addAcc,
+  divideAcc,
+  Fixed,
+  fractionOfAcc,
+  multiplyAcc,
+  multiplyByOddSeries,
+  multiplySum,
+  setAcc,
+  setResultFromAcc,
+  sumSeries,
+} from "./precise";
 import { EXPONENTIAL_HIGH, EXPONENTIAL_LOW, ODD_HIGH, ODD_LOW } from "./series-tables";
 import {
   checkPending,
@@ -17,8 +38,8 @@ import {
   setRegister,
   signal,
   signalStackUnderflow,
-  significandOf,
   signExponentOf,
+  significandOf,
   writeResult,
 } from "./unit";
 
@@ -185,7 +206,9 @@ function specialProduct(kind: i32, sign: i32): i32 {
 }
 
 function denormalFlag(): i32 {
-  return (Left.kind == KIND_FINITE && Left.denormal) || (Right.kind == KIND_FINITE && Right.denormal) ? DENORMAL : 0;
+  return (Left.kind == KIND_FINITE && Left.denormal) || (Right.kind == KIND_FINITE && Right.denormal)
+    ? DENORMAL
+    : 0;
 }
 
 /** Right * log2 Left in `Result`. */

@@ -15,8 +15,8 @@ import {
   signal,
   signalStackOverflow,
   signalStackUnderflow,
-  significandOf,
   signExponentOf,
+  significandOf,
   top,
 } from "./unit";
 

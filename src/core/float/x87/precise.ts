@@ -98,7 +98,10 @@ export function addAcc(sign: i32, exponent: i32, high: u64, low: u64): void {
   let bExponent = exponent;
   let bHigh = high;
   let bLow = low;
-  if (bExponent > aExponent || (bExponent == aExponent && (bHigh > aHigh || (bHigh == aHigh && bLow > aLow)))) {
+  if (
+    bExponent > aExponent ||
+    (bExponent == aExponent && (bHigh > aHigh || (bHigh == aHigh && bLow > aLow)))
+  ) {
     aSign = sign;
     aExponent = exponent;
     aHigh = high;
@@ -116,7 +119,7 @@ export function addAcc(sign: i32, exponent: i32, high: u64, low: u64): void {
     bLow = (bHigh >> <u64>(distance - 64)) | 1;
     bHigh = 0;
   } else if (distance > 0) {
-    bLow = (bLow >> <u64>distance) | (bHigh << <u64>(64 - distance));
+    bLow = (bLow >> <u64>distance) | (bHigh << (<u64>(64 - distance)));
     bHigh >>= <u64>distance;
   }
   if (aSign == bSign) {
@@ -124,7 +127,8 @@ export function addAcc(sign: i32, exponent: i32, high: u64, low: u64): void {
     const carry: u64 = low128 < aLow ? 1 : 0;
     const partial = aHigh + bHigh;
     const sum = partial + carry;
-    if (partial < aHigh || sum < partial) setAcc(aSign, aExponent + 1, (sum >> 1) | TOP_BIT, (low128 >> 1) | (sum << 63));
+    if (partial < aHigh || sum < partial)
+      setAcc(aSign, aExponent + 1, (sum >> 1) | TOP_BIT, (low128 >> 1) | (sum << 63));
     else setAcc(aSign, aExponent, sum, low128);
   } else {
     const borrow: u64 = aLow < bLow ? 1 : 0;
@@ -143,7 +147,7 @@ export function fractionOfAcc(): void {
     Fixed.low = Acc.high >> <u64>(shift - 64);
   } else if (shift > 0) {
     Fixed.high = Acc.high >> <u64>shift;
-    Fixed.low = (Acc.low >> <u64>shift) | (Acc.high << <u64>(64 - shift));
+    Fixed.low = (Acc.low >> <u64>shift) | (Acc.high << (<u64>(64 - shift)));
   } else {
     Fixed.high = Acc.high;
     Fixed.low = Acc.low;
@@ -155,7 +159,13 @@ export function fractionOfAcc(): void {
  * Each coefficient must exceed x times the next. A first coefficient of 1 never
  * comes out as 1: what is lost to precision still shows in directed rounding.
  */
-export function sumSeries(highs: StaticArray<u64>, lows: StaticArray<u64>, xHigh: u64, xLow: u64, alternating: bool): void {
+export function sumSeries(
+  highs: StaticArray<u64>,
+  lows: StaticArray<u64>,
+  xHigh: u64,
+  xLow: u64,
+  alternating: bool,
+): void {
   // Terms that cannot reach the last bit are left out.
   const bits = xHigh != 0 ? <i32>clz(xHigh) : 64;
   const terms = min<i32>(highs.length, bits > 3 ? 128 / bits + 2 : highs.length);
@@ -187,7 +197,11 @@ export function sumSeries(highs: StaticArray<u64>, lows: StaticArray<u64>, xHigh
 }
 
 /** Acc *= the sum of a series in powers of Acc^2. */
-export function multiplyByOddSeries(highs: StaticArray<u64>, lows: StaticArray<u64>, alternating: bool): void {
+export function multiplyByOddSeries(
+  highs: StaticArray<u64>,
+  lows: StaticArray<u64>,
+  alternating: bool,
+): void {
   fractionOfAcc();
   multiplyFixed(Fixed.high, Fixed.low, Fixed.high, Fixed.low);
   sumSeries(highs, lows, Fixed.high, Fixed.low, alternating);

@@ -1,7 +1,16 @@
 // FPREM and FPREM1.
 import { STATUS_OK } from "../../../layout/cpu-state";
 import { BEFORE_COMPUTATION, DENORMAL, INVALID } from "../kernel/exception-flags";
-import { copyLeftToResult, KIND_FINITE, KIND_INFINITE, KIND_ZERO, Left, moveLeftToRight, Right, setResult } from "../kernel/number";
+import {
+  copyLeftToResult,
+  KIND_FINITE,
+  KIND_INFINITE,
+  KIND_ZERO,
+  Left,
+  moveLeftToRight,
+  Right,
+  setResult,
+} from "../kernel/number";
 import { unpackExtended } from "../kernel/unpack";
 import { finish } from "./arithmetic";
 import { Chosen, needsNaN, pickNaN2 } from "./nan";
@@ -18,8 +27,8 @@ import {
   setStatusWord,
   signal,
   signalStackUnderflow,
-  significandOf,
   signExponentOf,
+  significandOf,
   statusWord,
 } from "./unit";
 

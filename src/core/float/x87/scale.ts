@@ -1,8 +1,28 @@
 // FSCALE and FXTRACT.
 import { STATUS_OK } from "../../../layout/cpu-state";
-import { BEFORE_COMPUTATION, DENORMAL, DIVIDE_BY_ZERO, INEXACT, INVALID, OVERFLOW, ROUND_TRUNCATE, UNDERFLOW } from "../kernel/exception-flags";
+import {
+  BEFORE_COMPUTATION,
+  DENORMAL,
+  DIVIDE_BY_ZERO,
+  INEXACT,
+  INVALID,
+  OVERFLOW,
+  ROUND_TRUNCATE,
+  UNDERFLOW,
+} from "../kernel/exception-flags";
 import { Integer, toSigned } from "../kernel/integer";
-import { copyLeftToResult, KIND_FINITE, KIND_INFINITE, KIND_ZERO, Left, moveLeftToRight, Result, Right, setResult, swapOperands } from "../kernel/number";
+import {
+  copyLeftToResult,
+  KIND_FINITE,
+  KIND_INFINITE,
+  KIND_ZERO,
+  Left,
+  moveLeftToRight,
+  Result,
+  Right,
+  setResult,
+  swapOperands,
+} from "../kernel/number";
 import { packExtendedExponent, packExtendedSignificand } from "../kernel/pack";
 import { EXPONENT_ADJUSTMENT } from "../kernel/round";
 import { unpackExtended, unpackSigned } from "../kernel/unpack";
@@ -19,8 +39,8 @@ import {
   signal,
   signalStackOverflow,
   signalStackUnderflow,
-  significandOf,
   signExponentOf,
+  significandOf,
   top,
   unmaskedExceptions,
   writeResult,
@@ -92,7 +112,8 @@ function scale(): i32 {
   swapOperands();
   const outside = toSigned(32, ROUND_TRUNCATE) & INVALID;
   let amount = <i64>(<i32>Integer.magnitude);
-  if (outside || amount > SCALE_LIMIT || amount < -SCALE_LIMIT) amount = Left.sign != 0 ? -SCALE_LIMIT : SCALE_LIMIT;
+  if (outside || amount > SCALE_LIMIT || amount < -SCALE_LIMIT)
+    amount = Left.sign != 0 ? -SCALE_LIMIT : SCALE_LIMIT;
   swapOperands();
   setResult(KIND_FINITE, Left.sign, Left.exponent + <i32>amount, Left.significand, 0);
   return 0;

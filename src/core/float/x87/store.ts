@@ -5,7 +5,15 @@ import { STATUS_JUMP, STATUS_OK } from "../../../layout/cpu-state";
 import { SCRATCH } from "../../../layout/memory-map";
 import { INEXACT, INVALID, OVERFLOW, ROUND_TRUNCATE, UNDERFLOW } from "../kernel/exception-flags";
 import { Integer, roundToInteger, toSigned } from "../kernel/integer";
-import { copyLeftToResult, KIND_FINITE, KIND_NAN, KIND_UNSUPPORTED, KIND_ZERO, Left, Result } from "../kernel/number";
+import {
+  copyLeftToResult,
+  KIND_FINITE,
+  KIND_NAN,
+  KIND_UNSUPPORTED,
+  KIND_ZERO,
+  Left,
+  Result,
+} from "../kernel/number";
 import {
   DOUBLE_INDEFINITE,
   EXTENDED_INDEFINITE,
@@ -23,14 +31,14 @@ import {
   markEmpty,
   popStack,
   roundingControl,
+  STACK_FAULT,
   setC1,
   setIndefinite,
   setRegister,
   signal,
   signalStackUnderflow,
-  significandOf,
   signExponentOf,
-  STACK_FAULT,
+  significandOf,
   unmaskedExceptions,
 } from "./unit";
 
@@ -108,7 +116,10 @@ export function x87PrepareStore64(): i32 {
     return prepared(INVALID, 0);
   }
   if (Left.kind == KIND_NAN) {
-    store<u64>(STORED, ((<u64>Left.sign) << 63) | 0x7ff8000000000000 | ((Left.significand >> 11) & 0xfffffffffffff));
+    store<u64>(
+      STORED,
+      ((<u64>Left.sign) << 63) | 0x7ff8000000000000 | ((Left.significand >> 11) & 0xfffffffffffff),
+    );
     return prepared(Left.significand & QUIET ? 0 : INVALID, 0);
   }
   copyLeftToResult();
@@ -134,7 +145,7 @@ function prepareInteger(bits: i32, mode: i32): i32 {
   const status = checkPending();
   if (status != STATUS_OK) return status;
   if (isEmpty(0)) {
-    store<u64>(STORED, 0 - ((<u64>1) << <u64>(bits - 1)));
+    store<u64>(STORED, 0 - ((<u64>1) << (<u64>(bits - 1))));
     return prepared(INVALID | STACK_FAULT, 0);
   }
   unpackTop();

@@ -6,7 +6,17 @@ import { packExtendedExponent, packExtendedSignificand } from "../kernel/pack";
 import { unpackExtended } from "../kernel/unpack";
 import { push } from "./load";
 import { Chosen, needsNaN, pickNaN1 } from "./nan";
-import { Acc, divideAcc, Fixed, fractionOfAcc, multiplyByOddSeries, multiplyFixed, setAcc, setResultFromAcc, sumSeries } from "./precise";
+import {
+  Acc,
+  divideAcc,
+  Fixed,
+  fractionOfAcc,
+  multiplyByOddSeries,
+  multiplyFixed,
+  setAcc,
+  setResultFromAcc,
+  sumSeries,
+} from "./precise";
 import { COSINE_HIGH, COSINE_LOW, SINE_HIGH, SINE_LOW } from "./series-tables";
 import {
   C2,
@@ -22,8 +32,8 @@ import {
   signal,
   signalStackOverflow,
   signalStackUnderflow,
-  significandOf,
   signExponentOf,
+  significandOf,
   statusWord,
   top,
 } from "./unit";
