@@ -154,7 +154,7 @@ export class Decoder {
       if ((form.prefixes & prefix) === 0) continue;
       if (form.digit >= 0 && form.digit !== ((modRM >> 3) & 7)) continue;
       if (form.fixedModRM >= 0 && form.fixedModRM !== (modRM & form.modRMMask)) continue;
-      if (form.hasModRM && !(registerForm ? form.allowsRegister : form.allowsMemory)) continue;
+      if (form.hasModRM && !(registerForm || form.ignoresMod ? form.allowsRegister : form.allowsMemory)) continue;
       const row = form.form;
       if (codeBits === 64 ? row.not64 : row.only64) continue;
       if (row.rexW !== undefined && row.rexW !== ((rex & 8) !== 0)) continue;
@@ -182,7 +182,7 @@ export class Decoder {
     r.segment = r.segmentOverride >= 0 ? r.segmentOverride : 3;
     if (chosen.hasModRM) {
       this.#at++;
-      r.mod = modRM >> 6;
+      r.mod = chosen.ignoresMod ? 3 : modRM >> 6;
       r.digit = (modRM >> 3) & 7;
       r.reg = r.digit | ((rex & 4) << 1);
       r.rm = (modRM & 7) | ((rex & 1) << 3);

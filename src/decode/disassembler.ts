@@ -1,4 +1,11 @@
-import { BASE_RIP, type CodeBits, DECODE_TOO_LONG, DECODE_TRUNCATED, type DecodedInstruction, Decoder } from "./decoder.ts";
+import {
+  BASE_RIP,
+  type CodeBits,
+  DECODE_TOO_LONG,
+  DECODE_TRUNCATED,
+  type DecodedInstruction,
+  Decoder,
+} from "./decoder.ts";
 import { instructionName, prefixWords } from "./disassembly/names.ts";
 import { generalRegister, hex, memoryText, operandText, stringOperands } from "./disassembly/operands.ts";
 

@@ -34,6 +34,8 @@ export interface CompiledForm {
   readonly operands: readonly OperandSpec[];
   /** Some operand or the instruction itself follows the operand size. */
   readonly variableSize: boolean;
+  /** ModRM.mod does not count: the operand is a register (Intel SDM Vol. 2B, "MOV—Move to/from Control Registers"). */
+  readonly ignoresMod: boolean;
   /** May ModRM name a register, may it name memory. */
   readonly allowsRegister: boolean;
   readonly allowsMemory: boolean;
@@ -80,13 +82,14 @@ function compile(instruction: Instruction, form: Form, number: number): Compiled
   }
   const operands = parseOperands(form.operands);
   const rm = operands.find((o) => o.source === "rm");
+  const ignoresMod = form.operands.some((token) => token === "cr" || token === "dr");
   // Immediates and segment registers (RET imm16, PUSH FS) have no width that could be the instruction's.
   const variableSize =
     operands.every((o) => o.class === "immediate" || (o.class === "number" && o.source === "fixed")) ||
     operands.some((o) => o.bits === "v" || o.bits === "y" || o.memoryBits === "v" || o.encodedBytes === "z" || o.class === "relative" || o.class === "address");
   return {
     instruction, form, number, map, opcode: parseInt(opcodeToken, 16), prefixes, mandatory66, hasModRM, digit, fixedModRM,
-    modRMMask, operands, variableSize,
+    modRMMask, operands, variableSize, ignoresMod,
     allowsRegister: fixedModRM >= 0xc0 || rm === undefined || rm.allows !== "memory",
     allowsMemory: fixedModRM < 0xc0 && (rm === undefined || rm.allows !== "register"),
   };

@@ -24,7 +24,9 @@ export const HANDLER_ADDRESS_SEGMENTED = 7;
 export const HANDLER_ADDRESS_OFFSET = 8;
 /** Leaves with EXIT_BUDGET; stands behind a single-stepped instruction. */
 export const HANDLER_STOP = 9;
-export const FIRST_SHAPE_HANDLER = 10;
+/** Goes on at the record in LINK: a stale record whose code has been decoded anew. */
+export const HANDLER_FORWARD = 10;
+export const FIRST_SHAPE_HANDLER = 11;
 
 /** What a memory operand's access needs to know for limit checks. */
 export interface MemoryUse {
@@ -67,6 +69,12 @@ export class RecordWriter {
     this.#u16[(at + record.SEGMENT_SLOT) >> 1] = cpu.ZERO;
   }
 
+  /** Makes the first record of a stale block lead to the block's successor. */
+  forward(at: number, to: number): void {
+    this.setHandler(at, HANDLER_FORWARD);
+    this.#i32[(at + record.LINK) >> 2] = to;
+  }
+
   setHandler(at: number, handler: number): void {
     this.#u16[(at + record.HANDLER) >> 1] = handler;
   }
@@ -100,9 +108,8 @@ export class RecordWriter {
     if (shape.instruction.unit === "x87") {
       this.#i32[(here + record.IMMEDIATE) >> 2] = ((d.opcode & 7) << 8) | (d.mod << 6) | (d.digit << 3) | (d.rm & 7);
     }
-    if (shape.instruction.unit === "general" && d.form.form.repeatable) {
-      const segment = d.segmentOverride >= 0 ? d.segmentOverride : 3;
-      this.#u16[(here + record.REG_C) >> 1] = stringPrefixes(d.addressBits, d.repeat, segment);
+    if (d.form.form.repeatable || d.form.form.addressPrefixes) {
+      this.#u16[(here + record.REG_C) >> 1] = stringPrefixes(d.addressBits, d.repeat, d.segment);
     } else if (usesCounter(shape)) {
       this.#u16[(here + record.REG_C) >> 1] = stringPrefixes(d.addressBits, 0, 3);
     }
@@ -128,6 +135,7 @@ export class RecordWriter {
     this.#u16[(at + record.INDEX_REG) >> 1] = d.index === NO_REGISTER ? cpu.ZERO : cpu.GPR + 8 * d.index;
     this.#u8[at + record.SCALE] = d.scale;
     this.#i32[(at + record.DISPLACEMENT) >> 2] = displacement;
+    this.#u16[(at + record.REG_B) >> 1] = d.addressBits;
     if (d.form.form.offsetOnly) return;
     if (codeBits === 64) {
       if (d.segment >= 4) this.#u16[(at + record.SEGMENT_SLOT) >> 1] = segmentBaseSlot(d.segment);
@@ -136,7 +144,6 @@ export class RecordWriter {
       this.#u16[(at + record.REG_A) >> 1] = d.segment;
       this.#u16[(at + record.REG_C) >> 1] = use.bytes * 2 + (use.write ? 1 : 0);
     }
-    this.#u16[(at + record.REG_B) >> 1] = d.addressBits;
     if (needsAbsolute(d)) this.#i64[(at + record.IMMEDIATE) >> 3] = BigInt.asIntN(64, d.immediate);
     else if (d.form.operands.some((o) => o.source === "moffs")) this.#i32[(at + record.DISPLACEMENT) >> 2] = Number(d.immediate) | 0;
   }

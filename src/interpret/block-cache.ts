@@ -23,8 +23,9 @@ interface Block {
   readonly end: number;
   readonly records: number;
   readonly recordsEnd: number;
-  /** For an instruction on two pages: the other page. */
+  /** For an instruction on two pages: the other page, and the block's key there. */
   readonly otherPage: number;
+  readonly otherKey: number;
 }
 
 class CodePage {
@@ -153,7 +154,7 @@ export class BlockCache {
     }
     this.#next = at;
     this.decodedBlocks++;
-    this.#register(page, { key: blockKey(offset, codeBits), start: offset, end: here, records: first, recordsEnd: at, otherPage: -1 });
+    this.#register(page, { key: blockKey(offset, codeBits), start: offset, end: here, records: first, recordsEnd: at, otherPage: -1, otherKey: -1 });
     return first;
   }
 
@@ -191,9 +192,11 @@ export class BlockCache {
     const first = this.#next;
     const at = this.#writeSingle(first, bytes, offset, codeBits, HANDLER_CONTINUE);
     this.#next = at.recordsEnd;
-    this.#register(page, { key, start: offset, end: PAGE_BYTES, records: first, recordsEnd: at.recordsEnd, otherPage: nextPage });
+    // Several pages may go on in one: the key there tells them apart.
+    const otherKey = key + (page + 1) * 8 * PAGE_BYTES;
+    this.#register(page, { key, start: offset, end: PAGE_BYTES, records: first, recordsEnd: at.recordsEnd, otherPage: nextPage, otherKey });
     const behind = Math.max(1, at.end - PAGE_BYTES);
-    this.#register(nextPage, { key: key + 4 * PAGE_BYTES, start: 0, end: behind, records: first, recordsEnd: at.recordsEnd, otherPage: page });
+    this.#register(nextPage, { key: otherKey, start: 0, end: behind, records: first, recordsEnd: at.recordsEnd, otherPage: page, otherKey: key });
     return first;
   }
 
@@ -220,6 +223,11 @@ export class BlockCache {
     return { recordsEnd: behind + record.RECORD_BYTES, end };
   }
 
+  /** Makes the first record of a stale block lead to its successor. */
+  forward(stale: number, to: number): void {
+    this.#writer.forward(stale, to);
+  }
+
   /** The guest has written the bytes `first .. last` of a page: decoded code that covers any of them is stale. */
   codeWritten(page: number, first: number, last: number): void {
     const codePage = this.#pages.get(page);
@@ -236,6 +244,7 @@ export class BlockCache {
   #drop(page: number, block: Block): void {
     for (let at = block.records; at < block.recordsEnd; at += record.RECORD_BYTES) this.#writer.setHandler(at, HANDLER_STALE);
     this.#pages.get(page)?.blocks.delete(block.key);
+    if (block.otherPage >= 0) this.#pages.get(block.otherPage)?.blocks.delete(block.otherKey);
     this.invalidatedBlocks++;
   }
 }

@@ -48,7 +48,8 @@ export function buildRecord(context: HandlerContext, shape: HandlerShape, record
     for (const { operand, shape: s, value } of written) if (isMemory(s) && value !== undefined) operand.write(value);
     // Nothing faults from here on: a fault leaves the x87 tags and TOP as they were.
     if (instruction.unit === "mmx") ops.perform("mmxEnter");
-    for (const { operand, shape: s, value } of written) if (!isMemory(s) && value !== undefined) operand.write(value);
+    // The destination comes last: XADD of a register and itself leaves the sum in it.
+    for (const { operand, shape: s, value } of written.reverse()) if (!isMemory(s) && value !== undefined) operand.write(value);
     if (instruction.unit === "x87") notePointers(ops, shape);
     ops.flags.flush();
   }

@@ -10,6 +10,8 @@ import type { FunctionRef } from "../wasm/module-writer.ts";
 export const SHARED_FUNCTIONS = {
   /** FAULT_* is set by the record's instruction: leaves with EXIT_FAULT. */
   leaveFault: { params: ["i32"], results: ["i32"] },
+  /** The same after an access to the stack: a non-canonical address is #SS. */
+  leaveStackFault: { params: ["i32"], results: ["i32"] },
   /** Acts on a status other than STATUS_OK that a helper returned. */
   leaveStatus: { params: ["i32", "i32"], results: ["i32"] },
   /** A relative jump whose link is 0. */

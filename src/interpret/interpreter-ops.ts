@@ -31,6 +31,7 @@ export class InterpreterOps extends VectorValues implements Ops<Value> {
   readonly operandBits: OperandBits;
   readonly code64: boolean;
   readonly memory: MemoryAccess;
+  readonly #stack: MemoryAccess;
   readonly flags: FlagState;
   readonly #context: HandlerContext;
   readonly #recordOffset: number;
@@ -45,6 +46,9 @@ export class InterpreterOps extends VectorValues implements Ops<Value> {
     this.code64 = shape.code64;
     this.flags = flags ?? new FlagState(context.b, this);
     this.memory = new MemoryAccess(context, () => this.#leaveFault());
+    this.#stack = new MemoryAccess(context, () => {
+      this.#context.leave(this.b.call(this.shared("leaveStackFault"), this.recordAddress)!);
+    });
   }
 
   /** Address of the running record. */
@@ -157,7 +161,7 @@ export class InterpreterOps extends VectorValues implements Ops<Value> {
     const bytes = value.bits / 8;
     if (this.code64) {
       const top = this.keep(this.subtract(this.register("rsp", 64), this.constant(bytes, 64)));
-      this.store(top, value);
+      this.#stack.store(top.e, value);
       this.setRegister("rsp", top);
       return;
     }
@@ -173,14 +177,22 @@ export class InterpreterOps extends VectorValues implements Ops<Value> {
   }
 
   peekStack(bits: 16 | 32 | 64, offsetBytes: number): Value {
-    const at = this.add(this.register("rsp", 64), this.constant(offsetBytes, 64));
-    if (this.code64) return this.load(bits, at);
-    return this.load(bits, this.segmented("ss", this.#stackOffset(at), bits / 8, "read"));
+    return this.loadStack(bits, this.add(this.register("rsp", 64), this.constant(offsetBytes, 64)));
+  }
+
+  loadStack(bits: 16 | 32 | 64, pointer: Value): Value {
+    if (this.code64) return this.#stack.load(bits, pointer.e);
+    return this.load(bits, this.segmented("ss", this.#stackOffset(pointer), bits / 8, "read"));
+  }
+
+  probeStack(bits: 16 | 32 | 64, pointer: Value): void {
+    if (this.code64) this.#stack.modify(bits, pointer.e);
+    else this.memory.modify(bits, this.segmented("ss", this.#stackOffset(pointer), bits / 8, "write").e);
   }
 
   pokeStack(value: Value, offsetBytes: number): void {
     const at = this.add(this.register("rsp", 64), this.constant(offsetBytes, 64));
-    if (this.code64) return this.store(at, value);
+    if (this.code64) return this.#stack.store(at.e, value);
     this.store(this.segmented("ss", this.#stackOffset(at), value.bits / 8, "write"), value);
   }
 
@@ -213,15 +225,25 @@ export class InterpreterOps extends VectorValues implements Ops<Value> {
     return new Value(64, this.code64 ? rip : this.b.op("i64.and", rip, this.b.i64(0xffffffffn)));
   }
 
-  checkTarget(target: Value): void {
+  checkTarget(target: Value, before?: () => void): void {
+    const refuse = (condition: Expr): void =>
+      this.b.if(
+        condition,
+        () => {
+          before?.();
+          this.raise("#GP");
+        },
+        undefined,
+        "unlikely",
+      );
     const { b } = this;
     if (this.code64) {
       const canonical = b.op("i64.shr_s", b.op("i64.shl", target.e, b.i64(16n)), b.i64(16n));
-      return this.raiseWhen(new Value(1, b.op("i64.ne", canonical, target.e)), "#GP");
+      return refuse(b.op("i64.ne", canonical, target.e));
     }
     const limit = this.state(cpu.SEG_CS + cpu.SEGMENT_LIMIT, 32);
     const offset = this.truncate(new Value(64, this.#maskTarget(target.e)), 32);
-    this.raiseWhen(this.lessUnsigned(limit, offset), "#GP");
+    refuse(this.lessUnsigned(limit, offset).e);
   }
 
   jump(target: Value): void {

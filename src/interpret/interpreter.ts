@@ -123,8 +123,10 @@ export class Interpreter implements Engine {
       const exit = this.#state32(cpu.EXIT_REASON);
       switch (exit) {
         case cpu.EXIT_LOOKUP:
-        case cpu.EXIT_STALE:
           pc = this.#lookup();
+          break;
+        case cpu.EXIT_STALE:
+          pc = this.#replaceStale(this.#state32(cpu.EXIT_RECORD));
           break;
         case cpu.EXIT_LINK:
           pc = this.#link(this.#state32(cpu.EXIT_RECORD));
@@ -193,6 +195,15 @@ export class Interpreter implements Engine {
     const entry = JUMP_CACHE + Number((linear ^ (linear >> 14n)) & BigInt(JUMP_CACHE_ENTRIES - 1)) * JUMP_CACHE_ENTRY_BYTES;
     this.#i64[entry >> 3] = linear ^ this.#i64[(CPU_STATE + cpu.MODE_KEY) >> 3]!;
     this.#i32[(entry + JUMP_RECORD) >> 2] = at;
+    return at;
+  }
+
+  /** A stale record was reached: the code is decoded anew, and what leads to the record leads there from now on. */
+  #replaceStale(stale: number): number {
+    const flushes = this.#blocks.flushes;
+    const at = this.#lookup();
+    const isBlockStart = this.#u8[stale + record.INDEX] === 0;
+    if (at !== 0 && at !== stale && isBlockStart && flushes === this.#blocks.flushes) this.#blocks.forward(stale, at);
     return at;
   }
 

@@ -3,7 +3,7 @@ import { ModuleWriter } from "../wasm/module-writer.ts";
 import type { FunctionType } from "../wasm/value-type.ts";
 import { HANDLER, RECORD_BYTES } from "../layout/record.ts";
 import {
-  HANDLER_CONTINUE, HANDLER_CROSSING, HANDLER_STALE, HANDLER_STOP, HANDLER_TOO_LONG, HANDLER_UNDEFINED,
+  HANDLER_CONTINUE, HANDLER_CROSSING, HANDLER_FORWARD, HANDLER_STALE, HANDLER_STOP, HANDLER_TOO_LONG, HANDLER_UNDEFINED,
 } from "../decode/record-writer.ts";
 import type { HandlerShape } from "../decode/shape.ts";
 import * as address from "./address-handlers.ts";
@@ -43,6 +43,7 @@ export function buildRunModule(
   ) as Record<SharedFunction, FunctionRef>;
   module.defineFunction(refs.dispatch, shared.buildDispatch());
   module.defineFunction(refs.leaveFault, shared.buildLeaveFault());
+  module.defineFunction(refs.leaveStackFault, shared.buildLeaveStackFault(refs.leaveFault));
   module.defineFunction(refs.leaveStatus, shared.buildLeaveStatus(refs.dispatch));
   module.defineFunction(refs.jumpUnlinked, shared.buildJumpUnlinked(refs.dispatch));
   module.defineFunction(refs.jumpBudget, shared.buildJumpBudget());
@@ -60,6 +61,7 @@ export function buildRunModule(
     module.addElements(table, id, [ref]);
   };
   pseudo(HANDLER_STALE, "stale", shared.buildStale());
+  pseudo(HANDLER_FORWARD, "forward", shared.buildForward());
   pseudo(HANDLER_CONTINUE, "continue", shared.buildContinue(refs.dispatch));
   pseudo(HANDLER_UNDEFINED, "undefined", shared.buildRaise(refs.setFault, refs.leaveFault, 6, -1));
   pseudo(HANDLER_TOO_LONG, "tooLong", shared.buildRaise(refs.setFault, refs.leaveFault, 13, 0));

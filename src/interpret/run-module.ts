@@ -58,6 +58,18 @@ export function buildLeaveFault(): FunctionBuilder {
   return b;
 }
 
+/** A non-canonical address in the stack segment is #SS(0) (Intel SDM Vol. 1, "Canonical Addressing"). */
+export function buildLeaveStackFault(leaveFault: FunctionRef): FunctionBuilder {
+  const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
+  const { get32, set32 } = stateOf(b);
+  b.if(get32(cpu.FAULT_NON_CANONICAL), () => {
+    set32(cpu.FAULT_VECTOR, b.i32(12));
+    set32(cpu.FAULT_NON_CANONICAL, b.i32(0));
+  });
+  b.returnCall(leaveFault, b.parameter(0));
+  return b;
+}
+
 /** RIP goes back to the faulting instruction. */
 function leaveWithFault(b: FunctionBuilder, pc: Expr): void {
   count(b, pc, 0);
@@ -131,7 +143,14 @@ export function buildStale(): FunctionBuilder {
   const pc = b.parameter(0);
   count(b, pc, 0);
   setRipBehind(b, pc, true);
+  stateOf(b).set32(cpu.EXIT_RECORD, pc);
   leaveWith(b, cpu.EXIT_STALE);
+  return b;
+}
+
+export function buildForward(): FunctionBuilder {
+  const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
+  b.return(b.load("i32.load", b.parameter(0), record.LINK));
   return b;
 }
 

@@ -23,8 +23,10 @@ export interface FormAttributes {
   readonly size?: 8 | 16 | 32 | 64;
   /** #GP(0) unless CPL is 0. */
   readonly privileged?: true;
-  /** The REP prefixes have a meaning. */
+  /** The REP prefixes have a meaning, and `stringPrefixes` tells of them. */
   readonly repeatable?: true;
+  /** `stringPrefixes` tells of the address size and the segment, though nothing is repeated: XLAT, BT on memory. */
+  readonly addressPrefixes?: true;
   /** A memory operand gives its offset, without the segment's base (LEA). */
   readonly offsetOnly?: true;
   /** A memory operand with base RSP is addressed as if the operand had been popped (POP m). */

@@ -110,7 +110,7 @@ export interface Ops<V> {
   modify(bits: Exclude<Bits, 1>, address: V, change: (old: V) => V): void;
   /** Linear address of an offset in a segment; in legacy modes checked against its limit. */
   segmented(segment: SegmentRegister, offset: V, bytes: number, access: "read" | "write"): V;
-  /** The same in DS, or the segment that a prefix names instead: XLAT and MASKMOVQ, whose forms are `repeatable`. */
+  /** The same in the segment that `stringPrefixes` tells: of a memory operand, or DS or a prefix's. */
   dataSegmented(offset: V, bytes: number, access: "read" | "write"): V;
   /** The selector, 16 bits, of the segment register with a given number (32 bits). */
   selectorOf(segment: V): V;
@@ -120,6 +120,10 @@ export interface Ops<V> {
   pop(bits: 16 | 32 | 64): V;
   /** The value `offsetBytes` above the top of the stack; RSP stays. */
   peekStack(bits: 16 | 32 | 64, offsetBytes: number): V;
+  /** The value at an offset in the stack segment, cut to the stack size. */
+  loadStack(bits: 16 | 32 | 64, pointer: V): V;
+  /** Faults as a store at an offset in the stack segment would; writes nothing. */
+  probeStack(bits: 16 | 32 | 64, pointer: V): void;
   /** Stores `offsetBytes` above the top of the stack (below it when negative); RSP stays. */
   pokeStack(value: V, offsetBytes: number): void;
   /** Adds to RSP within the stack size. */
@@ -128,8 +132,11 @@ export interface Ops<V> {
   // Leaving.
   /** Offset of the next instruction in the code segment, 64 bits. */
   nextInstruction(): V;
-  /** #GP(0) when a near transfer may not go to an offset, 64 bits: it is not canonical, or beyond the limit of CS. */
-  checkTarget(target: V): void;
+  /**
+   * #GP(0) when a near transfer may not go to an offset, 64 bits: it is not
+   * canonical, or beyond the limit of CS. `before` may raise another fault then.
+   */
+  checkTarget(target: V, before?: () => void): void;
   /** Continues at an offset in the code segment; near. The last thing an instruction does. */
   jump(target: V): void;
   /** Continues at `target` if `condition`; a relative target only. */
@@ -155,7 +162,7 @@ export interface Ops<V> {
   state(offset: number, bits: 8 | 16 | 32 | 64): V;
   setState(offset: number, value: V): void;
   /**
-   * What the prefixes of a string instruction say, 32 bits each: address size
+   * What the prefixes of a `repeatable` or `addressPrefixes` form say, 32 bits each: address size
    * (16, 32, 64), repetition (0 none, 1 REP or REPE, 2 REPNE), segment index.
    */
   stringPrefixes(): { addressBits: V; repeat: V; segment: V };

@@ -52,9 +52,7 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
   engine = new Interpreter({
     memory,
     pages: { initialPages: pages, maximumPages: pages, shared },
-    core,
-    state,
-  });
+    core, state, observe: request.observe });
   const processor = new VirtualProcessor({ state, core, engine, surroundings });
   processor.reset();
   return { processor, engine, state, core };

@@ -11,7 +11,8 @@ const BINARY_BYTES = 400_000;
 const BINARIES = ["/bin/bash", "/bin/busybox", "/lib/x86_64-linux-gnu/libc.so.6", process.execPath];
 
 const unavailable = objdumpUnavailable();
-const title = unavailable === undefined ? "objdump and the decoder agree" : `objdump agrees (skipped: ${unavailable})`;
+const title =
+  unavailable === undefined ? "objdump and the decoder agree" : `objdump agrees (skipped: ${unavailable})`;
 
 describe.skipIf(unavailable !== undefined)(title, () => {
   const widths: readonly CodeBits[] = [64, 32, 16];

@@ -2,14 +2,19 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { CodeBits } from "../../src/decode/decoder.ts";
+import { type CodeBits, MAX_INSTRUCTION_BYTES } from "../../src/decode/decoder.ts";
 import { Random } from "../oracle/random.ts";
 import { judge, type Report } from "./judge.ts";
 import { objdump } from "./objdump.ts";
 import { RANDOM_BYTES, randomSlots, SLOT_BYTES, withoutIgnoredRex } from "./random-code.ts";
 
 /** Compares the first instruction of each of `count` random slots. */
-export async function compareRandom(report: Report, seed: number, count: number, codeBits: CodeBits): Promise<void> {
+export async function compareRandom(
+  report: Report,
+  seed: number,
+  count: number,
+  codeBits: CodeBits,
+): Promise<void> {
   const code = randomSlots(new Random(seed * 4 + codeBits), count, codeBits);
   let seen = 0;
   for (const line of await objdump(codeBits === 64 ? withoutIgnoredRex(code) : code, codeBits)) {
@@ -21,9 +26,16 @@ export async function compareRandom(report: Report, seed: number, count: number,
 }
 
 /** Compares all that objdump finds in the text section of an ELF file, line by line. */
-export async function compareBinary(report: Report, path: string, most = Number.POSITIVE_INFINITY): Promise<void> {
+export async function compareBinary(
+  report: Report,
+  path: string,
+  most = Number.POSITIVE_INFINITY,
+): Promise<void> {
   const { code, address } = textSection(path);
-  for (const line of await objdump(code.subarray(0, most), 64, address)) {
+  const part = code.subarray(0, most);
+  for (const line of await objdump(part, 64, address)) {
+    // objdump does not see the rest of an instruction that the part ends within.
+    if (line.address - address > part.length - MAX_INSTRUCTION_BYTES) break;
     judge(report, code, line.address - address, line, 64);
   }
 }

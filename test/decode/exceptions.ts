@@ -22,11 +22,16 @@ interface Exception {
   applies(c: Comparison): boolean;
 }
 
+function prefixesAt(c: Comparison): Uint8Array {
+  let end = c.at;
+  while (isPrefix(c.bytes[end] ?? 0, c.codeBits)) end++;
+  return c.bytes.subarray(c.at, end);
+}
+
 /** The opcode bytes behind the prefixes. */
-export function opcodeAt(c: Comparison): readonly number[] {
-  let at = c.at;
-  while (isPrefix(c.bytes[at] ?? 0, c.codeBits)) at++;
-  return [...c.bytes.subarray(at, at + 4)];
+function opcodeAt(c: Comparison): Uint8Array {
+  const at = c.at + prefixesAt(c).length;
+  return c.bytes.subarray(at, at + 2);
 }
 
 function isPrefix(byte: number, codeBits: CodeBits): boolean {
@@ -34,16 +39,23 @@ function isPrefix(byte: number, codeBits: CodeBits): boolean {
   return [0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x64, 0x65].includes(byte) || (byte & 0xe7) === 0x26;
 }
 
-const LOCKABLE = /^(?:add|adc|and|btc|btr|bts|cmpxchg|cmpxchg8b|cmpxchg16b|dec|inc|neg|not|or|sbb|sub|xadd|xchg|xor) [A-Z]+ PTR/;
+const LOCKABLE =
+  /^(?:add|adc|and|btc|btr|bts|cmpxchg|cmpxchg8b|cmpxchg16b|dec|inc|neg|not|or|sbb|sub|xadd|xchg|xor) [A-Z]+ PTR/;
+
+const PREFIXLESS =
+  /^(?:fxsave|fxrstor|xsave|xrstor)(?:64)?$|^(?:ldmxcsr|stmxcsr|xgetbv|xsetbv|pmovmskb|clac|stac|clflush|emms|[lms]fence|movnti)$/;
 
 export const EXCEPTIONS: readonly Exception[] = [
   {
-    reason: "LOCK before an instruction that takes none, or a register destination: #UD (Intel SDM Vol. 2A, LOCK)",
+    reason:
+      "LOCK before an instruction that takes none, or a register destination: #UD (Intel SDM Vol. 2A, LOCK)",
     applies: (c) => c.ours === undefined && /^(.* )?lock /.test(c.theirs ?? "") && !lockable(c.theirs!),
   },
   {
     reason: "0F 18 .. 0F 1F without MPX, CET and CLDEMOTE: NOPs whose length ModRM tells",
-    applies: (c) => /^nop /.test(c.ours ?? "") && /^(?:bnd\w+|cldemote|rdssp[dq]|prefetchit[01]|endbr\d+|nop)\b/.test(mnemonicOf(c.raw)),
+    applies: (c) =>
+      /^nop /.test(c.ours ?? "") &&
+      /^(?:bnd\w+|cldemote|rdssp[dq]|prefetchit[01]|endbr\d+|nop)\b/.test(mnemonicOf(c.raw)),
   },
   {
     reason: "0F 0D with a register: NOP (Intel's processors; AMD's raise #UD)",
@@ -51,7 +63,7 @@ export const EXCEPTIONS: readonly Exception[] = [
   },
   {
     reason: "MOVSXD with an operand size of 16 bits: the source is 16 bits to objdump, 32 to us",
-    applies: (c) => /^movsxd /.test(c.ours ?? "") && c.length === c.theirLength && /66/.test(hexOf(c)),
+    applies: (c) => /^movsxd /.test(c.ours ?? "") && c.length === c.theirLength && hasPrefix(c, 0x66),
   },
   {
     reason: "F3 REX.B 90: XCHG r8,rAX on the host's processor, PAUSE to objdump",
@@ -59,19 +71,26 @@ export const EXCEPTIONS: readonly Exception[] = [
   },
   {
     reason: "3E before an indirect branch: objdump shows NOTRACK and then no segment",
-    applies: (c) => / notrack |^notrack /.test(c.raw) && c.theirs === c.ours?.replace(/ \w\w:/, " ").replace(/ (0x\w+)$/, " ds:$1"),
+    applies: (c) =>
+      / notrack |^notrack /.test(c.raw) &&
+      c.theirs === c.ours?.replace(/ \w\w:/, " ").replace(/ (0x\w+)$/, " ds:$1"),
   },
   {
     reason: "REX.W before a far pointer in memory: a 64-bit offset on Intel's processors",
-    applies: (c) => /^(?:call|jmp|l[fgs]s \w+,) ?TBYTE PTR/.test(c.ours ?? "") && c.theirs === c.ours?.replace("TBYTE", /66/.test(hexOf(c)) ? "DWORD" : "FWORD"),
+    applies: (c) =>
+      /^(?:call|jmp|l[fgs]s \w+,) ?TBYTE PTR/.test(c.ours ?? "") &&
+      c.theirs === c.ours?.replace("TBYTE", hasPrefix(c, 0x66) ? "DWORD" : "FWORD"),
   },
   {
     reason: "66 with REX.W before FNSTENV and its kin: REX.W wins",
-    applies: (c) => /^(?:fnstenv|fldenv|fnsave|frstor) /.test(c.ours ?? "") && c.theirs === c.ours?.replace(" ", "w "),
+    applies: (c) =>
+      /^(?:fnstenv|fldenv|fnsave|frstor) /.test(c.ours ?? "") && c.theirs === c.ours?.replace(" ", "w "),
   },
   {
     reason: "REX.W where the result is 32 bits wide: the register's other name",
-    applies: (c) => /^(?:p?movmsk\w+|pextrw) /.test(c.ours ?? "") && c.theirs === c.ours?.replace(/ r(\d+)d,/, " r$1,").replace(/ e(\w+),/, " r$1,"),
+    applies: (c) =>
+      /^(?:p?movmsk\w+|pextrw) /.test(c.ours ?? "") &&
+      c.theirs === c.ours?.replace(/ r(\d+)d,/, " r$1,").replace(/ e(\w+),/, " r$1,"),
   },
   {
     reason: "66 before MOVQ2DQ and MOVDQ2Q: objdump names no MMX register",
@@ -79,7 +98,8 @@ export const EXCEPTIONS: readonly Exception[] = [
   },
   {
     reason: "x87 opcodes that are undocumented names of others; the host's processor executes them",
-    applies: (c) => c.theirs === undefined && /^(?:fstp|fxch|fcomp?) st/.test(c.ours ?? "") && c.length === c.theirLength,
+    applies: (c) =>
+      c.theirs === undefined && /^(?:fstp|fxch|fcomp?) st/.test(c.ours ?? "") && c.length === c.theirLength,
   },
   {
     reason: "FRSTPM of the 287: #UD on the host's processor",
@@ -94,12 +114,30 @@ export const EXCEPTIONS: readonly Exception[] = [
     applies: (c) => /^[lms]fence$/.test(c.ours ?? "") && c.theirs === undefined,
   },
   {
+    reason: "MOV to and from the 386's test registers: #UD on the host's processor",
+    applies: (c) => c.ours === undefined && /^mov .*\btr\d/.test(c.theirs ?? ""),
+  },
+  {
+    reason: "LOCK MOV CRn: AMD's name for CR8 in 32-bit code, which CPUID does not announce",
+    applies: (c) => c.ours === undefined && /^mov .*\bcr\d/.test(c.theirs ?? "") && hasPrefix(c, 0xf0),
+  },
+  {
+    reason: "SWAPGS outside 64-bit code: #UD (Intel SDM Vol. 2B, SWAPGS)",
+    applies: (c) => c.ours === undefined && c.theirs === "swapgs" && c.codeBits !== 64,
+  },
+  {
+    reason: "66, F2 or F3 before an opcode that takes none of them: #UD on the host's processor",
+    applies: (c) =>
+      c.ours === undefined && PREFIXLESS.test(mnemonicOf(c.raw)) && hasPrefix(c, 0x66, 0xf2, 0xf3),
+  },
+  {
     reason: "SALC: undocumented, and there on all processors",
     applies: (c) => c.ours === "salc" && c.theirs === undefined,
   },
   {
     reason: "F3 and F2 before BSF, BSR and WBINVD: ignored without BMI1, LZCNT and WBNOINVD",
-    applies: (c) => /^(?:bs[fr]|wbinvd)\b/.test(c.ours ?? "") && [c.ours, undefined].includes(withoutBmi(c.theirs)),
+    applies: (c) =>
+      /^(?:bs[fr]|wbinvd)\b/.test(c.ours ?? "") && [c.ours, undefined].includes(withoutBmi(c.theirs)),
   },
   {
     reason: "prefixes on a line of their own: lengths agree, what the prefixes do is not shown",
@@ -109,11 +147,14 @@ export const EXCEPTIONS: readonly Exception[] = [
 
 /** What an instruction is where BMI1, LZCNT and WBNOINVD are absent. */
 function withoutBmi(text: string | undefined): string | undefined {
-  return text?.replace(/^tzcnt/, "bsf").replace(/^lzcnt/, "bsr").replace("wbnoinvd", "wbinvd");
+  return text
+    ?.replace(/^tzcnt/, "bsf")
+    .replace(/^lzcnt/, "bsr")
+    .replace("wbnoinvd", "wbinvd");
 }
 
-function hexOf(c: Comparison): string {
-  return [...c.bytes.subarray(c.at, c.at + c.length)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
+function hasPrefix(c: Comparison, ...prefixes: readonly number[]): boolean {
+  return prefixesAt(c).some((byte) => prefixes.includes(byte));
 }
 
 function lockable(theirs: string): boolean {

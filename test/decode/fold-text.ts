@@ -29,8 +29,16 @@ const short = (low: string): string => `0x${low.replace(/^0{1,3}(?=.)/, "")}`;
 
 /** Either disassembler's text without the differences listed above. */
 export function foldText(text: string, codeBits: CodeBits): string {
-  let folded = text.replace(/<[^>]*>/g, "").replace(/\s*#.*$/, "").replace(/\s+/g, " ").trim();
-  if (codeBits !== 64) folded = folded.replace(/data16 (.*\b(?:j\w+|loop\w*)) 0x[0-9a-f]*?([0-9a-f]{1,4})$/, (_, name, low) => `${name} ${short(low)}`);
+  let folded = text
+    .replace(/<[^>]*>/g, "")
+    .replace(/\s*#.*$/, "")
+    .replace(/\s+/g, " ")
+    .trim();
+  if (codeBits !== 64)
+    folded = folded.replace(
+      /data16 (.*\b(?:j\w+|loop\w*)) 0x[0-9a-f]*?([0-9a-f]{1,4})$/,
+      (_, name, low) => `${name} ${short(low)}`,
+    );
   folded = folded.replace(NOISE, "");
   for (let before = ""; before !== folded; ) {
     before = folded;
@@ -42,12 +50,21 @@ export function foldText(text: string, codeBits: CodeBits): string {
   folded = folded.replace(/^movabs /, "mov ").replace(/\bOWORD PTR/, "XMMWORD PTR");
   folded = folded.replace(/^xchg (ax,ax|eax,eax|rax,rax)$/, "nop");
   folded = folded.replace(/\+[er]iz\*[1248]/, "");
-  folded = folded.replace(/(\w\w:)?\[([er])iz\*[1248]\+?(-?)(0x\w+)\]/, (_, segment = "ds:", size, sign, digits) => {
-    const value = BigInt.asUintN(size === "e" ? 32 : 64, sign ? -BigInt(digits) : BigInt(digits));
-    return `${segment}0x${value.toString(16)}`;
-  });
-  folded = folded.replace(/\[eip\+0x([0-9a-f]{8,16})\]/, (_, n) => `[eip${foldDisplacement(n, n.length * 4)}]`);
-  folded = folded.replace(/(rip|\*[1248])\+0x([0-9a-f]{16})\]/, (_, r, n) => `${r}${foldDisplacement(n, 64)}]`);
+  folded = folded.replace(
+    /(\w\w:)?\[([er])iz\*[1248]\+?(-?)(0x\w+)\]/,
+    (_, segment = "ds:", size, sign, digits) => {
+      const value = BigInt.asUintN(size === "e" ? 32 : 64, sign ? -BigInt(digits) : BigInt(digits));
+      return `${segment}0x${value.toString(16)}`;
+    },
+  );
+  folded = folded.replace(
+    /\[eip\+0x([0-9a-f]{8,16})\]/,
+    (_, n) => `[eip${foldDisplacement(n, n.length * 4)}]`,
+  );
+  folded = folded.replace(
+    /(rip|\*[1248])\+0x([0-9a-f]{16})\]/,
+    (_, r, n) => `${r}${foldDisplacement(n, 64)}]`,
+  );
   folded = folded.replace(/(\*[1248])\+0x([0-9a-f]{8})\]/, (_, r, n) => `${r}${foldDisplacement(n, 32)}]`);
   folded = folded.replace(/^cmp([a-z]+?)(ps|pd|ss|sd) (xmm.*)$/, (all, predicate, kind, operands) => {
     const n = PREDICATES.indexOf(predicate);
@@ -55,7 +72,10 @@ export function foldText(text: string, codeBits: CodeBits): string {
   });
   folded = folded.replace(/^xchg (\w+),(\w+)$/, (_, a, b) => `xchg ${[a, b].sort().join(",")}`);
   if (codeBits === 16) {
-    folded = folded.replace(/^(j\w+|call|loop\w*) 0x[0-9a-f]+([0-9a-f]{4})$/, (_, name, low) => `${name} ${short(low)}`);
+    folded = folded.replace(
+      /^(j\w+|call|loop\w*) 0x[0-9a-f]+([0-9a-f]{4})$/,
+      (_, name, low) => `${name} ${short(low)}`,
+    );
   }
   folded = folded.replace(/^fn(?:eni|disi|setpm)(?:\(.*)?$/, "fnop");
   const own = { 16: "w", 32: "d", 64: "" }[codeBits];

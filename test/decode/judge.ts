@@ -1,6 +1,6 @@
 import { type CodeBits, DECODE_TOO_LONG, Decoder } from "../../src/decode/decoder.ts";
 import { instructionText } from "../../src/decode/disassembler.ts";
-import { EXCEPTIONS, type Comparison } from "./exceptions.ts";
+import { type Comparison, EXCEPTIONS } from "./exceptions.ts";
 import { extensionOf, mnemonicOf } from "./extensions.ts";
 import { foldText } from "./fold-text.ts";
 import type { ObjdumpLine } from "./objdump.ts";
@@ -41,10 +41,19 @@ export class Report {
 const decoder = new Decoder();
 
 /** Compares our decoding of `bytes[at]`, which stands at `line.address`, with objdump's `line`. */
-export function judge(report: Report, bytes: Uint8Array, at: number, line: ObjdumpLine, codeBits: CodeBits): void {
+export function judge(
+  report: Report,
+  bytes: Uint8Array,
+  at: number,
+  line: ObjdumpLine,
+  codeBits: CodeBits,
+): void {
   report.compared++;
   const length = decoder.decode(bytes, at, bytes.length, codeBits);
-  const ours = length > 0 ? foldText(instructionText(decoder.result, BigInt(line.address), codeBits), codeBits) : undefined;
+  const ours =
+    length > 0
+      ? foldText(instructionText(decoder.result, BigInt(line.address), codeBits), codeBits)
+      : undefined;
   const bad = line.text.includes("(bad)");
   const theirs = bad ? undefined : foldText(line.text, codeBits);
   const tooLong = length === DECODE_TOO_LONG && line.length > 15;
@@ -61,11 +70,26 @@ export function judge(report: Report, bytes: Uint8Array, at: number, line: Objdu
     if (extension !== undefined) return report.count(report.unannounced, extension);
   }
   const raw = line.text;
-  const comparison: Comparison = { bytes, at, codeBits, ours, length, theirs, theirLength: line.length, raw, merged: line.merged };
+  const comparison: Comparison = {
+    bytes,
+    at,
+    codeBits,
+    ours,
+    length,
+    theirs,
+    theirLength: line.length,
+    raw,
+    merged: line.merged,
+  };
   const exception = EXCEPTIONS.find((e) => e.applies(comparison));
   if (exception) return report.count(report.excepted, exception.reason);
-  const shown = Buffer.from(bytes.subarray(at, at + Math.max(length, Math.min(line.length, 15), 1))).toString("hex");
-  const kind = ours === undefined ? `missing ${mnemonicOf(line.text)}` : `${codeBits} ${ours.split(" ")[0]} / ${theirs?.split(" ")[0] ?? "(bad)"}`;
+  const shown = Buffer.from(bytes.subarray(at, at + Math.max(length, Math.min(line.length, 15), 1))).toString(
+    "hex",
+  );
+  const kind =
+    ours === undefined
+      ? `missing ${mnemonicOf(line.text)}`
+      : `${codeBits} ${ours.split(" ")[0]} / ${theirs?.split(" ")[0] ?? "(bad)"}`;
   const text = `${codeBits}-bit ${shown}: ours ${length} "${ours ?? "undefined"}", objdump ${line.length} "${line.text}"`;
   report.differences.push({ kind, text });
 }

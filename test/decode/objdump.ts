@@ -34,7 +34,16 @@ export async function objdump(code: Uint8Array, codeBits: CodeBits, address = 0)
   try {
     const path = join(folder, "code.bin");
     writeFileSync(path, code);
-    const options = ["-D", "-b", "binary", "-m", MACHINES[codeBits], "-M", "intel,intel64", "--insn-width=16"];
+    const options = [
+      "-D",
+      "-b",
+      "binary",
+      "-m",
+      MACHINES[codeBits],
+      "-M",
+      "intel,intel64",
+      "--insn-width=16",
+    ];
     const text = await capture("objdump", [...options, `--adjust-vma=${address}`, path]);
     return mergePrefixes(parse(text));
   } finally {
@@ -67,7 +76,8 @@ function parse(text: string): ObjdumpLine[] {
   return lines;
 }
 
-const ONLY_PREFIXES = /^(?:(?:rex(?:\.[WRXB]+)?|data16|data32|addr16|addr32|lock|repn?z|rep|[c-gs]s|notrack|bnd)\s*)+$/;
+const ONLY_PREFIXES =
+  /^(?:(?:rex(?:\.[WRXB]+)?|data16|data32|addr16|addr32|lock|repn?z|rep|[c-gs]s|notrack|bnd)\s*)+$/;
 
 /**
  * objdump gives prefixes that it cannot attach a line of their own (a REX that

@@ -1,5 +1,5 @@
 import type { CodeBits } from "../../src/decode/decoder.ts";
-import { Random } from "../oracle/random.ts";
+import type { Random } from "../oracle/random.ts";
 
 /** Bytes a slot: an instruction and what its tail decodes to end before the next slot begins. */
 export const SLOT_BYTES = 32;

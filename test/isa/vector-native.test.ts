@@ -31,30 +31,33 @@ const FAMILIES: readonly (readonly [string, readonly Instruction[]])[] = [
 const CASES = Number(process.env["RINGFENCE_ORACLE_CASES"] ?? 20_000);
 const obstacle = nativeUnavailable() ?? interpreterUnavailable();
 
-describe.skipIf(obstacle !== undefined)(`vector instructions agree with the processor${obstacle ? ` (skipped: ${obstacle})` : ""}`, () => {
-  let native: NativeTarget;
-  let interpreter: ExecutionTarget;
-  beforeAll(async () => {
-    native = await openNativeTarget();
-    interpreter = await openInterpreterTarget();
-  });
-  afterAll(async () => {
-    await native.close();
-    await interpreter.close();
-  });
-
-  test.each(FAMILIES)("%s: every form runs to its end and none differs", async (_name, table) => {
-    const generator = new Generator(table, { seed: 1, maxInstructions: 2 });
-    const texts: string[] = [];
-    const report = await judgeCases(generator, native, interpreter, {
-      count: CASES,
-      maxDisagreements: 5,
-      perForm: 1,
-      everyFlag: false,
-      onDisagreement: (text) => texts.push(text),
+describe.skipIf(obstacle !== undefined)(
+  `vector instructions agree with the processor${obstacle ? ` (skipped: ${obstacle})` : ""}`,
+  () => {
+    let native: NativeTarget;
+    let interpreter: ExecutionTarget;
+    beforeAll(async () => {
+      native = await openNativeTarget();
+      interpreter = await openInterpreterTarget();
     });
-    expect(texts).toEqual([]);
-    expect(report.disagreements).toBe(0);
-    expect(generator.shapes.filter((s) => !report.completed.has(s.index)).map((s) => s.text)).toEqual([]);
-  });
-});
+    afterAll(async () => {
+      await native.close();
+      await interpreter.close();
+    });
+
+    test.each(FAMILIES)("%s: every form runs to its end and none differs", async (_name, table) => {
+      const generator = new Generator(table, { seed: 1, maxInstructions: 2 });
+      const texts: string[] = [];
+      const report = await judgeCases(generator, native, interpreter, {
+        count: CASES,
+        maxDisagreements: 5,
+        perForm: 1,
+        everyFlag: false,
+        onDisagreement: (text) => texts.push(text),
+      });
+      expect(texts).toEqual([]);
+      expect(report.disagreements).toBe(0);
+      expect(generator.shapes.filter((s) => !report.completed.has(s.index)).map((s) => s.text)).toEqual([]);
+    });
+  },
+);

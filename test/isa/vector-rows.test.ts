@@ -65,7 +65,9 @@ function testCase(code: string, setup: Setup): TestCase {
 }
 
 function read(image: Uint8Array, at: number, bytes: number): string {
-  return Buffer.from(image.slice(at, at + bytes)).reverse().toString("hex");
+  return Buffer.from(image.slice(at, at + bytes))
+    .reverse()
+    .toString("hex");
 }
 
 describe.skipIf(unavailable !== undefined)("vector instructions", () => {
@@ -102,9 +104,27 @@ describe.skipIf(unavailable !== undefined)("vector instructions", () => {
     ["66 0f e5 c1", "pmulhw xmm0, xmm1", "8000".repeat(8), "7fff".repeat(8), "c000".repeat(8)],
     ["66 0f e4 c1", "pmulhuw xmm0, xmm1", "8000".repeat(8), "ffff".repeat(8), "7fff".repeat(8)],
     ["66 0f f5 c1", "pmaddwd xmm0, xmm1", "80008000".repeat(4), "80008000".repeat(4), "80000000".repeat(4)],
-    ["66 0f f4 c1", "pmuludq xmm0, xmm1", "00000007ffffffff".repeat(2), "00000009ffffffff".repeat(2), "fffffffe00000001".repeat(2)],
-    ["66 0f f6 c1", "psadbw xmm0, xmm1", "ff".repeat(16), "00".repeat(15) + "ff", "00000000000007f800000000000006f9"],
-    ["66 0f 66 c1", "pcmpgtd xmm0, xmm1", "80000000000000017fffffff00000000", "00000001800000007ffffffe00000000", "00000000ffffffffffffffff00000000"],
+    [
+      "66 0f f4 c1",
+      "pmuludq xmm0, xmm1",
+      "00000007ffffffff".repeat(2),
+      "00000009ffffffff".repeat(2),
+      "fffffffe00000001".repeat(2),
+    ],
+    [
+      "66 0f f6 c1",
+      "psadbw xmm0, xmm1",
+      "ff".repeat(16),
+      `${"00".repeat(15)}ff`,
+      "00000000000007f800000000000006f9",
+    ],
+    [
+      "66 0f 66 c1",
+      "pcmpgtd xmm0, xmm1",
+      "80000000000000017fffffff00000000",
+      "00000001800000007ffffffe00000000",
+      "00000000ffffffffffffffff00000000",
+    ],
     ["66 0f df c1", "pandn xmm0, xmm1", "f0".repeat(16), "ff".repeat(16), "0f".repeat(16)],
     ["66 0f 71 f0 04", "psllw xmm0, 4", "1234".repeat(8), B, "2340".repeat(8)],
     ["66 0f 71 f0 10", "psllw xmm0, 16", "ffff".repeat(8), B, "0000".repeat(8)],
@@ -113,8 +133,20 @@ describe.skipIf(unavailable !== undefined)("vector instructions", () => {
     ["66 0f 73 d8 0f", "psrldq xmm0, 15", A, B, "0000000000000000000000000000000f"],
     ["66 0f 73 d8 10", "psrldq xmm0, 16", A, B, "00000000000000000000000000000000"],
     ["66 0f d3 c1", "psrlq xmm0, xmm1", "ff".repeat(16), "00000000000000000000000100000000", "00".repeat(16)],
-    ["66 0f 63 c1", "packsswb xmm0, xmm1", "007f0080ff80ff7f7fff8000ffff0001", "0000".repeat(8), "0000000000000000" + "7f7f80807f80ff01"],
-    ["66 0f 67 c1", "packuswb xmm0, xmm1", "007f0080ff80ff7f7fff8000ffff0001", "00ff".repeat(8), "ffffffffffffffff" + "7f800000ff000001"],
+    [
+      "66 0f 63 c1",
+      "packsswb xmm0, xmm1",
+      "007f0080ff80ff7f7fff8000ffff0001",
+      "0000".repeat(8),
+      "0000000000000000" + "7f7f80807f80ff01",
+    ],
+    [
+      "66 0f 67 c1",
+      "packuswb xmm0, xmm1",
+      "007f0080ff80ff7f7fff8000ffff0001",
+      "00ff".repeat(8),
+      "ffffffffffffffff" + "7f800000ff000001",
+    ],
     ["66 0f 60 c1", "punpcklbw xmm0, xmm1", A, B, "17071606150514041303120211011000"],
     ["66 0f 6d c1", "punpckhqdq xmm0, xmm1", A, B, "1f1e1d1c1b1a19180f0e0d0c0b0a0908"],
     ["66 0f 70 c1 1b", "pshufd xmm0, xmm1, 0x1b", A, B, "1312111017161514" + "1b1a19181f1e1d1c"],
@@ -136,7 +168,10 @@ describe.skipIf(unavailable !== undefined)("vector instructions", () => {
   });
 
   test("addss xmm0, xmm1 keeps the upper lanes of xmm0: 1.5 + 2.25 = 3.75", async () => {
-    const { xmm0 } = await run("f3 0f 58 c1", { xmm0: `${"11".repeat(12)}3fc00000`, xmm1: `${"22".repeat(12)}40100000` });
+    const { xmm0 } = await run("f3 0f 58 c1", {
+      xmm0: `${"11".repeat(12)}3fc00000`,
+      xmm1: `${"22".repeat(12)}40100000`,
+    });
     expect(xmm0).toBe(`${"11".repeat(12)}40700000`);
   });
 
@@ -146,7 +181,10 @@ describe.skipIf(unavailable !== undefined)("vector instructions", () => {
   });
 
   test("minss xmm0, xmm1 with a NaN gives the second operand and is invalid", async () => {
-    const { xmm0, mxcsr } = await run("f3 0f 5d c1", { xmm0: `${"00".repeat(12)}7fc00000`, xmm1: `${"00".repeat(12)}3f800000` });
+    const { xmm0, mxcsr } = await run("f3 0f 5d c1", {
+      xmm0: `${"00".repeat(12)}7fc00000`,
+      xmm1: `${"00".repeat(12)}3f800000`,
+    });
     expect(xmm0).toBe(`${"00".repeat(12)}3f800000`);
     expect(mxcsr).toBe(0x1f81);
   });
@@ -165,7 +203,10 @@ describe.skipIf(unavailable !== undefined)("vector instructions", () => {
   });
 
   test("comisd with an unmasked invalid exception is #XM and leaves the flags", async () => {
-    const { vector, flags } = await run("66 0f 2f c1", { xmm0: "00000000000000007ff8000000000000", mxcsr: 0x1f00 });
+    const { vector, flags } = await run("66 0f 2f c1", {
+      xmm0: "00000000000000007ff8000000000000",
+      mxcsr: 0x1f00,
+    });
     expect(vector).toBe(19);
     expect(flags).toBe(0);
   });
@@ -178,7 +219,10 @@ describe.skipIf(unavailable !== undefined)("vector instructions", () => {
   });
 
   test("cvttsd2si eax, xmm0 truncates -2.75 to -2 and clears the upper half of rax", async () => {
-    const { rax } = await run("f2 0f 2c c0", { xmm0: "0000000000000000c006000000000000", rax: -1n & 0xffff_ffff_ffff_ffffn });
+    const { rax } = await run("f2 0f 2c c0", {
+      xmm0: "0000000000000000c006000000000000",
+      rax: -1n & 0xffff_ffff_ffff_ffffn,
+    });
     expect(rax).toBe(0xffff_fffen);
   });
 
@@ -199,7 +243,7 @@ describe.skipIf(unavailable !== undefined)("vector instructions", () => {
   });
 
   test("pmovmskb eax, xmm0 gathers the top bits", async () => {
-    expect((await run("66 0f d7 c0", { xmm0: "80".repeat(8) + "7f".repeat(7) + "ff" })).rax).toBe(0xff01n);
+    expect((await run("66 0f d7 c0", { xmm0: `${"80".repeat(8)}${"7f".repeat(7)}ff` })).rax).toBe(0xff01n);
   });
 
   test("movaps xmm0, [rdi] is #GP when rdi is not a multiple of 16, movups is not", async () => {
@@ -209,7 +253,11 @@ describe.skipIf(unavailable !== undefined)("vector instructions", () => {
   });
 
   test("maskmovdqu xmm0, xmm1 stores the bytes whose mask is negative", async () => {
-    const { changes } = await run("66 0f f7 c1", { xmm0: A, xmm1: `80${"00".repeat(14)}ff`, memory: [-1n & 0xffff_ffff_ffff_ffffn, 0n] });
+    const { changes } = await run("66 0f f7 c1", {
+      xmm0: A,
+      xmm1: `80${"00".repeat(14)}ff`,
+      memory: [-1n & 0xffff_ffff_ffff_ffffn, 0n],
+    });
     expect(changes).toEqual([
       { address: ALIGNED, value: 0xffff_ffff_ffff_ff00n },
       { address: ALIGNED + 8, value: 0x0f00_0000_0000_0000n },

@@ -1,5 +1,5 @@
 import type { Form, Instruction } from "../../src/isa/instruction.ts";
-import { FLAG_BITS } from "./protocol.ts";
+import { FLAG_BITS, STATUS_FLAGS } from "./protocol.ts";
 
 /** Where an operand is encoded. */
 export type OperandPlace = "reg" | "rm" | "opcode" | "immediate" | "relative" | "offset" | "fixed" | "stack";
@@ -50,12 +50,23 @@ export interface EncodingShape {
   readonly approximate: boolean;
   /** Has a memory operand of several accesses, whose order is the processor's affair. */
   readonly longOperand: boolean;
+  /** Reads two memory operands in an order of the processor's own. */
+  readonly twoMemoryOperands: boolean;
+  /** Stores MXCSR_MASK or checks a value against it. */
+  readonly usesMxcsrMask: boolean;
+  /** Stores the x87 pointers as FXSAVE does. */
+  readonly savesPointers: boolean;
+  /** Faults at CPL 3. */
+  readonly privileged: boolean;
+  /** A repeated comparison that faults: Intel restores the flags, AMD leaves those of the last iteration. */
+  readonly undefinedWhenFaulting: number;
   /** May leave the flags as they are (shifts by 0, repetition 0 times). */
   readonly conditionalFlags: boolean;
 }
 
 const APPROXIMATE = new Set("f2xm1 fcos fpatan fptan fsin fsincos fyl2x fyl2xp1".split(" "));
 const LONG_OPERANDS = /^(fn?save|fn?stenv|fldenv|frstor|fxsave|fxrstor)/;
+const IN_OUT = /^(in|out|ins|outs)$/;
 const CONDITIONAL_FLAGS = new Set("shl sal shr sar rol ror rcl rcr shld shrd".split(" "));
 
 /** Parses one row of the table. */
@@ -85,6 +96,11 @@ export function encodingShape(index: number, instruction: Instruction, form: For
     writesFlags: flagMask(instruction.flags.writes),
     undefinedFlags: flagMask(instruction.flags.undefined),
     approximate: APPROXIMATE.has(instruction.mnemonic),
+    twoMemoryOperands: instruction.mnemonic.startsWith("cmps"),
+    usesMxcsrMask: /^(fxsave|fxrstor|ldmxcsr)/.test(instruction.mnemonic),
+    savesPointers: instruction.mnemonic.startsWith("fxsave"),
+    privileged: form.privileged === true || IN_OUT.test(instruction.mnemonic),
+    undefinedWhenFaulting: /^(cmps|scas)/.test(instruction.mnemonic) ? STATUS_FLAGS : 0,
     longOperand: LONG_OPERANDS.test(instruction.mnemonic),
     conditionalFlags: CONDITIONAL_FLAGS.has(instruction.mnemonic) || form.repeatable === true,
   };

@@ -15,7 +15,7 @@ export class FlagKnowledge {
     // Behind a branch an instruction may be skipped, so it defines nothing for sure.
     const defined = shape.conditionalFlags || this.#branches ? 0 : shape.writesFlags;
     this.undefinedNow = (this.undefinedNow & ~defined) | shape.undefinedFlags;
-    this.undefinedAnywhere |= this.undefinedNow;
+    this.undefinedAnywhere |= this.undefinedNow | shape.undefinedWhenFaulting;
     this.#branches ||= shape.branches;
   }
 }

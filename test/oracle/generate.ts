@@ -4,9 +4,8 @@ import { CaseEncoder } from "./case-encoder.ts";
 import { randomImages, randomMemory } from "./corner-values.ts";
 import { type EncodingShape, encodingShape } from "./encoding-shape.ts";
 import { exclusion } from "./exclusions.ts";
-import { FlagKnowledge } from "./flag-knowledge.ts";
 import { Random } from "./random.ts";
-import { packTolerance } from "./tolerance.ts";
+import { ToleranceCollector } from "./tolerance.ts";
 
 export const MAX_INSTRUCTIONS = 4;
 const IMAGES_PER_BATCH = 96;
@@ -99,28 +98,29 @@ export class Generator {
     const encoder = this.#encoder;
     encoder.begin(wanted);
     this.#draft.image = random.below(IMAGES_PER_BATCH);
-    const flags = new FlagKnowledge();
-    let approximate = false;
-    let anyFaultOffset = false;
+    const tolerance = new ToleranceCollector();
+    let usesX87 = false;
     for (let tries = 0; encoder.starts.length < wanted && tries < 40; tries++) {
       const shape = random.pick(this.shapes);
       // What depends on an undefined flag cannot be compared.
       // Forms that 64-bit code lacks all do the same there: #UD.
       if (shape.form.not64 === true && !random.chance(5)) continue;
-      if (flags.hides(shape) || !encoder.emit(shape)) continue;
+      // And so do privileged ones: #GP.
+      if (shape.privileged && !random.chance(20)) continue;
+      // AMD's FXSAVE stores 0 for FOP, FIP and FDP where Intel's stores what the last x87 instruction left.
+      if (shape.savesPointers && usesX87) continue;
+      if (tolerance.flags.hides(shape) || !encoder.emit(shape)) continue;
       this.uses[shape.index]!++;
       forms[at + encoder.starts.length - 1] = shape.index;
-      flags.execute(shape);
-      anyFaultOffset ||= shape.longOperand;
+      tolerance.execute(shape);
+      usesX87 ||= shape.instruction.unit === "x87";
       // Whatever used an approximation would differ by more than that.
-      approximate ||= shape.approximate;
-      if (approximate) break;
+      if (shape.approximate) break;
     }
     encoder.end();
     encoder.starts.forEach((start, i) => {
       starts[at + i] = start;
     });
-    const { undefinedNow: undefinedAtEnd, undefinedAnywhere } = flags;
-    return packTolerance({ undefinedAtEnd, undefinedAnywhere, approximate, anyFaultOffset });
+    return tolerance.packed;
   }
 }

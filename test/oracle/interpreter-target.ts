@@ -41,6 +41,7 @@ const MAX_INSTRUCTIONS = 100_000;
 const SAVED_WORDS = 0x500 >> 2;
 const VECTORS_WITH_ERROR_CODE = new Set([8, 10, 11, 12, 13, 14, 17]);
 const PAGE_FAULT = 14;
+const DEBUG_TRAP = 1;
 
 /** Why the interpreter cannot run here; undefined when it can. */
 export function interpreterUnavailable(): string | undefined {
@@ -280,7 +281,12 @@ class InterpreterTarget implements ExecutionTarget {
     final.errorCode = withCode ? this.#view.getUint32(frame - 8, true) : 0;
     final.cr2.fill(0);
     if (vector === PAGE_FAULT) copy(state, cpu.CR2 >> 2, final.cr2, 0, 2);
-    if (vector === PAGE_FAULT && final.rip[0] === EXIT_STUB && final.rip[1] === 0) {
+    // A case that ends with TF set traps behind the jump.
+    if (
+      (vector === PAGE_FAULT || vector === DEBUG_TRAP) &&
+      final.rip[0] === EXIT_STUB &&
+      final.rip[1] === 0
+    ) {
       final.status = STATUS_EXIT;
       final.vector = final.errorCode = 0;
       final.cr2.fill(0);

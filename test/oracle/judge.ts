@@ -6,7 +6,7 @@ import { STATUS_EXIT } from "./protocol.ts";
 import { decodeResult, indexResults, type ResultIndex } from "./results.ts";
 import { type Disagreement, shrink } from "./shrink.ts";
 import type { ExecutionTarget } from "./target.ts";
-import { toleranceOf, unpackTolerance } from "./tolerance.ts";
+import { toleranceOf, unpackTolerance, withEveryFlag } from "./tolerance.ts";
 
 export const CASES_PER_BATCH = 4096;
 
@@ -118,7 +118,7 @@ async function examine(
   const { batch, ours, theirs } = ran;
   for (let i = 0; i < batch.count; i++) {
     const packed = batch.tolerances[i]!;
-    const tolerance = unpackTolerance(options.everyFlag ? packed & ~0xff_ffff : packed);
+    const tolerance = unpackTolerance(options.everyFlag ? withEveryFlag(packed) : packed);
     if (resultsAgree(ours, theirs, i, tolerance)) continue;
     const testCase = decodeCase(indexBatch(batch.bytes), i);
     const shapes = formsOf(batch, i).map((form) => generator.shapes[form]!);

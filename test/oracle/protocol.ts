@@ -17,8 +17,8 @@
 //   0x2000_4000  unmapped
 //
 // All pages are user pages, and what cannot be executed is marked NX. Nothing
-// else is mapped; addresses from 2**63 on are the host kernel's, which reports
-// them as present (`kernelAddressErrorMask`). Segment registers hold what
+// else is mapped; addresses from KERNEL_ADDRESSES on are the host kernel's, which
+// reports them as present. Segment registers hold what
 // Linux gives a 64-bit process: CS 0x33, SS 0x2b, the others 0; IF is 1.
 //
 // Batch:   magic "RRFB", u32 bytes behind this header, u32 cases, u32 images;
@@ -34,7 +34,7 @@
 //          u32 mask of changed registers (16 FS base, 17 GS base), u32 changed memory words;
 //          u64 mask of changed 8-byte words of the FXSAVE image;
 //          u32 hash of the changed memory words, u32 0;
-//          changed registers; changed image words; the first 32 changed memory
+//          changed registers; changed image words; the first 64 changed memory
 //          words as u64 address, u64 new value.
 //
 // A case runs from its first code byte until RIP reaches the end of its code
@@ -44,12 +44,14 @@
 // Faults report the state that an exception handler would see. FOP, FIP and FDP
 // are reported as they were while FSW.ES is 0, because AMD stores 0 for them.
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 export const PAGE_BYTES = 4096;
 
 export const DATA_BASE = 0x1000_0000;
 export const DATA_BYTES = 0x1_0000;
 export const CODE_BASE = 0x2000_0000;
+/** From here on Linux reports page faults as violations of a page's protection (TASK_SIZE_MAX). */
+export const KERNEL_ADDRESSES = 0x7fff_ffff_f000n;
 /** Where the exit jump behind a case's code leads. */
 export const EXIT_STUB = 0x5c3a_6000;
 
@@ -96,7 +98,7 @@ export const X87_ERROR_SUMMARY = 0x80;
 export const MAX_IMAGES = 256;
 export const MAX_CODE_BYTES = 255;
 export const MAX_PATCHES = 255;
-export const MAX_CHANGED_WORDS = 32;
+export const MAX_CHANGED_WORDS = 64;
 export const EXIT_JUMP_BYTES = 5;
 
 export const BATCH_MAGIC = 0x4246_5252;
@@ -132,11 +134,6 @@ export const INITIAL_FLAGS = STATUS_FLAGS | DIRECTION_FLAG;
 export function exitJump(end: number): Uint8Array {
   const distance = EXIT_STUB - (end + EXIT_JUMP_BYTES);
   return Uint8Array.of(0xe9, distance, distance >> 8, distance >> 16, distance >> 24);
-}
-
-/** Contents of a code page before a case's code is written to it. */
-export function isMapped(address: number): boolean {
-  return PAGES.some((p) => address >= p.address && address < p.address + PAGE_BYTES);
 }
 
 export interface Patch {

@@ -10,6 +10,10 @@ export interface Tolerance {
   readonly approximate: boolean;
   /** A long memory operand: which of its bytes a page fault names depends on the order of accesses. */
   readonly anyFaultOffset: boolean;
+  /** Two memory operands: which of them faults first depends on the order of accesses. */
+  readonly anyFaultAddress: boolean;
+  /** MXCSR_MASK is stored or applied: the host may have bit 17 (misaligned exception mask, AMD), which is no architecture. */
+  readonly anyMxcsrMask: boolean;
 }
 
 export const NO_TOLERANCE: Tolerance = {
@@ -17,29 +21,44 @@ export const NO_TOLERANCE: Tolerance = {
   undefinedAnywhere: 0,
   approximate: false,
   anyFaultOffset: false,
+  anyFaultAddress: false,
+  anyMxcsrMask: false,
 };
 
-/** The tolerance for a sequence of instructions. */
-export function toleranceOf(shapes: readonly EncodingShape[], everyFlag = false): Tolerance {
-  const flags = new FlagKnowledge();
-  if (!everyFlag) for (const shape of shapes) flags.execute(shape);
-  return {
-    undefinedAtEnd: flags.undefinedNow,
-    undefinedAnywhere: flags.undefinedAnywhere,
-    approximate: shapes.some((s) => s.approximate),
-    anyFaultOffset: shapes.some((s) => s.longOperand),
-  };
+/** What a sequence of instructions asks tolerance for, instruction by instruction. */
+export class ToleranceCollector {
+  readonly flags = new FlagKnowledge();
+  #bits = 0;
+
+  execute(shape: EncodingShape): void {
+    this.flags.execute(shape);
+    if (shape.approximate) this.#bits |= APPROXIMATE;
+    if (shape.longOperand) this.#bits |= ANY_FAULT_OFFSET;
+    if (shape.twoMemoryOperands) this.#bits |= ANY_FAULT_ADDRESS;
+    if (shape.usesMxcsrMask) this.#bits |= ANY_MXCSR_MASK;
+  }
+
+  get packed(): number {
+    return this.#bits | this.flags.undefinedNow | (this.flags.undefinedAnywhere << ANYWHERE_SHIFT);
+  }
 }
+
+/** The tolerance for a sequence of instructions; with `everyFlag`, undefined flags count. */
+export function toleranceOf(shapes: readonly EncodingShape[], everyFlag = false): Tolerance {
+  const collector = new ToleranceCollector();
+  for (const shape of shapes) collector.execute(shape);
+  return unpackTolerance(everyFlag ? withEveryFlag(collector.packed) : collector.packed);
+}
+
+/** The same tolerance without undefined flags. */
+export const withEveryFlag = (packed: number): number => packed & ~0xff_ffff;
 
 // A tolerance as 32 bits: status flags lie in bits 0 to 11.
 const ANYWHERE_SHIFT = 12;
 const APPROXIMATE = 1 << 24;
 const ANY_FAULT_OFFSET = 1 << 25;
-
-export function packTolerance(t: Tolerance): number {
-  const flags = t.undefinedAtEnd | (t.undefinedAnywhere << ANYWHERE_SHIFT);
-  return flags | (t.approximate ? APPROXIMATE : 0) | (t.anyFaultOffset ? ANY_FAULT_OFFSET : 0);
-}
+const ANY_FAULT_ADDRESS = 1 << 26;
+const ANY_MXCSR_MASK = 1 << 27;
 
 export function unpackTolerance(packed: number): Tolerance {
   return {
@@ -47,5 +66,7 @@ export function unpackTolerance(packed: number): Tolerance {
     undefinedAnywhere: (packed >> ANYWHERE_SHIFT) & 0xfff,
     approximate: (packed & APPROXIMATE) !== 0,
     anyFaultOffset: (packed & ANY_FAULT_OFFSET) !== 0,
+    anyFaultAddress: (packed & ANY_FAULT_ADDRESS) !== 0,
+    anyMxcsrMask: (packed & ANY_MXCSR_MASK) !== 0,
   };
 }

@@ -56,10 +56,13 @@ const DESCRIPTOR_TABLE = new Set(["lgdt", "lidt", "sgdt", "sidt"]);
 
 /** Whether an operand's text tells the operand size. */
 function showsSize(d: DecodedInstruction): boolean {
-  if (d.isMemory && (d.form.instruction.mnemonic === "pop" || d.form.instruction.mnemonic === "push")) return true;
+  if (d.isMemory && (d.form.instruction.mnemonic === "pop" || d.form.instruction.mnemonic === "push"))
+    return true;
   return d.form.operands.some((o) => {
     if (o.source === "moffs" || o.source === "farOffset") return true;
-    return o.class === "general" || (o.class === "address" && /^(call|jmp)/.test(d.form.instruction.mnemonic));
+    return (
+      o.class === "general" || (o.class === "address" && /^(call|jmp)/.test(d.form.instruction.mnemonic))
+    );
   });
 }
 
@@ -76,8 +79,10 @@ export function instructionName(d: DecodedInstruction, codeBits: CodeBits): stri
     return mnemonic + (codeBits !== 64 ? "" : d.rex & 8 ? "q" : "d");
   }
   if (mnemonic === "jrcxz") return { 16: "jcxz", 32: "jecxz", 64: "jrcxz" }[d.addressBits as 16 | 32 | 64];
-  if (mnemonic === "prefetchw" && d.opcode === 0x0d) return d.isMemory ? (PREFETCHES_0D[d.digit] ?? "prefetch") : "nop";
-  if (mnemonic === "prefetch" && d.opcode === 0x18) return d.isMemory ? (PREFETCHES[d.digit] ?? "nop") : "nop";
+  if (mnemonic === "prefetchw" && d.opcode === 0x0d)
+    return d.isMemory ? (PREFETCHES_0D[d.digit] ?? "prefetch") : "nop";
+  if (mnemonic === "prefetch" && d.opcode === 0x18)
+    return d.isMemory ? (PREFETCHES[d.digit] ?? "nop") : "nop";
   if (mnemonic === "cmpxchg8b" && (d.rex & 8) !== 0) return "cmpxchg16b";
   const name = ASSEMBLY_NAMES[mnemonic] ?? mnemonic;
   if (!SUFFIXED.has(name) || showsSize(d) || d.opcode === SHORT_JUMP) return name;

@@ -98,8 +98,10 @@ function numberText(d: DecodedInstruction, spec: OperandSpec, token: string): st
   return x87Register(d);
 }
 
-/** Their destination may stay as it is, so the table has the whole register; it is written with the operand size. */
-const WIDER_IN_THE_TABLE = /^(bsf|bsr|lar|lsl)$/;
+/** Ports have 32 bits at most; REX.W changes nothing there. */
+function widestBits(d: DecodedInstruction): 32 | 64 {
+  return /^(in|out|ins|outs)$/.test(d.form.instruction.mnemonic) ? 32 : 64;
+}
 
 /** Text of operand `i` of the form; `undefined` for one that another's text includes. */
 export function operandText(
@@ -136,21 +138,24 @@ export function operandText(
   }
   if (spec.class === "number") return numberText(d, spec, d.form.form.operands[i]!);
   if (spec.source === "rm" && d.mod !== 3) {
-    const width = spec.class === "address" || isPrefetch(d) ? addressedBits(d) : resolveBits(spec.memoryBits, d.operandBits);
+    const width =
+      spec.class === "address" || isPrefetch(d)
+        ? addressedBits(d)
+        : resolveBits(spec.memoryBits, d.operandBits);
     return (POINTER_WORDS[width] ?? "") + memoryText(d);
   }
   const n = spec.source === "reg" ? d.reg : spec.source === "opcode" ? d.opcodeRegister : d.rm;
   if (spec.class === "xmm") return `xmm${n}`;
   if (spec.class === "mm") return `mm${n & 7}`;
-  if (spec.source === "reg" && WIDER_IN_THE_TABLE.test(d.form.instruction.mnemonic)) {
-    return generalRegister(n, d.operandBits);
-  }
-  return spec.source === "fixed" ? generalRegister(spec.register, bits) : generalRegister(n, bits, d.rex);
+  if (spec.source === "fixed") return generalRegister(spec.register, Math.min(bits, widestBits(d)));
+  // A destination that may stay as it is (BSF, LAR, CMPXCHG) is the whole register in the table.
+  if (spec.bits === 64 && d.form.form.size === undefined) return generalRegister(n, d.operandBits);
+  return generalRegister(n, bits, d.rex);
 }
 
 /** The operands of string instructions, which the opcode implies. */
 export function stringOperands(d: DecodedInstruction): string | undefined {
-  const word = POINTER_WORDS[d.operandBits] ?? "";
+  const word = POINTER_WORDS[Math.min(d.operandBits, widestBits(d))] ?? "";
   const destination = `${word}es:[${generalRegister(7, d.addressBits)}]`;
   const segment = SEGMENT_REGISTERS[(d.segmentOverride >= 0 ? d.segmentOverride : 3) as 0];
   const source = `${word}${segment}:[${generalRegister(6, d.addressBits)}]`;

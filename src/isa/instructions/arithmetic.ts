@@ -250,24 +250,4 @@ export const xadd = instruction({
   },
 });
 
-export const cmpxchg = instruction({
-  mnemonic: "cmpxchg",
-  source: "Intel SDM Vol. 2A, CMPXCHG",
-  access: "rw r",
-  flags: { writes: ALL },
-  forms: [form("0F B0 /r", "rm8, r8", lockable), form("0F B1 /r", "rm:v, r:v", lockable)],
-  execute(ops, dst, src) {
-    const accumulator = ops.register("rax", ops.operandBits);
-    const equal = ops.keep(ops.equal(accumulator, dst));
-    setSubtractionFlags(ops, accumulator, dst, ops.subtract(accumulator, dst), ops.lessUnsigned(accumulator, dst));
-    // The accumulator is written only when the comparison fails: a 32-bit
-    // register's upper half stays when it succeeds.
-    ops.when(ops.not(equal), () => ops.setRegister("rax", dst));
-    return ops.select(equal, src, dst);
-  },
-});
-
-export const arithmetic = [
-  add, or, adc, sbb, and, sub, xor, cmp, test, inc, dec, neg, not, xadd, cmpxchg,
-] as const;
-
+export const arithmetic = [add, or, adc, sbb, and, sub, xor, cmp, test, inc, dec, neg, not, xadd] as const;

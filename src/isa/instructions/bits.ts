@@ -1,7 +1,7 @@
 import { form, instruction, lockable } from "../instruction.ts";
 import type { Ops } from "../ops.ts";
 import { CONDITIONS } from "../registers.ts";
-import { conditionFlags } from "./data-transfer.ts";
+import { conditionFlags, wrapAddress } from "./data-transfer.ts";
 
 /** What becomes of a chosen bit: `mask` has it set. */
 type Change = <V>(ops: Ops<V>, value: V, mask: V) => V;
@@ -72,12 +72,13 @@ function bitTestInMemory({ mnemonic, source, opcode, change }: BitTest) {
     source,
     access: "r r",
     flags: BIT_TEST_FLAGS,
-    forms: [form(`0F ${opcode} /r`, "m, r:v", lock)],
+    forms: [form(`0F ${opcode} /r`, "m, r:v", { ...lock, offsetOnly: true, addressPrefixes: true })],
     execute(ops, base, offset) {
       const bits = ops.operandBits as 16 | 32 | 64;
       const words = ops.shiftRightSigned(ops.signExtend(offset, 64), Math.log2(bits));
-      const sum = ops.add(base, ops.multiply(words, ops.constant(bits / 8, 64)));
-      const address = ops.keep(ops.code64 ? sum : ops.and(sum, ops.constant(0xffffffff, 64)));
+      const sum = wrapAddress(ops, ops.add(base, ops.multiply(words, ops.constant(bits / 8, 64))));
+      const access = change === undefined ? "read" : "write";
+      const address = ops.keep(ops.dataSegmented(sum, bits / 8, access));
       const position = positionOf(ops, offset);
       if (change === undefined) {
         ops.setFlag("cf", chosenBit(ops, ops.load(bits, address), position));

@@ -1,4 +1,40 @@
 import { form, instruction, lockable, only64 } from "../instruction.ts";
+import type { Ops } from "../ops.ts";
+import { setSubtractionFlags } from "./arithmetic.ts";
+import { placed } from "./bits.ts";
+
+/** Compares the accumulator with `dst`, which goes to it when they differ: else its upper half stays. */
+function compareAccumulator<V>(ops: Ops<V>, dst: V): V {
+  const accumulator = ops.register("rax", ops.operandBits);
+  const equal = ops.keep(ops.equal(accumulator, dst));
+  setSubtractionFlags(ops, accumulator, dst, ops.subtract(accumulator, dst), ops.lessUnsigned(accumulator, dst));
+  ops.when(ops.not(equal), () => ops.setRegister("rax", dst));
+  return equal;
+}
+
+export const cmpxchg = instruction({
+  mnemonic: "cmpxchg",
+  source: "Intel SDM Vol. 2A, CMPXCHG",
+  access: "rw r",
+  flags: { writes: "cf pf af zf sf of" },
+  forms: [form("0F B0 /r", "rm8, r8", lockable), form("0F B1 /r", "m:v, r:v", lockable)],
+  execute(ops, dst, src) {
+    return ops.select(compareAccumulator(ops, dst), src, dst);
+  },
+});
+
+/** With a register as destination, all 64 bits of which stay when the comparison fails. */
+export const cmpxchgRegister = instruction({
+  mnemonic: "cmpxchg",
+  source: "Intel SDM Vol. 2A, CMPXCHG",
+  access: "rw r",
+  flags: { writes: "cf pf af zf sf of" },
+  forms: [form("0F B1 /r", "r64:rm, r:v")],
+  execute(ops, dst, src) {
+    const equal = compareAccumulator(ops, ops.truncate(dst, ops.operandBits));
+    return ops.select(equal, placed(ops, dst, src), dst);
+  },
+});
 
 // CMPXCHG8B and CMPXCHG16B: EDX:EAX or RDX:RAX against memory, ECX:EBX or RCX:RBX to it.
 
@@ -44,4 +80,4 @@ export const cmpxchg16b = instruction({
   },
 });
 
-export const compareExchange = [cmpxchg8b, cmpxchg16b] as const;
+export const compareExchange = [cmpxchg, cmpxchgRegister, cmpxchg8b, cmpxchg16b] as const;

@@ -64,7 +64,11 @@ export const callIndirect = instruction({
   endsBlock: true,
   execute(ops, target) {
     const offset = ops.keep(ops.zeroExtend(target, 64));
-    ops.checkTarget(offset);
+    // A fault of the stack comes before one of the target.
+    ops.checkTarget(offset, () => {
+      const top = ops.subtract(ops.register("rsp", 64), ops.constant(ops.operandBits / 8, 64));
+      ops.probeStack(ops.operandBits as 32, top);
+    });
     ops.push(ops.truncate(ops.nextInstruction(), ops.operandBits));
     ops.jump(offset);
   },

@@ -1,4 +1,4 @@
-import { form, instruction, only64, repeatable } from "../instruction.ts";
+import { form, instruction, only64 } from "../instruction.ts";
 import type { OperandBits, Ops } from "../ops.ts";
 import { CONDITIONS, type StatusFlag } from "../registers.ts";
 
@@ -141,7 +141,7 @@ export const xlat = instruction({
   mnemonic: "xlat",
   source: "Intel SDM Vol. 2D, XLAT/XLATB",
   access: "",
-  forms: [form("D7", "", { ...repeatable, size: 8 })],
+  forms: [form("D7", "", { addressPrefixes: true, size: 8 })],
   execute(ops) {
     const index = ops.zeroExtend(ops.register("rax", 8), 64);
     const sum = ops.add(ops.register("rbx", 64), index);
@@ -150,8 +150,8 @@ export const xlat = instruction({
   },
 });
 
-/** Cuts an offset, 64 bits, to the address size. */
-function wrapAddress<V>(ops: Ops<V>, offset: V): V {
+/** Cuts an offset, 64 bits, to the address size that `stringPrefixes` tells. */
+export function wrapAddress<V>(ops: Ops<V>, offset: V): V {
   const { addressBits } = ops.stringPrefixes();
   const is = (bits: number): V => ops.equal(addressBits, ops.constant(bits, 32));
   const narrow = ops.select(is(16), ops.constant(0xffff, 64), ops.constant(0xffffffff, 64));

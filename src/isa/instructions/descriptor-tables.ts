@@ -2,7 +2,7 @@ import {
   CR0, GDTR_BASE, GDTR_LIMIT, IDTR_BASE, IDTR_LIMIT, RFLAGS_SYSTEM, SEG_LDTR, SEG_TR, SEGMENT_SELECTOR,
 } from "../../layout/cpu-state.ts";
 import type { HelperName } from "../helpers.ts";
-import { force64, form, instruction, not64, privileged } from "../instruction.ts";
+import { force64, form, instruction, not64, only64, privileged } from "../instruction.ts";
 import type { Ops } from "../ops.ts";
 import { placed } from "./bits.ts";
 
@@ -69,13 +69,13 @@ function storeSelector(mnemonic: string, source: string, digit: number, segment:
   ];
 }
 
-/** LLDT and LTR. The helpers check mode and privilege, in this order. */
+/** LLDT and LTR. Outside of 64-bit code the helpers check mode and privilege, in this order. */
 function loadSelector(mnemonic: string, source: string, digit: number, helper: HelperName) {
   return instruction({
     mnemonic,
     source,
     access: "r",
-    forms: [form(`0F 00 /${digit}`, "rm16")],
+    forms: [form(`0F 00 /${digit}`, "rm16", { ...only64, ...privileged }), form(`0F 00 /${digit}`, "rm16", not64)],
     execute(ops, selector) {
       ops.system(helper, selector);
     },

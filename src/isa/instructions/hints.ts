@@ -24,7 +24,7 @@ export const prefetchw = instruction({
   mnemonic: "prefetchw",
   source: "Intel SDM Vol. 2B, PREFETCHW",
   access: "w",
-  forms: [form("0F 0D /r", "rm:v", { offsetOnly: true })],
+  forms: [form("0F 0D /r", "m8", { offsetOnly: true })],
   execute() {},
 });
 

@@ -1,5 +1,5 @@
-import { form, type Instruction, instruction } from "../instruction.ts";
 import { CR0 } from "../../layout/cpu-state.ts";
+import { form, type Instruction, instruction } from "../instruction.ts";
 import { nonTemporal, selectedBytes } from "./sse-moves.ts";
 import { sdm } from "./sse2-packed-forms.ts";
 
@@ -17,6 +17,7 @@ const emms = instruction({
   },
 });
 
+/** Deviation: on AMD processors one that faults marks the x87 registers as full all the same. */
 const maskmovq = instruction({
   mnemonic: "maskmovq",
   source: sdm("MASKMOVQ"),

@@ -1,5 +1,5 @@
-import { form, type Instruction, instruction } from "../instruction.ts";
 import type { HelperName } from "../helpers.ts";
+import { form, type Instruction, instruction } from "../instruction.ts";
 import type { Ops } from "../ops.ts";
 import { sdm } from "./sse2-packed-forms.ts";
 
@@ -14,10 +14,38 @@ interface Kind {
   readonly scalar: boolean;
 }
 
-const PS: Kind = { suffix: "ps", prefix: "NP", format: "f32", bits: 32, operands: "xmm, xmm/m128", scalar: false };
-const PD: Kind = { suffix: "pd", prefix: "66", format: "f64", bits: 64, operands: "xmm, xmm/m128", scalar: false };
-const SS: Kind = { suffix: "ss", prefix: "F3", format: "f32", bits: 32, operands: "xmm, xmm/m32", scalar: true };
-const SD: Kind = { suffix: "sd", prefix: "F2", format: "f64", bits: 64, operands: "xmm, xmm/m64", scalar: true };
+const PS: Kind = {
+  suffix: "ps",
+  prefix: "NP",
+  format: "f32",
+  bits: 32,
+  operands: "xmm, xmm/m128",
+  scalar: false,
+};
+const PD: Kind = {
+  suffix: "pd",
+  prefix: "66",
+  format: "f64",
+  bits: 64,
+  operands: "xmm, xmm/m128",
+  scalar: false,
+};
+const SS: Kind = {
+  suffix: "ss",
+  prefix: "F3",
+  format: "f32",
+  bits: 32,
+  operands: "xmm, xmm/m32",
+  scalar: true,
+};
+const SD: Kind = {
+  suffix: "sd",
+  prefix: "F2",
+  format: "f64",
+  bits: 64,
+  operands: "xmm, xmm/m64",
+  scalar: true,
+};
 
 /** Applies a function to lane 0 or to all lanes. */
 function eachLane<V>(ops: Ops<V>, kind: Kind, dst: V, apply: (lane: (v: V) => V) => V): V {
@@ -45,7 +73,13 @@ function binary(name: string, opcode: string, operation: BinaryOperation, kind: 
 }
 
 /** RCP and RSQRT raise no exceptions. */
-function unary(name: string, opcode: string, helper: HelperName, exceptions: boolean, kind: Kind): Instruction {
+function unary(
+  name: string,
+  opcode: string,
+  helper: HelperName,
+  exceptions: boolean,
+  kind: Kind,
+): Instruction {
   return instruction({
     mnemonic: `${name}${kind.suffix}`,
     source: sdm(`${name}${kind.suffix}`.toUpperCase()),

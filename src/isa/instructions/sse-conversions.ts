@@ -1,5 +1,5 @@
-import { form, type Instruction, instruction } from "../instruction.ts";
 import { CR4 } from "../../layout/cpu-state.ts";
+import { form, type Instruction, instruction } from "../instruction.ts";
 import type { Ops } from "../ops.ts";
 import { sdm } from "./sse2-packed-forms.ts";
 
@@ -83,7 +83,10 @@ function toGeneral(mnemonic: string, opcode: string, format: Format, rounding: R
 function toIntegers(mnemonic: string, opcode: string, format: Format, rounding: Rounding): Instruction {
   const bits = bitsOf(format);
   return filling(mnemonic, opcode, "xmm, xmm/m128", (ops, src) =>
-    padded(ops, lowLanes(ops, bits, 128 / bits, src).map((lane) => integerFrom(ops, format, 32, rounding, lane))),
+    padded(
+      ops,
+      lowLanes(ops, bits, 128 / bits, src).map((lane) => integerFrom(ops, format, 32, rounding, lane)),
+    ),
   );
 }
 
@@ -115,10 +118,20 @@ function integerPair<V>(ops: Ops<V>, src: V): [V, V] {
   return [ops.truncate(src, 32), ops.truncate(ops.shiftRight(src, 32), 32)];
 }
 
-
 /** Makes two conversions of one: from an MMX register, and from memory, which has nothing to do with the x87 unit. */
-function fromMmx(mnemonic: string, opcode: string, access: string, convert: <V>(ops: Ops<V>, dst: V, src: V) => V): Instruction[] {
-  const common = { mnemonic, source: sdm(mnemonic.toUpperCase()), access, unit: "sse", simdExceptions: true } as const;
+function fromMmx(
+  mnemonic: string,
+  opcode: string,
+  access: string,
+  convert: <V>(ops: Ops<V>, dst: V, src: V) => V,
+): Instruction[] {
+  const common = {
+    mnemonic,
+    source: sdm(mnemonic.toUpperCase()),
+    access,
+    unit: "sse",
+    simdExceptions: true,
+  } as const;
   return [
     instruction({
       ...common,
@@ -136,28 +149,40 @@ function fromMmx(mnemonic: string, opcode: string, access: string, convert: <V>(
 /** Conversions between integers, binary32 and binary64. */
 export const sseConversions: readonly Instruction[] = [
   filling("cvtdq2pd", "F3 0F E6 /r", "xmm, xmm/m64", (ops, src) =>
-    ops.fromLanes(lowLanes(ops, 32, 2, src).map((lane) => floatFrom(ops, "f64", lane)))),
+    ops.fromLanes(lowLanes(ops, 32, 2, src).map((lane) => floatFrom(ops, "f64", lane))),
+  ),
   filling("cvtdq2ps", "NP 0F 5B /r", "xmm, xmm/m128", (ops, src) =>
-    ops.fromLanes(lowLanes(ops, 32, 4, src).map((lane) => floatFrom(ops, "f32", lane)))),
+    ops.fromLanes(lowLanes(ops, 32, 4, src).map((lane) => floatFrom(ops, "f32", lane))),
+  ),
   toIntegers("cvtpd2dq", "F2 0F E6 /r", "f64", ROUND),
   toMmx("cvtpd2pi", "66 0F 2D /r", "f64", ROUND),
   filling("cvtpd2ps", "66 0F 5A /r", "xmm, xmm/m128", (ops, src) =>
-    padded(ops, lowLanes(ops, 64, 2, src).map((lane) => ops.call("f64ToF32", lane)))),
+    padded(
+      ops,
+      lowLanes(ops, 64, 2, src).map((lane) => ops.call("f64ToF32", lane)),
+    ),
+  ),
   ...fromMmx("cvtpi2pd", "66 0F 2A /r", "w r", (ops, _dst, src) =>
-    ops.fromLanes(integerPair(ops, src).map((lane) => floatFrom(ops, "f64", lane)))),
+    ops.fromLanes(integerPair(ops, src).map((lane) => floatFrom(ops, "f64", lane))),
+  ),
   ...fromMmx("cvtpi2ps", "NP 0F 2A /r", "rw r", (ops, dst, src) => {
     const [low, high] = integerPair(ops, src);
     return ops.withLane(dst, 0, pairOf(ops, floatFrom(ops, "f32", low), floatFrom(ops, "f32", high)));
   }),
   toIntegers("cvtps2dq", "66 0F 5B /r", "f32", ROUND),
   filling("cvtps2pd", "NP 0F 5A /r", "xmm, xmm/m64", (ops, src) =>
-    ops.fromLanes(lowLanes(ops, 32, 2, src).map((lane) => ops.call("f32ToF64", lane)))),
+    ops.fromLanes(lowLanes(ops, 32, 2, src).map((lane) => ops.call("f32ToF64", lane))),
+  ),
   toMmx("cvtps2pi", "NP 0F 2D /r", "f32", ROUND),
   toGeneral("cvtsd2si", "F2 0F 2D /r", "f64", ROUND),
-  merging("cvtsd2ss", "F2 0F 5A /r", "xmm, xmm/m64", (ops, src) => ops.call("f64ToF32", ops.lane(64, src, 0))),
+  merging("cvtsd2ss", "F2 0F 5A /r", "xmm, xmm/m64", (ops, src) =>
+    ops.call("f64ToF32", ops.lane(64, src, 0)),
+  ),
   merging("cvtsi2sd", "F2 0F 2A /r", "xmm, rm:y", (ops, src) => floatFrom(ops, "f64", src)),
   merging("cvtsi2ss", "F3 0F 2A /r", "xmm, rm:y", (ops, src) => floatFrom(ops, "f32", src)),
-  merging("cvtss2sd", "F3 0F 5A /r", "xmm, xmm/m32", (ops, src) => ops.call("f32ToF64", ops.lane(32, src, 0))),
+  merging("cvtss2sd", "F3 0F 5A /r", "xmm, xmm/m32", (ops, src) =>
+    ops.call("f32ToF64", ops.lane(32, src, 0)),
+  ),
   toGeneral("cvtss2si", "F3 0F 2D /r", "f32", ROUND),
   toIntegers("cvttpd2dq", "66 0F E6 /r", "f64", TRUNCATE),
   toMmx("cvttpd2pi", "66 0F 2C /r", "f64", TRUNCATE),

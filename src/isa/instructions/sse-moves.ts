@@ -18,7 +18,12 @@ function whole(mnemonic: string, title: string, load: string, store: string, una
 }
 
 /** A store with a hint that the data is not used soon, which says nothing of what is stored. */
-export function nonTemporal(mnemonic: string, opcode: string, operands: string, unit: "general" | "mmx" | "sse"): Instruction {
+export function nonTemporal(
+  mnemonic: string,
+  opcode: string,
+  operands: string,
+  unit: "general" | "mmx" | "sse",
+): Instruction {
   return instruction({
     mnemonic,
     source: sdm(mnemonic.toUpperCase()),

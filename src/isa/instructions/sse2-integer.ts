@@ -2,7 +2,10 @@ import type { Instruction } from "../instruction.ts";
 import type { LaneBits, LaneOp } from "../ops.ts";
 import { type Combine, packed } from "./sse2-packed-forms.ts";
 
-const lanes = (op: LaneOp, bits: LaneBits): Combine => (ops, a, b) => ops.laneOp(op, bits, a, b);
+const lanes =
+  (op: LaneOp, bits: LaneBits): Combine =>
+  (ops, a, b) =>
+    ops.laneOp(op, bits, a, b);
 
 const ADD = "PADDB/PADDW/PADDD/PADDQ";
 const ADD_SIGNED = "PADDSB/PADDSW";

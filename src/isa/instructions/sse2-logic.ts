@@ -9,7 +9,12 @@ const xor: Combine = (ops, a, b) => ops.xor(a, b);
 
 /** A shift's four rows: by a register's or memory's low 64 bits and by an immediate, MMX and SSE2. */
 function shifts(
-  mnemonic: string, title: string, op: LaneShift, laneBits: 16 | 32 | 64, byVector: string, byImmediate: string,
+  mnemonic: string,
+  title: string,
+  op: LaneShift,
+  laneBits: 16 | 32 | 64,
+  byVector: string,
+  byImmediate: string,
 ): Instruction[] {
   return [
     instruction({

@@ -5,7 +5,8 @@ import type { Ops } from "../ops.ts";
 export type Combine = <V>(ops: Ops<V>, a: V, b: V) => V;
 
 /** Volume of the Intel SDM that describes an instruction, by its first letter. */
-const volumeOf = (title: string): string => (title < "M" ? "2A" : title < "V" ? "2B" : title < "W" ? "2C" : "2D");
+const volumeOf = (title: string): string =>
+  title < "M" ? "2A" : title < "V" ? "2B" : title < "W" ? "2C" : "2D";
 
 /** Where the Intel SDM describes instructions, by the title of their page. */
 export const sdm = (title: string): string => `Intel SDM Vol. ${volumeOf(title)}, ${title}`;
@@ -43,4 +44,3 @@ export function sse(mnemonic: string, title: string, opcode: string, combine: Co
     }),
   ];
 }
-

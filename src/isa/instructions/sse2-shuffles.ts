@@ -19,10 +19,19 @@ const unpackHigh = (laneBits: LaneBits): Combine => {
   const indices = interleaved(laneBits, 8);
   return (ops, a, b) => ops.shuffleBytes(indices, a, b);
 };
-const pack = (fromBits: 16 | 32, signed: boolean): Combine => (ops, a, b) => ops.packSaturate(fromBits, signed, a, b);
+const pack =
+  (fromBits: 16 | 32, signed: boolean): Combine =>
+  (ops, a, b) =>
+    ops.packSaturate(fromBits, signed, a, b);
 
 /** The low halves of both are interleaved into one vector; MMX takes one half of that. */
-function unpackMmx(mnemonic: string, title: string, opcode: string, laneBits: LaneBits, half: 0 | 1): Instruction {
+function unpackMmx(
+  mnemonic: string,
+  title: string,
+  opcode: string,
+  laneBits: LaneBits,
+  half: 0 | 1,
+): Instruction {
   const indices = interleaved(laneBits, 0);
   return instruction({
     mnemonic,
@@ -37,7 +46,13 @@ function unpackMmx(mnemonic: string, title: string, opcode: string, laneBits: La
   });
 }
 
-function packMmx(mnemonic: string, title: string, opcode: string, fromBits: 16 | 32, signed: boolean): Instruction {
+function packMmx(
+  mnemonic: string,
+  title: string,
+  opcode: string,
+  fromBits: 16 | 32,
+  signed: boolean,
+): Instruction {
   return instruction({
     mnemonic,
     source: sdm(title),

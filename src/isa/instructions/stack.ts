@@ -158,8 +158,8 @@ export const enter = instruction({
     // Nested procedures: the outer frames' pointers, then this frame's own.
     for (let i = 1; i < 32; i++) {
       ops.when(ops.lessUnsigned(ops.constant(i, 32), depth), () => {
-        const at = stackOffset(ops, ops.subtract(ops.register("rbp", 64), ops.constant(bytes * i, 64)));
-        const outer = ops.load(wordBits(ops), ops.segmented("ss", at, bytes, "read"));
+        const at = ops.subtract(ops.register("rbp", 64), ops.constant(bytes * i, 64));
+        const outer = ops.loadStack(wordBits(ops), at);
         ops.pokeStack(outer, -bytes * (i + 1));
       });
     }
@@ -169,7 +169,9 @@ export const enter = instruction({
       );
     }
     const words = ops.add(ops.zeroExtend(depth, 64), ops.constant(1, 64));
-    const taken = ops.add(ops.multiply(words, ops.constant(bytes, 64)), ops.zeroExtend(size, 64));
+    const taken = ops.keep(ops.add(ops.multiply(words, ops.constant(bytes, 64)), ops.zeroExtend(size, 64)));
+    // The new top of the stack must be writable, though nothing is written there.
+    ops.probeStack(wordBits(ops), ops.subtract(ops.register("rsp", 64), taken));
     ops.setRegister("rbp", ops.truncate(frame, ops.operandBits));
     ops.releaseStack(ops.negate(taken));
   },
@@ -183,9 +185,8 @@ export const leave = instruction({
   execute(ops) {
     const bytes = ops.operandBits / 8;
     const frame = ops.register("rbp", 64);
-    const at = ops.keep(stackOffset(ops, frame));
-    const outer = ops.keep(ops.load(wordBits(ops), ops.segmented("ss", at, bytes, "read")));
-    const top = ops.add(at, ops.constant(bytes, 64));
+    const outer = ops.keep(ops.loadStack(wordBits(ops), frame));
+    const top = ops.add(frame, ops.constant(bytes, 64));
     if (ops.code64) ops.setRegister("rsp", top);
     else ops.releaseStack(ops.subtract(top, ops.register("rsp", 64)));
     ops.setRegister("rbp", outer);

@@ -8,7 +8,10 @@ const BYTES = Array.from({ length: 16 }, (_, i) => i);
 const COUNT = 4;
 
 /** Computes a vector from the bytes 0, 1, ... 15 and a 32-bit argument. */
-function run(argument: number, compute: (values: VectorValues, bytes: Value, argument: Value) => Value): number[] {
+function run(
+  argument: number,
+  compute: (values: VectorValues, bytes: Value, argument: Value) => Value,
+): number[] {
   const module = new TestModule().add("f", ["i32"], [], (f: FunctionBuilder) => {
     const values = new VectorValues(f);
     const result: Expr = compute(
@@ -29,14 +32,24 @@ test.each([
   [32, 0, 0xe4, BYTES],
   [16, 0, 0x2d, [2, 3, 6, 7, 4, 5, 0, 1, 8, 9, 10, 11, 12, 13, 14, 15]],
   [16, 4, 0xff, [0, 1, 2, 3, 4, 5, 6, 7, 14, 15, 14, 15, 14, 15, 14, 15]],
-] as const)("lanes of %i bits from lane %i, selector %i: the same for a constant and a value", (bits, first, selector, expected) => {
-  expect(run(selector, (v, bytes, argument) => v.shuffleLanes(bits, first, bytes, argument))).toEqual(expected);
-  expect(run(0, (v, bytes) => v.shuffleLanes(bits, first, bytes, v.constant(selector, 8)))).toEqual(expected);
-});
+] as const)(
+  "lanes of %i bits from lane %i, selector %i: the same for a constant and a value",
+  (bits, first, selector, expected) => {
+    expect(run(selector, (v, bytes, argument) => v.shuffleLanes(bits, first, bytes, argument))).toEqual(
+      expected,
+    );
+    expect(run(0, (v, bytes) => v.shuffleLanes(bits, first, bytes, v.constant(selector, 8)))).toEqual(
+      expected,
+    );
+  },
+);
 
 test("a lane's number counts modulo the number of lanes", () => {
   const lane = (index: number) =>
-    run(index, (v, bytes, argument) => v.vector64(v.zeroExtend(v.laneAt(16, bytes, argument), 64))).slice(0, 4);
+    run(index, (v, bytes, argument) => v.vector64(v.zeroExtend(v.laneAt(16, bytes, argument), 64))).slice(
+      0,
+      4,
+    );
   expect(lane(7)).toEqual([14, 15, 0, 0]);
   expect(lane(8 + 2)).toEqual([4, 5, 0, 0]);
 });
@@ -47,8 +60,20 @@ test("one lane is replaced, the others stay", () => {
 });
 
 test("bytes move left and right, and zeros follow", () => {
-  expect(run(COUNT, (v, bytes, n) => v.shiftBytes("left", bytes, n))).toEqual([0, 0, 0, 0, ...BYTES.slice(0, 12)]);
-  expect(run(COUNT, (v, bytes, n) => v.shiftBytes("right", bytes, n))).toEqual([...BYTES.slice(4), 0, 0, 0, 0]);
+  expect(run(COUNT, (v, bytes, n) => v.shiftBytes("left", bytes, n))).toEqual([
+    0,
+    0,
+    0,
+    0,
+    ...BYTES.slice(0, 12),
+  ]);
+  expect(run(COUNT, (v, bytes, n) => v.shiftBytes("right", bytes, n))).toEqual([
+    ...BYTES.slice(4),
+    0,
+    0,
+    0,
+    0,
+  ]);
   expect(run(16, (v, bytes, n) => v.shiftBytes("right", bytes, n))).toEqual(Array(16).fill(0));
 });
 

@@ -1,6 +1,6 @@
+import { invariant } from "../../layout/invariant.ts";
 import { constantOf, type Expr } from "../../wasm/function-builder.ts";
 import type { OpName } from "../../wasm/opcodes.ts";
-import { invariant } from "../../layout/invariant.ts";
 import type { LaneBits, LaneOp, LaneShift } from "../ops.ts";
 import { IntegerValues } from "./integer-values.ts";
 import { Value } from "./value.ts";
@@ -8,15 +8,27 @@ import { Value } from "./value.ts";
 const SHAPES = { 8: "i8x16", 16: "i16x8", 32: "i32x4", 64: "i64x2" } as const;
 
 const LANE_OPS: Record<Exclude<LaneOp, "multiplyHighSigned" | "multiplyHighUnsigned">, string> = {
-  add: "add", subtract: "sub", multiply: "mul",
-  addSaturateSigned: "add_sat_s", addSaturateUnsigned: "add_sat_u",
-  subtractSaturateSigned: "sub_sat_s", subtractSaturateUnsigned: "sub_sat_u",
-  minSigned: "min_s", minUnsigned: "min_u", maxSigned: "max_s", maxUnsigned: "max_u",
-  averageUnsigned: "avgr_u", equal: "eq", greaterSigned: "gt_s",
+  add: "add",
+  subtract: "sub",
+  multiply: "mul",
+  addSaturateSigned: "add_sat_s",
+  addSaturateUnsigned: "add_sat_u",
+  subtractSaturateSigned: "sub_sat_s",
+  subtractSaturateUnsigned: "sub_sat_u",
+  minSigned: "min_s",
+  minUnsigned: "min_u",
+  maxSigned: "max_s",
+  maxUnsigned: "max_u",
+  averageUnsigned: "avgr_u",
+  equal: "eq",
+  greaterSigned: "gt_s",
 };
 
 const EXTRACT: Record<LaneBits, OpName> = {
-  8: "i8x16.extract_lane_u", 16: "i16x8.extract_lane_u", 32: "i32x4.extract_lane", 64: "i64x2.extract_lane",
+  8: "i8x16.extract_lane_u",
+  16: "i16x8.extract_lane_u",
+  32: "i32x4.extract_lane",
+  64: "i64x2.extract_lane",
 };
 
 /** Bytes 0, 1, ... 15. */
@@ -89,7 +101,8 @@ export class VectorValues extends IntegerValues {
   shuffleLanes(laneBits: 16 | 32, firstLane: 0 | 4, a: Value, selector: Value): Value {
     const { b } = this;
     const known = constantOf(selector.e);
-    if (known !== undefined) return this.shuffleBytes(selectedBytes(laneBits, firstLane, Number(known)), a, a);
+    if (known !== undefined)
+      return this.shuffleBytes(selectedBytes(laneBits, firstLane, Number(known)), a, a);
     // Every byte of a chosen lane gets its two selector bits as its top bits, then as a multiple of the
     // lane's bytes; to that the byte's place in the lane is added. All this in 16-bit lanes.
     const steps = laneBits / 16;
@@ -104,7 +117,11 @@ export class VectorValues extends IntegerValues {
       return first | ((first + 1) << 8);
     });
     const fields = b.op("v128.and", b.op("i16x8.splat", selector.e), b.v128(masks));
-    const scaled = b.op("i16x8.shr_u", b.op("i16x8.mul", fields, b.v128(factors)), b.i32(laneBits === 16 ? 5 : 4));
+    const scaled = b.op(
+      "i16x8.shr_u",
+      b.op("i16x8.mul", fields, b.v128(factors)),
+      b.i32(laneBits === 16 ? 5 : 4),
+    );
     return vector(b.op("i8x16.swizzle", a.e, b.op("i8x16.add", scaled, b.v128(places))));
   }
 

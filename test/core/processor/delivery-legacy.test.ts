@@ -2,9 +2,13 @@ import { describe, expect, test } from "vitest";
 import {
   CODE_BITS,
   CPL,
+  CR0,
   CR2,
+  CR3,
+  CR4,
   EXIT_REASON,
   EXIT_SHUTDOWN,
+  IDTR_BASE,
   IDTR_LIMIT,
   RFLAGS_SYSTEM,
   RIP,
@@ -174,6 +178,19 @@ describe("protected mode", () => {
     machine.core.raiseGP(0);
     expect(machine.core.deliverFault()).toBe(STATUS_EXIT);
     expect(machine.get32(EXIT_REASON)).toBe(EXIT_SHUTDOWN);
+  });
+
+  test("an IDT on an absent page is a page fault of the system's", () => {
+    const machine = protectedSystem();
+    // One 4 MiB page at 0, and nothing behind it.
+    machine.write32(0x10_0000, 0x83);
+    machine.set64(CR3, 0x10_0000n);
+    machine.set64(CR4, 0x10n);
+    machine.set64(CR0, 0x8000_0011n);
+    machine.set64(IDTR_BASE, 0x40_0000n);
+    enterUser(machine);
+    expect(machine.core.softwareInterrupt(0x80)).toBe(STATUS_FAULT);
+    expect(machine.fault()).toBe("14(0) at 400400");
   });
 
   test("a handler beyond the limit of its code segment: #GP with EXT", () => {

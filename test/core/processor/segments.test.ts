@@ -271,6 +271,23 @@ describe("LLDT and LTR", () => {
     expect(machine.fault()).toBe("13(50)");
   });
 
+  test("a 16-bit TSS is for protected mode without long mode", () => {
+    writeWideDescriptor(machine, GDT + TSS_SELECTOR, { base: TSS, limit: 0x2b, access: 0x81, flags: 0 });
+    expect(machine.core.ltr(TSS_SELECTOR)).toBe(STATUS_FAULT);
+    expect(machine.fault()).toBe("13(40)");
+    const legacy = protectedSystem();
+    legacy.write64(0x1000 + 0x38, descriptor({ base: TSS, limit: 0x2b, access: 0x81, flags: 0 }));
+    expect(legacy.core.ltr(0x38)).toBe(STATUS_OK);
+    expect(legacy.segment(SEG_TR)).toEqual({
+      selector: 0x38,
+      base: BigInt(TSS),
+      limit: 0x2b,
+      attributes: 0x83,
+    });
+    expect(legacy.core.lldt(0x10)).toBe(STATUS_FAULT);
+    expect(legacy.fault()).toBe("13(10)");
+  });
+
   test("LLDT accepts null, LTR does not", () => {
     expect(machine.core.lldt(0)).toBe(STATUS_OK);
     expect(machine.segment(SEG_LDTR).attributes).toBe(0x10000);

@@ -231,7 +231,24 @@ describe("real mode", () => {
   test("an offset beyond 64 KiB is #GP(0)", () => {
     const real = legacySystem.realSystem();
     expect(real.core.farJump(0, 0x1_0000n, 32)).toBe(STATUS_FAULT);
+    expect(real.takeFault()).toBe("13(0)");
+    expect(real.core.farCall(0, 0x1_0000n, 32)).toBe(STATUS_FAULT);
+    expect(real.takeFault()).toBe("13(0)");
+    real.write32(0x2_1000, 0x1_0000);
+    expect(real.core.farReturn(32, 0)).toBe(STATUS_FAULT);
+    expect(real.takeFault()).toBe("13(0)");
+    expect(real.core.interruptReturn(32)).toBe(STATUS_FAULT);
     expect(real.fault()).toBe("13(0)");
+    expect(real.get64(RSP)).toBe(0x1000n);
+  });
+
+  test("a stack without room is #SS(0), and nothing is entered", () => {
+    const real = legacySystem.realSystem();
+    real.set64(RSP, 1n);
+    expect(real.core.farCall(0x3000, 0n, 16)).toBe(STATUS_FAULT);
+    expect(real.fault()).toBe("12(0)");
+    expect(real.selector(SEG_CS)).toBe(0x1000);
+    expect(real.get64(RSP)).toBe(1n);
   });
 
   test("IRET pops IP, CS and FLAGS", () => {

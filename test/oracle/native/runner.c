@@ -37,7 +37,7 @@ typedef uint16_t u16;
 typedef uint32_t u32;
 typedef uint64_t u64;
 
-#define PROTOCOL_VERSION 1
+#define PROTOCOL_VERSION 2
 #define HELLO_MAGIC 0x48465252u  // "RRFH"
 #define BATCH_MAGIC 0x42465252u  // "RRFB"
 #define RESULT_MAGIC 0x52465252u // "RRFR"
@@ -47,7 +47,7 @@ typedef uint64_t u64;
 #define EXIT_STUB 0x5c3a6000u
 #define CONTROL 0x5c3a7000u
 #define MAX_BATCH_BYTES (64u << 20)
-#define MAX_CHANGED_WORDS 32u
+#define MAX_CHANGED_WORDS 64u
 #define FX_BYTES 512u
 #define FX_COMPARED_WORDS 52u // up to XMM15; what follows is reserved
 #define CODE_FILL 0xcc
@@ -481,8 +481,8 @@ int main(void) {
   setrlimit(RLIMIT_CORE, &none);
   map_memory();
   in = mmap(0, MAX_BATCH_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  // A result is at most 7 + 18 + 52 + 64 words, a case at least 19.
-  out = mmap(0, 8ull * MAX_BATCH_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  // A result is at most 7 + 18 + 52 + 128 words, a case at least 20.
+  out = mmap(0, 12ull * MAX_BATCH_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (in == MAP_FAILED || out == MAP_FAILED) { perror("runner: buffers"); return 96; }
   control->has_fsgsbase = getauxval(AT_HWCAP2) >> 1 & 1;
   if (control->has_fsgsbase) control->harness_fs = __builtin_ia32_rdfsbase64();
