@@ -19,5 +19,6 @@ export interface CoreExports {
   deliverInterrupt(vector: number): number;
   deliverNmi(): number;
   nmiBlocked(): number;
+  takeStepTrapInhibition(): number;
   readSlow(linear: bigint, bytes: number): number;
 }

@@ -9,6 +9,8 @@ const RFLAGS_TF = 1n << 8n;
 const RFLAGS_IF = 1n << 9n;
 const DR6_BS = 1n << 14n;
 const VECTOR_DB = 1;
+/** INTERRUPT_SHADOW after a load of SS. */
+const SHADOW_OF_STACK_SEGMENT = 2;
 
 /** One processor: delivers faults and interrupts between the runs of its engine. */
 export class VirtualProcessor implements Processor {
@@ -80,8 +82,13 @@ export class VirtualProcessor implements Processor {
   #step(tracing: boolean): EngineExit {
     const state = this.#state;
     state.set32(cpu.INTERRUPT_SHADOW, 0);
+    this.#core.takeStepTrapInhibition();
     const exit = this.#engine.step();
-    if (!tracing || exit !== cpu.EXIT_BUDGET) return exit;
+    if (!tracing || (exit !== cpu.EXIT_BUDGET && exit !== cpu.EXIT_HALT)) return exit;
+    const inhibited = this.#core.takeStepTrapInhibition() !== 0;
+    if (inhibited || state.get32(cpu.INTERRUPT_SHADOW) === SHADOW_OF_STACK_SEGMENT) return exit;
+    // A trap ends HLT.
+    state.set32(cpu.HALTED, 0);
     state.set64(cpu.DR6, state.get64(cpu.DR6) | DR6_BS);
     state.set32(cpu.FAULT_VECTOR, VECTOR_DB);
     state.set32(cpu.FAULT_ERROR_CODE, -1);

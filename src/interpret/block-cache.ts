@@ -200,6 +200,11 @@ export class BlockCache {
     return first;
   }
 
+  /** Whether an instruction needs more bytes than the first `available`. */
+  isTruncated(bytes: Uint8Array, available: number, codeBits: CodeBits): boolean {
+    return this.#decoder.decode(bytes, 0, available, codeBits) === DECODE_TRUNCATED;
+  }
+
   /** A record for one instruction, followed by one that stops the engine. Not cached. */
   stepRecord(bytes: Uint8Array, offset: number, codeBits: CodeBits): number {
     this.#writeSingle(STEP_RECORDS, bytes, offset, codeBits, HANDLER_STOP);

@@ -151,10 +151,15 @@ export class Interpreter implements Engine {
     if (physical < 0) return cpu.EXIT_FAULT;
     const offset = physical & (PAGE_BYTES - 1);
     const bytes = this.#fetch(physical);
+    if (bytes === undefined) return cpu.EXIT_FAULT;
     this.#setRipBase(offset);
     const at = this.#blocks.stepRecord(bytes, offset, this.#codeBits());
     this.#compilePending();
+    // With a budget of one, a jump does not go on into code that is decoded already.
+    const spare = this.#state32(cpu.BUDGET) - 1;
+    this.#addToBudget(-spare);
     this.#run.run(at);
+    this.#addToBudget(spare);
     const exit = this.#state32(cpu.EXIT_REASON);
     // Whatever leads on to more code has done its one instruction.
     if (exit === cpu.EXIT_LOOKUP || exit === cpu.EXIT_LINK || exit === cpu.EXIT_STALE) return cpu.EXIT_BUDGET;
@@ -162,16 +167,26 @@ export class Interpreter implements Engine {
     return exit as EngineExit;
   }
 
-  /** Fifteen bytes from a physical address, those behind the page from where the next page lies. */
-  #fetch(physical: number): Uint8Array {
+  /** Changes the budget without counting the difference as executed. */
+  #addToBudget(instructions: number): void {
+    this.#setState32(cpu.BUDGET, this.#state32(cpu.BUDGET) + instructions);
+    this.#setState32(cpu.BUDGET_START, this.#state32(cpu.BUDGET_START) + instructions);
+  }
+
+  /**
+   * Fifteen bytes from the physical address of RIP; those behind the page, where the instruction has any, from where
+   * the next page lies. Undefined with a fault set when that page is absent.
+   */
+  #fetch(physical: number): Uint8Array | undefined {
     const bytes = new Uint8Array(2 * MAX_INSTRUCTION_BYTES).fill(0xff);
     const onPage = Math.min(MAX_INSTRUCTION_BYTES, PAGE_BYTES - (physical & (PAGE_BYTES - 1)));
     if (this.#isRam(physical)) bytes.set(this.#u8.subarray(GUEST_RAM + physical, GUEST_RAM + physical + onPage));
-    if (onPage < MAX_INSTRUCTION_BYTES) {
+    if (onPage < MAX_INSTRUCTION_BYTES && this.#blocks.isTruncated(bytes, onPage, this.#codeBits())) {
       const next = this.#translate(this.#linearAddress() + BigInt(onPage));
-      if (next >= 0 && this.#isRam(next)) {
+      if (next < 0) return undefined;
+      if (this.#isRam(next)) {
         bytes.set(this.#u8.subarray(GUEST_RAM + next, GUEST_RAM + next + MAX_INSTRUCTION_BYTES), onPage);
-      } else this.#setState32(cpu.FAULT_VECTOR, -1);
+      }
     }
     return bytes;
   }
@@ -209,7 +224,9 @@ export class Interpreter implements Engine {
 
   /** Code outside of RAM reads as all ones; it is never cached. */
   #deviceCode(physical: number, offset: number): number {
-    const at = this.#blocks.stepRecord(this.#fetch(physical), offset, this.#codeBits());
+    const bytes = this.#fetch(physical);
+    if (bytes === undefined) return 0;
+    const at = this.#blocks.stepRecord(bytes, offset, this.#codeBits());
     this.#compilePending();
     return at;
   }

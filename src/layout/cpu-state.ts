@@ -64,7 +64,7 @@ export const BUDGET = 0x0e4;
 export const EXIT_REASON = 0x0e8;
 /** i32: the record at which it returned, where the reason says so. */
 export const EXIT_RECORD = 0x0ec;
-/** i32: 1 from STI or a load of SS until the end of the next instruction. */
+/** i32: 1 from STI, 2 from a load of SS until the end of the next instruction. The latter holds back single-step traps too. */
 export const INTERRUPT_SHADOW = 0x0f0;
 /** i32: nonzero when an external interrupt waits (INTR of the local APIC). Written by the machine. */
 export const INTERRUPT_PENDING = 0x0f4;

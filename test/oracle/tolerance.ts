@@ -8,7 +8,7 @@ export interface Tolerance {
   readonly undefinedAnywhere: number;
   /** The last instruction gives an approximation: C1 and the last bit of ST0 and ST1 may differ. */
   readonly approximate: boolean;
-  /** A long memory operand: which of its bytes a page fault names depends on the order of accesses. */
+  /** A long memory operand: which of its bytes, and which page, a page fault names depends on the order of accesses. */
   readonly anyFaultOffset: boolean;
   /** Two memory operands: which of them faults first depends on the order of accesses. */
   readonly anyFaultAddress: boolean;

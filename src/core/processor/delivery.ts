@@ -82,11 +82,28 @@ export function softwareInterrupt(vector: i32): i32 {
 
 /** INT3 and INTO, which virtual-8086 mode does not refuse. RIP is the next instruction's. */
 export function softwareException(vector: i32): i32 {
+  inhibitStepTrap();
   return enterHandler(vector, -1, true, 0);
+}
+
+/** Whether the instruction that was executed takes no single-step trap although TF was set before it. */
+let stepTrapInhibited: bool = false;
+
+/** The running instruction enters a handler that clears TF: no single-step trap follows. SDM 3B "Single-Step Exception Condition". */
+export function inhibitStepTrap(): void {
+  stepTrapInhibited = true;
+}
+
+/** Whether `inhibitStepTrap` was called since the last question. */
+export function takeStepTrapInhibition(): i32 {
+  const inhibited = stepTrapInhibited;
+  stepTrapInhibited = false;
+  return inhibited ? 1 : 0;
 }
 
 /** INT1: #DB without a condition in DR6, and without regard to the gate's privilege. */
 export function debugInterrupt(): i32 {
+  inhibitStepTrap();
   return deliverEvent(VECTOR_DB, -1, 0);
 }
 

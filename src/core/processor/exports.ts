@@ -1,6 +1,6 @@
 // What the processor folder offers to the engines and to TypeScript.
 export { debugInterrupt, deliverFault, deliverInterrupt, deliverNmi, nmiBlocked } from "./delivery";
-export { softwareException, softwareInterrupt } from "./delivery";
+export { softwareException, softwareInterrupt, takeStepTrapInhibition } from "./delivery";
 export { farReturn } from "./far-return";
 export { swapgs, syscall, sysenter, sysexit, sysret } from "./fast-calls";
 export { clearFault, raise, raiseDebug, raiseGP, raiseWithCode } from "./faults";

@@ -26,8 +26,9 @@ import {
   STATUS_OK,
 } from "../../layout/cpu-state";
 import { isCanonical } from "../memory/translate";
+import { inhibitStepTrap } from "./delivery";
 import { raiseGP, raiseUD } from "./faults";
-import { IF, RF, VM, readFlags, writeFlags } from "./flags";
+import { IF, RF, TF, VM, readFlags, systemFlags, writeFlags } from "./flags";
 import { returnForEvents } from "./interrupts";
 import { EFER_SCE, currentPrivilege, is64Bit, isLongMode, isRealMode, updateMode } from "./mode";
 import { setSegment } from "./segment-cache";
@@ -62,6 +63,8 @@ export function syscall(): i32 {
     code = CODE_32;
     writeFlags(0, IF | VM | RF);
   }
+  // What SFMASK clears TF for is that the kernel is not stepped.
+  if (!(systemFlags() & TF)) inhibitStepTrap();
   enterFlat(<i32>(star >> 32) & 0xfffc, code, 0);
   const stack = <i32>((star >> 32) & 0xfffc) + 8;
   setSegment(CPU_STATE + SEG_SS, stack, 0, FLAT_LIMIT, DATA_32);

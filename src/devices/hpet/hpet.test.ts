@@ -119,7 +119,7 @@ test("a comparator that the counter has passed waits for the next turn", () => {
   expect(log).toEqual(["input 20 up", "input 20 down"]);
 });
 
-test("after a stall a periodic timer interrupts once and keeps its phase", () => {
+test("after a stall a periodic timer makes up for the periods it missed and keeps its phase", () => {
   const { clock, log, read, write } = hpetOnClock();
   write(0x010, 1);
   write(0x100, 0x14c | (20 << 9));
@@ -127,8 +127,8 @@ test("after a stall a periodic timer interrupts once and keeps its phase", () =>
   write(0x108, 100);
   log.length = 0;
   clock.stall(10_550);
-  clock.runDue();
-  expect(log.length).toBe(2);
+  for (let i = 0; i < 20; i++) clock.runDue();
+  expect(log.length).toBe(20); // ten pulses
   expect(read(0x108)).toBe(1100);
 });
 

@@ -46,6 +46,8 @@ const ROUTE_CAPABILITIES = 0x00f00000;
 const TWO_32 = 1n << 32n;
 const TWO_64 = 1n << 64n;
 /** Deadlines further away than this are looked at again then: keeps times exact in a double. */
+/** A quarter of a second. */
+const MOST_LATE_TICKS = 25_000_000n;
 const FARTHEST_TICKS = 1n << 40n;
 
 export interface HpetTimerState {
@@ -302,10 +304,15 @@ export class Hpet implements MmioDevice {
   #fire(index: number): void {
     const timer = this.#state.timers[index];
     if (timer === undefined) return;
+    let missed = false;
     if ((timer.configuration & TYPE_PERIODIC) !== 0 && timer.period > 0n) {
       const turn = (timer.configuration & MODE_32) !== 0 ? TWO_32 : TWO_64;
       const late = (((this.#counter - timer.comparator) % turn) + turn) % turn;
-      timer.comparator = (timer.comparator + (late / timer.period + 1n) * timer.period) % turn;
+      // Periods that a late machine missed follow one by one: a guest that counts ticks against the TSC, as Linux
+      // does to find out whether the timer works, would see too few. Those longer ago are given up.
+      missed = late >= timer.period && late <= MOST_LATE_TICKS;
+      const periods = missed ? 1n : late / timer.period + 1n;
+      timer.comparator = (timer.comparator + periods * timer.period) % turn;
     }
     if ((timer.configuration & INT_TYPE_LEVEL) !== 0) {
       this.#state.interruptStatus |= 1 << index;
@@ -314,7 +321,8 @@ export class Hpet implements MmioDevice {
       this.#line(index)?.set(true);
       this.#line(index)?.set(false);
     }
-    this.#arm(index, false);
+    if (missed) this.#deadlines[index] = this.#clock.schedule(this.#clock.nowNs(), () => this.#fire(index));
+    else this.#arm(index, false);
   }
 
   #driveLevel(index: number): void {

@@ -31,6 +31,9 @@ export const resetState = (): Pit8254State => ({
   controlB: 0,
 });
 
+/** Rises missed longer ago than this, a quarter of a second, are given up. */
+const MOST_LATE_TICKS = PIT_HZ / 4;
+
 /**
  * The PC's interval timer and port 0x61, which has counter 2's gate and output.
  *
@@ -122,14 +125,25 @@ export class Pit8254 {
     this.#timer?.cancel();
     const tick = this.#tick;
     this.#irq0.set(this.#channels[0].output(tick));
-    const rise = this.#channels[0].nextRise(tick);
-    this.#timer =
-      rise === undefined ? undefined : this.#clock.schedule(timeOfTickNs(rise, PIT_HZ), () => this.#rise());
+    this.#waitForRiseAfter(tick);
   }
 
-  #rise(): void {
+  #waitForRiseAfter(tick: number): void {
+    const rise = this.#channels[0].nextRise(tick);
+    this.#timer =
+      rise === undefined
+        ? undefined
+        : this.#clock.schedule(timeOfTickNs(rise, PIT_HZ), () => this.#interrupt(rise));
+  }
+
+  /**
+   * A rise of OUT. When the machine is late, the rises it missed follow one by
+   * one instead of being lost: a guest that counts ticks against the TSC, as
+   * Linux does to find out whether the timer works, would see too few.
+   */
+  #interrupt(rise: number): void {
     this.#irq0?.set(false);
     this.#irq0?.set(true);
-    this.#schedule();
+    this.#waitForRiseAfter(Math.max(rise, this.#tick - MOST_LATE_TICKS));
   }
 }

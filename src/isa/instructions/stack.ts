@@ -79,7 +79,7 @@ export const popSegment = instruction({
 
 /** A load of SS holds interrupts off until the end of the next instruction. */
 export function shadowInterrupts<V>(ops: Ops<V>, segment: V): void {
-  ops.when(ops.equal(segment, ops.constant(SS, 32)), () => ops.setState(INTERRUPT_SHADOW, ops.constant(1, 32)));
+  ops.when(ops.equal(segment, ops.constant(SS, 32)), () => ops.setState(INTERRUPT_SHADOW, ops.constant(2, 32)));
 }
 
 const ALL_REGISTERS: readonly GeneralRegister[] = ["rdi", "rsi", "rbp", "rsp", "rbx", "rdx", "rcx", "rax"];
