@@ -41,7 +41,7 @@ export async function run(options: RunOptions): Promise<number> {
     serialCongested: () => output.congested,
   };
   machine = createMachine({ ...options, ...guest, core: readWholeFile(CORE_WASM), host, report });
-  const disconnect = options.serial.to === "stdio" ? connectSerialInput(machine, report) : () => {};
+  const disconnect = options.serial.to === "stdio" ? connectSerialInput(machine) : () => {};
   try {
     const end = await machine.run();
     // Whoever quits does not wait for a receiver that has stopped reading.
@@ -76,11 +76,22 @@ async function readGuest({ kernelPath, initrdPath, append }: RunOptions): Promis
     };
   }
   const guest = await prepareDefaultGuest(report);
+  report("booting Debian's cloud kernel; Ctrl-A H lists keys for Ringfence itself");
+  const words = [guest.commandLine, ...terminalWords(), ...(append === undefined ? [] : [append])];
   return {
     kernel: readWholeFile(guest.kernelPath),
     initrd: readWholeFile(guest.initrdPath),
-    commandLine: append === undefined ? guest.commandLine : `${guest.commandLine} ${append}`,
+    commandLine: words.join(" "),
   };
+}
+
+/** What the default guest's shell should know of this terminal: the kernel makes such words init's environment. */
+function terminalWords(): string[] {
+  const { columns, rows, isTTY } = process.stdout;
+  if (!isTTY || !process.stdin.isTTY) return [];
+  const type = process.env["TERM"] ?? "";
+  const known = /^[\w.+-]{1,40}$/.test(type) ? [`TERM=${type}`] : [];
+  return columns > 0 && rows > 0 ? [...known, `COLUMNS=${columns}`, `LINES=${rows}`] : known;
 }
 
 function openSerialOutput({ serial }: RunOptions, onLost: (reason: string) => void): SerialOutput {

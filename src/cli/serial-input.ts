@@ -8,7 +8,7 @@ import type { RunnableMachine } from "./create-machine.ts";
  * mode meanwhile, and Ctrl-A begins a request to us; from a pipe or a file every byte is the guest's. The end of
  * the input does not end the machine.
  */
-export function connectSerialInput(machine: RunnableMachine, report: (line: string) => void): () => void {
+export function connectSerialInput(machine: RunnableMachine): () => void {
   const input = process.stdin;
   const terminal = input.isTTY ? new RawTerminal(input) : undefined;
   const keys = new ConsoleKeys();
@@ -21,7 +21,7 @@ export function connectSerialInput(machine: RunnableMachine, report: (line: stri
     if (forGuest.length > 0) machine.receiveSerial(forGuest);
     for (const request of requests) {
       if (request === "quit") machine.stop();
-      else CONSOLE_HELP.forEach(report);
+      else showHelp();
     }
   };
   // Reading from a terminal that has gone fails; the machine runs on without a keyboard.
@@ -33,4 +33,9 @@ export function connectSerialInput(machine: RunnableMachine, report: (line: stri
     input.pause();
     terminal?.release();
   };
+}
+
+/** The cursor is wherever the guest left it, so the help begins on a line of its own. */
+function showHelp(): void {
+  process.stderr.write(["", ...CONSOLE_HELP, ""].join("\r\n"));
 }

@@ -17,6 +17,8 @@ import { buildRunModule } from "./run-module-builder.ts";
 
 /** Rooms in the handler table; a machine meets a few thousand shapes at most. */
 const TABLE_SIZE = 16384;
+/** Of how many undecodable instructions the bytes are kept: a guest can make up any number. */
+const MAX_UNDEFINED_NOTED = 1000;
 
 /** What the interpreter is made of besides its own modules. */
 export interface InterpreterParts {
@@ -126,12 +128,14 @@ export class Interpreter implements Engine {
           pc = this.#lookup();
           break;
         case cpu.EXIT_STALE:
+          if (this.#isBudgetUsedUp()) return cpu.EXIT_BUDGET;
           pc = this.#replaceStale(this.#state32(cpu.EXIT_RECORD));
           break;
         case cpu.EXIT_LINK:
           pc = this.#link(this.#state32(cpu.EXIT_RECORD));
           break;
         case cpu.EXIT_CROSSING:
+          if (this.#isBudgetUsedUp()) return cpu.EXIT_BUDGET;
           pc = this.#crossing();
           break;
         case cpu.EXIT_FAULT:
@@ -165,6 +169,11 @@ export class Interpreter implements Engine {
     if (exit === cpu.EXIT_LOOKUP || exit === cpu.EXIT_LINK || exit === cpu.EXIT_STALE) return cpu.EXIT_BUDGET;
     if (exit === cpu.EXIT_FAULT) this.#noteFault();
     return exit as EngineExit;
+  }
+
+  /** Blocks that lead on without a jump ask here. RIP is exact. */
+  #isBudgetUsedUp(): boolean {
+    return this.#state32(cpu.BUDGET) <= 0;
   }
 
   /** Changes the budget without counting the difference as executed. */
@@ -330,6 +339,7 @@ export class Interpreter implements Engine {
     this.#setState32(cpu.FAULT_VECTOR, vector);
     if (physical < 0n || !this.#isRam(Number(physical))) return;
     const at = GUEST_RAM + Number(physical);
+    if (this.undefinedInstructions.size >= MAX_UNDEFINED_NOTED) return;
     const text = [...this.#u8.subarray(at, at + 8)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
     this.undefinedInstructions.set(text, (this.undefinedInstructions.get(text) ?? 0) + 1);
   }

@@ -54,7 +54,8 @@ export interface EncodingShape {
   readonly twoMemoryOperands: boolean;
   /** Stores MXCSR_MASK or checks a value against it. */
   readonly usesMxcsrMask: boolean;
-  /** Stores the x87 pointers as FXSAVE does. */
+  /** Changes FOP, FIP and FDP; stores them as FXSAVE does. */
+  readonly setsPointers: boolean;
   readonly savesPointers: boolean;
   /** Faults at CPL 3. */
   readonly privileged: boolean;
@@ -98,6 +99,7 @@ export function encodingShape(index: number, instruction: Instruction, form: For
     approximate: APPROXIMATE.has(instruction.mnemonic),
     twoMemoryOperands: instruction.mnemonic.startsWith("cmps"),
     usesMxcsrMask: /^(fxsave|fxrstor|ldmxcsr)/.test(instruction.mnemonic),
+    setsPointers: instruction.unit === "x87" || instruction.mnemonic.startsWith("fxrstor"),
     savesPointers: instruction.mnemonic.startsWith("fxsave"),
     privileged: form.privileged === true || IN_OUT.test(instruction.mnemonic),
     undefinedWhenFaulting: /^(cmps|scas)/.test(instruction.mnemonic) ? STATUS_FLAGS : 0,

@@ -99,7 +99,7 @@ export class Generator {
     encoder.begin(wanted);
     this.#draft.image = random.below(IMAGES_PER_BATCH);
     const tolerance = new ToleranceCollector();
-    let usesX87 = false;
+    let pointersSet = false;
     for (let tries = 0; encoder.starts.length < wanted && tries < 40; tries++) {
       const shape = random.pick(this.shapes);
       // What depends on an undefined flag cannot be compared.
@@ -108,12 +108,12 @@ export class Generator {
       // And so do privileged ones: #GP.
       if (shape.privileged && !random.chance(20)) continue;
       // AMD's FXSAVE stores 0 for FOP, FIP and FDP where Intel's stores what the last x87 instruction left.
-      if (shape.savesPointers && usesX87) continue;
+      if (shape.savesPointers && pointersSet) continue;
       if (tolerance.flags.hides(shape) || !encoder.emit(shape)) continue;
       this.uses[shape.index]!++;
       forms[at + encoder.starts.length - 1] = shape.index;
       tolerance.execute(shape);
-      usesX87 ||= shape.instruction.unit === "x87";
+      pointersSet ||= shape.setsPointers;
       // Whatever used an approximation would differ by more than that.
       if (shape.approximate) break;
     }

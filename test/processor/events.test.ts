@@ -334,7 +334,7 @@ describe.skipIf(!nasmAvailable)("refusals", () => {
     ["mov rax, 0x800000000000\nadd [rax], ebx", 13],
     ["mov rbp, 0x800000000000\nmov ebx, [rbp]", 12],
     ["mov rsp, 0x800000000000\npop rax", 12],
-    ["mov rsp, 0x800000000000\npush rax", 12],
+    ["mov rsp, 0x900000000000\npush rax", 12],
     ["mov rsp, 0x900000000000\ncall $ + 5", 12],
     ["mov rsp, 0x900000000000\nret", 12],
     ["mov rax, 0x7ffffffffffc\nmov rbx, [rax]", 14],

@@ -221,6 +221,6 @@ describe.skipIf(!nasmAvailable)("self-modifying code", () => {
       g.code("times 32 inc eax\nret", 0x101f80);
       g.program("mov ecx, 0x101f80\nmov rsp, 0x80000\ncall rcx\nmov rsp, 0x101fff\nint 0x40\nhlt");
     });
-    expect(guest.get("rbx")).toBe(BigInt(PROGRAM) + 0x16n);
+    expect(guest.get("rbx")).toBe(BigInt(PROGRAM) + 0x13n);
   });
 });

@@ -178,14 +178,14 @@ describe.skipIf(!nasmAvailable)("translations of data", () => {
     expect(guest.delivered()).toMatchObject({ vector: 14, errorCode: 9n });
   });
 
-  test.each(["mov [rbx], rax", "add [rbx], rax", "movups [rbx], xmm1", "xchg [rbx], rax", "push rax", "cmpxchg [rbx], rcx", "fstp tword [rbx]", "movdqu [rbx], xmm1", "fnstenv [rbx]", "fxsave [rbx + 13]", "call $ + 5", "enter 0, 0", "movnti [rbx], rax", "sgdt [rbx]", "stosq", "movsq", "rep stosq"])(
+  test.each(["mov [rbx], rax", "add [rbx], rax", "movups [rbx], xmm1", "xchg [rbx], rax", "push rax", "cmpxchg [rbx], rcx", "fstp tword [rbx]", "movdqu [rbx], xmm1", "fnstenv [rbx]", "fxsave [rbx - 13]", "call $ + 5", "enter 0, 0", "movnti [rbx], rax", "sgdt [rbx]", "stosq", "movsq", "rep stosq"])(
     "%s across a page boundary, the second page absent, leaves no trace",
     (source) => {
       const guest = runAlike((g) => {
         g.gate(14, HANDLERS + 14 * 16, { ist: 1 });
         g.map(0x202000, 0, 0n);
         g.ram.fill(0x33, 0x201000, 0x202000);
-        g.program(`fld1\nmov rax, -1\npcmpeqd xmm1, xmm1\nmov esi, 0x120000\nmov ecx, 5\nmov ebx, 0x201ffd\nmov edi, ebx\nmov rsp, 0x202005\nmov rbp, rsp\nhere: ${source}\nhlt`);
+        g.program(`fninit\nfld1\nmov rax, -1\npcmpeqd xmm1, xmm1\nmov esi, 0x120000\nmov ecx, 5\nmov ebx, 0x201ffd\nmov edi, ebx\nmov rsp, 0x202005\nmov rbp, rsp\nhere: ${source}\nhlt`);
       });
       expect(guest.delivered()).toMatchObject({ vector: 14, errorCode: 2n, rsp: 0x202005n });
       expect(guest.get("cr2")).toBe(0x202000n);

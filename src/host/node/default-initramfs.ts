@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { type CpioEntry, writeCpio } from "../cpio.ts";
 
 /** Changes when the same busybox gives another archive. */
-export const INITRAMFS_RECIPE = "initramfs-2";
+export const INITRAMFS_RECIPE = "initramfs-3";
 
 /** What the guest runs first. It only prepares the file systems; busybox's own init does the rest. */
 const INIT = `#!/bin/sh
@@ -30,6 +30,9 @@ export PATH=/bin:/sbin:/usr/bin:/usr/sbin
 cd
 if [ ! -e /run/greeted ]; then
   : > /run/greeted
+  # The host knows the size of the terminal; a serial line does not tell.
+  [ -n "$LINES" ] && [ -n "$COLUMNS" ] && stty rows "$LINES" cols "$COLUMNS"
+  unset LINES COLUMNS
   echo
   echo "Debian's Linux $(uname -r) on a PC that Ringfence simulates."
   echo "Type poweroff to end it; Ctrl-A X ends it from outside."

@@ -32,8 +32,10 @@ function storeTable(mnemonic: string, source: string, digit: number, limit: numb
     access: "r",
     forms: [form(`0F 01 /${digit}`, "m", force64)],
     execute(ops, address) {
-      ops.store(address, ops.state(limit, 16));
+      // Both places are known to be writable before either changes.
+      ops.modify(16, address, (old) => old);
       ops.store(ops.add(address, ops.constant(2, 64)), ops.state(base, ops.code64 ? 64 : 32));
+      ops.store(address, ops.state(limit, 16));
     },
   });
 }

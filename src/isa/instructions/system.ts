@@ -94,8 +94,11 @@ export const invlpg = instruction({
   source: "Intel SDM Vol. 2A, INVLPG",
   access: "r",
   forms: [form("0F 01 /7", "m", privileged)],
+  // What follows may lie on the page: it is fetched anew.
+  endsBlock: true,
   execute(ops, address) {
     ops.perform("invalidatePage", address);
+    ops.jump(ops.nextInstruction());
   },
 });
 

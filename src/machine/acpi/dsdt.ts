@@ -42,6 +42,10 @@ function pciRootBridge(platform: AcpiPlatform): Aml {
   ]);
 }
 
+/**
+ * The devices behind the ISA bridge. The ports of power management are not among them: they belong to a PCI function,
+ * and Linux warns when two devices claim the same ports.
+ */
 function isaBridge(platform: AcpiPlatform): Aml {
   const { device: deviceNumber, function: functionNumber } = platform.isaBridge;
   return device("ISA", [
@@ -50,7 +54,6 @@ function isaBridge(platform: AcpiPlatform): Aml {
     realTimeClock(),
     keyboard(),
     mouse(),
-    boardResources(platform),
   ]);
 }
 
@@ -95,18 +98,4 @@ function mouse(): Aml {
 
 function hpet(address: number): Aml {
   return device("HPET", [name("_HID", eisaId("PNP0103")), currentResources([fixedMemory(address, 0x400)])]);
-}
-
-/** Ports that belong to the board, so that nothing else is put there. */
-function boardResources(platform: AcpiPlatform): Aml {
-  const { eventPort, controlPort, timerPort, generalEvents } = platform.powerManagement;
-  return device("MBRD", [
-    name("_HID", eisaId("PNP0C02")),
-    currentResources([
-      ioPorts(eventPort, 4),
-      ioPorts(controlPort, 2),
-      ioPorts(timerPort, 4),
-      ...(generalEvents === undefined ? [] : [ioPorts(generalEvents.port, generalEvents.bytes)]),
-    ]),
-  ]);
 }

@@ -1,0 +1,1 @@
+export function bootLogsDocument(_: unknown): string { return ""; }

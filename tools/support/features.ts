@@ -1,0 +1,97 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import type { FeatureName } from "../../src/cpu/cpuid-tables.ts";
+
+/** What stands behind a CPUID feature that the guest is told of. */
+export interface FeatureSupport {
+  /** What of it is there; a whole sentence where it is not simply all of it. */
+  readonly state: string;
+  /** Mnemonics that the feature promises; each must be in the instruction table. */
+  readonly instructions: readonly string[];
+}
+
+const ROOT = path.join(import.meta.dirname, "..", "..");
+const words = (text: string): readonly string[] => text.split(/\s+/).filter(Boolean);
+const COMPLETE = "works";
+
+const works = (instructions = ""): FeatureSupport => ({ state: COMPLETE, instructions: words(instructions) });
+const partly = (state: string, instructions = ""): FeatureSupport => ({
+  state,
+  instructions: words(instructions),
+});
+
+/** Whose rules SYSENTER follows is one constant of the core. */
+function sysenterState(): string {
+  const vendor = readFileSync(path.join(ROOT, "src/core/processor/vendor.ts"), "utf8");
+  const inLongMode = /SYSENTER_IN_LONG_MODE: bool = (true|false)/.exec(vendor)?.[1] === "true";
+  return inLongMode ? COMPLETE : "works in legacy protected mode; #UD in long mode, as on AMD processors";
+}
+
+const FPU = `f2xm1 fabs fadd faddp fbld fbstp fchs fcom fcomp fcompp fcos fdecstp fdiv fdivp fdivr fdivrp ffree fiadd
+  ficom ficomp fidiv fidivr fild fimul fincstp fist fistp fisub fisubr fld fld1 fldcw fldenv fldl2e fldl2t fldlg2
+  fldln2 fldpi fldz fmul fmulp fnclex fninit fnop fnsave fnstcw fnstenv fnstsw fpatan fprem fprem1 fptan frndint
+  frstor fscale fsin fsincos fsqrt fst fstp fsub fsubp fsubr fsubrp ftst fucom fucomp fucompp fwait fxam fxch
+  fxtract fyl2x fyl2xp1`;
+
+const MMX = `emms movd movq packssdw packsswb packuswb paddb paddd paddsb paddsw paddusb paddusw paddw pand pandn
+  pcmpeqb pcmpeqd pcmpeqw pcmpgtb pcmpgtd pcmpgtw pmaddwd pmulhw pmullw por pslld psllq psllw psrad psraw psrld psrlq
+  psrlw psubb psubd psubsb psubsw psubusb psubusw psubw punpckhbw punpckhdq punpckhwd punpcklbw punpckldq punpcklwd
+  pxor`;
+
+const SSE = `addps addss andnps andps cmpps cmpss comiss cvtpi2ps cvtps2pi cvtsi2ss cvtss2si cvttps2pi cvttss2si divps
+  divss ldmxcsr maskmovq maxps maxss minps minss movaps movhlps movhps movlhps movlps movmskps movntps movntq movss
+  movups mulps mulss orps pavgb pavgw pextrw pinsrw pmaxsw pmaxub pminsw pminub pmovmskb pmulhuw prefetch psadbw
+  pshufw rcpps rcpss rsqrtps rsqrtss sfence shufps sqrtps sqrtss stmxcsr subps subss ucomiss unpckhps unpcklps
+  xorps`;
+
+const SSE2 = `addpd addsd andnpd andpd cmppd cmpsd comisd cvtdq2pd cvtdq2ps cvtpd2dq cvtpd2pi cvtpd2ps cvtpi2pd
+  cvtps2dq cvtps2pd cvtsd2si cvtsd2ss cvtsi2sd cvtss2sd cvttpd2dq cvttpd2pi cvttps2dq cvttsd2si divpd divsd lfence
+  maskmovdqu maxpd maxsd mfence minpd minsd movapd movd movdq2q movdqa movdqu movhpd movlpd movmskpd movntdq movnti
+  movntpd movq movq2dq movsd movupd mulpd mulsd orpd paddq pause pmuludq pshufd pshufhw pshuflw pslldq psrldq psubq
+  punpckhqdq punpcklqdq shufpd sqrtpd sqrtsd subpd subsd ucomisd unpckhpd unpcklpd xorpd`;
+
+const CONDITIONS = words("o no b ae e ne be a s ns p np l ge le g");
+const CMOV = `${CONDITIONS.map((condition) => `cmov${condition}`).join(" ")} fcmovb fcmove fcmovbe fcmovnp fcmovae
+  fcmovne fcmova fcomi fcomip fucomi fucomip`;
+
+/** One entry for each feature of src/cpu/cpuid-tables.ts; a missing one does not compile. */
+export const FEATURE_SUPPORT: Readonly<Record<FeatureName, FeatureSupport>> = {
+  fpu: works(FPU),
+  de: partly("CR4.DE makes DR4 and DR5 fault; I/O breakpoints do not fire, like all breakpoints"),
+  pse: works(),
+  tsc: works("rdtsc"),
+  msr: works("rdmsr wrmsr"),
+  pae: works(),
+  mce: partly("CR4.MCE can be set; no machine check is ever raised"),
+  cx8: works("cmpxchg8b"),
+  apic: works(),
+  sep: partly(sysenterState(), "sysenter sysexit"),
+  mtrr: partly("stored and checked; memory types change nothing"),
+  pge: works(),
+  mca: partly("no banks"),
+  cmov: works(CMOV),
+  pat: partly("stored and checked; memory types change nothing"),
+  pse36: works(),
+  clflush: partly("checks its operand; there are no caches", "clflush"),
+  mmx: works(MMX),
+  fxsr: works("fxsave fxrstor"),
+  sse: works(SSE),
+  sse2: works(SSE2),
+  ss: partly("a statement: there are no caches to snoop"),
+  x2apic: works(),
+  "tsc-deadline": works(),
+  xsave: partly("x87 and SSE state, standard form", "xsave xrstor xgetbv xsetbv"),
+  rdrand: works("rdrand"),
+  hypervisor: partly("a statement; leaves 0x40000000 and 0x40000010"),
+  arat: partly("a statement"),
+  "tsc-adjust": works(),
+  smep: works(),
+  smap: works("clac stac"),
+  "lahf-64": works("lahf sahf"),
+  syscall: works("syscall sysret"),
+  nx: works(),
+  "1gib-pages": works(),
+  rdtscp: works("rdtscp"),
+  "long-mode": works("swapgs movsxd"),
+  "invariant-tsc": partly("a statement: the counter counts nanoseconds of the machine's clock"),
+};
