@@ -9,7 +9,7 @@ import process from "node:process";
 
 /** The folders of src/, in the order data flows. */
 const ORDER = [
-  ...["layout", "wasm", "isa", "decode", "core", "memory", "cpu", "interpret", "translate"],
+  ...["layout", "wasm", "isa", "decode", "lower", "core", "memory", "cpu", "interpret", "translate"],
   ...[
     "bus",
     "devices",

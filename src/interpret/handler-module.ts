@@ -4,8 +4,8 @@ import { type FunctionRef, ModuleWriter } from "../wasm/module-writer.ts";
 import type { FunctionType, ValueType } from "../wasm/value-type.ts";
 import type { HandlerShape } from "../decode/shape.ts";
 import { RECORD_BYTES } from "../layout/record.ts";
-import { type HandlerContext, SHARED_FUNCTIONS, type SharedFunction } from "./handler-context.ts";
-import { buildRecord } from "./handler-builder.ts";
+import { type HandlerContext, SHARED_FUNCTIONS, type SharedFunction } from "../lower/handler-context.ts";
+import { buildRecord } from "../lower/build-record.ts";
 
 export const HANDLER_TYPE: FunctionType = { params: ["i32"], results: ["i32"] };
 

@@ -7,11 +7,11 @@ import {
 } from "../decode/record-writer.ts";
 import type { HandlerShape } from "../decode/shape.ts";
 import * as address from "./address-handlers.ts";
-import { buildRecord } from "./handler-builder.ts";
-import { type HandlerContext, SHARED_FUNCTIONS, type SharedFunction } from "./handler-context.ts";
+import { buildRecord } from "../lower/build-record.ts";
+import { type HandlerContext, SHARED_FUNCTIONS, type SharedFunction } from "../lower/handler-context.ts";
 import { HANDLER_TYPE, helperType, type MemoryPages } from "./handler-module.ts";
 import * as shared from "./run-module.ts";
-import type { InterpreterOps } from "./interpreter-ops.ts";
+import type { InterpreterOps } from "../lower/record-ops.ts";
 import { HELPERS, type HelperName } from "../isa/helpers.ts";
 import type { FunctionRef } from "../wasm/module-writer.ts";
 

@@ -47,6 +47,8 @@ test.each(DOCUMENTS)("every relative link in %s leads somewhere", (document) => 
 
 test.each(DOCUMENTS)("every source file that %s names exists", (document) => {
   const text = readFileSync(path.join(ROOT, document), "utf8");
-  const named = [...text.matchAll(/`((?:src|test|tools|bench|docs|bin)\/[\w./-]*\w)`/g)].map((match) => match[1] ?? "");
+  const named = [...text.matchAll(/`((?:src|test|tools|bench|docs|bin)\/[\w./-]*\w)`/g)].map(
+    (match) => match[1] ?? "",
+  );
   expect(named.filter((name) => !existsSync(path.join(ROOT, name)))).toEqual([]);
 });

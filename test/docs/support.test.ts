@@ -13,7 +13,10 @@ test("docs/support.md is what the tables say now; npm run docs writes it", () =>
   expect(readFileSync(SUPPORT, "utf8")).toBe(supportDocument());
 });
 
-test.each(FEATURES.map(([name]) => name))("every instruction that CPUID promises with %s is in the table", (name) => {
-  const missing = FEATURE_SUPPORT[name].instructions.filter((mnemonic) => !mnemonics.has(mnemonic));
-  expect(missing).toEqual([]);
-});
+test.each(FEATURES.map(([name]) => name))(
+  "every instruction that CPUID promises with %s is in the table",
+  (name) => {
+    const missing = FEATURE_SUPPORT[name].instructions.filter((mnemonic) => !mnemonics.has(mnemonic));
+    expect(missing).toEqual([]);
+  },
+);

@@ -50,7 +50,8 @@ export function deviceRows(): readonly DeviceRow[] {
     .sort();
   return folders.flatMap((folder) => {
     const classes = CLASSES[folder];
-    if (classes === undefined) throw new Error(`src/devices/${folder} has no row in tools/support/devices.ts`);
+    if (classes === undefined)
+      throw new Error(`src/devices/${folder} has no row in tools/support/devices.ts`);
     return classes.map(([file, declaration]): DeviceRow => {
       const text = readFileSync(path.join(DEVICES, folder, file), "utf8");
       return {

@@ -3,6 +3,7 @@ import path from "node:path";
 import type { ProcessorSurroundings } from "../../src/cpu/processor.ts";
 import { readApicMsr, writeApicMsr } from "../../src/devices/local-apic/apic-msrs.ts";
 import { apicRig } from "../../src/devices/local-apic/test-rig.ts";
+import { STATUS_FAULT } from "../../src/layout/cpu-state.ts";
 import { SCRATCH } from "../../src/layout/memory-map.ts";
 import { createProcessor } from "../../src/machine/create-processor.ts";
 import { createMachineMemory } from "../../src/machine/machine-memory.ts";
@@ -127,8 +128,8 @@ export function probeMsrs(): readonly MsrRow[] {
   const found = new Map<number, string>();
   for (const [first, last] of SEARCHED) {
     for (let index = first; index <= last; index++) {
-      const readable = core.readMsr(index) === 0;
-      const writable = core.writeMsr(index, readable ? result() : 0n) === 0;
+      const readable = core.readMsr(index) !== STATUS_FAULT;
+      const writable = core.writeMsr(index, readable ? result() : 0n) !== STATUS_FAULT;
       if (readable || writable) found.set(index, `${readable ? "r" : ""}${writable ? "w" : ""}`);
     }
   }

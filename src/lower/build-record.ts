@@ -8,7 +8,7 @@ import type { HandlerShape, OperandShape, RegisterSlot } from "../decode/shape.t
 import type { Expr } from "../wasm/function-builder.ts";
 import type { OpName } from "../wasm/opcodes.ts";
 import type { HandlerContext } from "./handler-context.ts";
-import { InterpreterOps } from "./interpreter-ops.ts";
+import { InterpreterOps } from "./record-ops.ts";
 import type { MemoryBits, Modification } from "./memory-access.ts";
 
 const SLOT_FIELD: Record<RegisterSlot, number> = { a: record.REG_A, b: record.REG_B, c: record.REG_C };
