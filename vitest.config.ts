@@ -1,13 +1,36 @@
 import { defineConfig } from "vitest/config";
 
+const EXCLUDED = ["**/node_modules/**", "build/**", "src/core/**"];
+
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts", "src/**/*.test.ts", "tools/**/*.test.ts"],
-    exclude: ["**/node_modules/**", "build/**", "src/core/**"],
     // Guests boot in tests: one machine may take most of a core for a minute.
     testTimeout: 60_000,
     hookTimeout: 300_000,
     pool: "forks",
     maxWorkers: 2,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "parts",
+          include: ["test/**/*.test.ts", "src/**/*.test.ts", "tools/**/*.test.ts"],
+          exclude: [...EXCLUDED, "test/guests/**"],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "guests",
+          // Whole systems, after everything else and one file at a time. Slow ones: npm run test:guests.
+          include: ["test/guests/**/*.test.ts"],
+          exclude: EXCLUDED,
+          maxWorkers: 1,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

@@ -14,8 +14,14 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { bootHere, bootInQemu, LOGGED_GUESTS, type LoggedGuest, prepareBoot } from "./boot-logs/boots.ts";
 import { classOf } from "./boot-logs/differences.ts";
-import { compareLogs, kernelMessages, type KernelMessage, type LogDifference, WARNING } from "./boot-logs/kernel-log.ts";
 import { bootLogsDocument } from "./boot-logs/document.ts";
+import {
+  compareLogs,
+  type KernelMessage,
+  kernelMessages,
+  type LogDifference,
+  WARNING,
+} from "./boot-logs/kernel-log.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "..");
 
@@ -65,7 +71,8 @@ async function main(): Promise<number> {
   for (const guest of asked) differences.set(guest, await differenceOf(guest, folder));
   let wrong = 0;
   for (const [guest, difference] of differences) wrong += report(guest, difference);
-  if (values["write-docs"]) writeFileSync(path.join(ROOT, "docs", "boot-logs.md"), bootLogsDocument(differences));
+  if (values["write-docs"])
+    writeFileSync(path.join(ROOT, "docs", "boot-logs.md"), bootLogsDocument(differences));
   return wrong === 0 ? 0 : 1;
 }
 

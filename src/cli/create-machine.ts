@@ -63,6 +63,9 @@ export function createMachine(request: MachineRequest): RunnableMachine {
     run: () => machine.run(),
     receiveSerial: (bytes) => machine.receiveSerial(bytes),
     stop: () => machine.stop(),
-    statistics: () => [...statisticsLines(machine.statistics()), ...(parts ? processorStatisticsLines(parts) : [])],
+    statistics: () => [
+      ...statisticsLines(machine.statistics()),
+      ...(parts ? processorStatisticsLines(parts) : []),
+    ],
   };
 }

@@ -1,6 +1,6 @@
 import type { ProcessorSurroundings } from "../cpu/processor.ts";
-import type { ProcessorParts } from "../machine/create-processor.ts";
 import { faultName } from "../isa/faults.ts";
+import type { ProcessorParts } from "../machine/create-processor.ts";
 import type { TraceSubject } from "./options.ts";
 
 type Report = (line: string) => void;
@@ -52,7 +52,9 @@ export function traceEvents(parts: ProcessorParts, subjects: readonly TraceSubje
       if (undefinedOnly && vector !== 6) return;
       const code = errorCode < 0 ? "" : ` error code ${hex(errorCode)}`;
       const address = vector === 14 ? ` address ${hex(processor.faultAddress)}` : "";
-      report(`${faultName(vector)}${code}${address} at ${hex(registers.get("cs"))}:${hex(registers.get("rip"))}`);
+      report(
+        `${faultName(vector)}${code}${address} at ${hex(registers.get("cs"))}:${hex(registers.get("rip"))}`,
+      );
     };
   }
   if (subjects.includes("interrupts")) {

@@ -4,8 +4,9 @@ import { type FunctionRef, ModuleWriter } from "../wasm/module-writer.ts";
 import type { FunctionType, ValueType } from "../wasm/value-type.ts";
 import type { HandlerShape } from "../decode/shape.ts";
 import { RECORD_BYTES } from "../layout/record.ts";
-import { type HandlerContext, SHARED_FUNCTIONS, type SharedFunction } from "../lower/handler-context.ts";
+import { type HandlerContext, SHARED_FUNCTIONS, type SharedFunction } from "./shared-functions.ts";
 import { buildRecord } from "../lower/build-record.ts";
+import { InterpretedRecord } from "./interpreted-record.ts";
 
 export const HANDLER_TYPE: FunctionType = { params: ["i32"], results: ["i32"] };
 
@@ -52,7 +53,7 @@ export function buildHandlerFunction(shape: HandlerShape, imports: Imports): Fun
   const next = (bytes: number) => b.return(b.op("i32.add", pc, b.i32(bytes)));
   const leave = (record: Expr) => b.return(record);
   const context: HandlerContext = { b, pc, ...imports, next, goTo: leave, leave };
-  if (buildRecord(context, shape, 0).left) b.unreachable();
+  if (buildRecord(new InterpretedRecord(context, shape, 0), shape).left) b.unreachable();
   else next(RECORD_BYTES);
   return b;
 }

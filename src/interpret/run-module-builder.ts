@@ -8,10 +8,11 @@ import {
 import type { HandlerShape } from "../decode/shape.ts";
 import * as address from "./address-handlers.ts";
 import { buildRecord } from "../lower/build-record.ts";
-import { type HandlerContext, SHARED_FUNCTIONS, type SharedFunction } from "../lower/handler-context.ts";
+import { InterpretedRecord } from "./interpreted-record.ts";
+import { type HandlerContext, SHARED_FUNCTIONS, type SharedFunction } from "./shared-functions.ts";
 import { HANDLER_TYPE, helperType, type MemoryPages } from "./handler-module.ts";
 import * as shared from "./run-module.ts";
-import type { InterpreterOps } from "../lower/record-ops.ts";
+import type { RecordOps } from "../lower/record-ops.ts";
 import { HELPERS, type HelperName } from "../isa/helpers.ts";
 import type { FunctionRef } from "../wasm/module-writer.ts";
 
@@ -139,9 +140,9 @@ function buildArm(
       },
     };
     let offset = 0;
-    let last: InterpreterOps | undefined;
+    let last: RecordOps | undefined;
     for (const shape of arm.shapes) {
-      last = buildRecord(context, shape, offset, last);
+      last = buildRecord(new InterpretedRecord(context, shape, offset), shape, last);
       offset += RECORD_BYTES;
     }
     if (!last?.left) context.next(offset);

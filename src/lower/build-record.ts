@@ -6,13 +6,11 @@ import { Value } from "../isa/lowering/value.ts";
 import type { Bits } from "../isa/ops.ts";
 import type { HandlerShape, OperandShape, RegisterSlot } from "../decode/shape.ts";
 import type { Expr } from "../wasm/function-builder.ts";
-import type { OpName } from "../wasm/opcodes.ts";
-import type { HandlerContext } from "./handler-context.ts";
-import { InterpreterOps } from "./record-ops.ts";
+import type { RecordContext, RegisterBits } from "./record-context.ts";
+import { RecordOps } from "./record-ops.ts";
 import type { MemoryBits, Modification } from "./memory-access.ts";
 
 const SLOT_FIELD: Record<RegisterSlot, number> = { a: record.REG_A, b: record.REG_B, c: record.REG_C };
-const REGISTER_LOADS: Record<number, OpName> = { 8: "i32.load8_u", 16: "i32.load16_u", 32: "i32.load", 64: "i64.load", 128: "v128.load" };
 
 /** An operand as read: its value, and how to write it back. */
 interface Operand {
@@ -26,8 +24,8 @@ interface Operand {
  * the instruction jumped (`left`). `before` is the record before it in a fused
  * handler, whose flags are still known.
  */
-export function buildRecord(context: HandlerContext, shape: HandlerShape, recordOffset: number, before?: InterpreterOps): InterpreterOps {
-  const ops = new InterpreterOps(context, shape, recordOffset, before?.flags);
+export function buildRecord(context: RecordContext, shape: HandlerShape, before?: RecordOps): RecordOps {
+  const ops = new RecordOps(context, shape, before?.flags);
   const { instruction } = shape;
   checkUnit(ops, shape);
   if (shape.privileged) ops.requirePrivilege();
@@ -59,7 +57,7 @@ export function buildRecord(context: HandlerContext, shape: HandlerShape, record
 const isMemory = (o: OperandShape): boolean => o.kind === "memory" || o.kind === "vectorMemory";
 
 /** #UD or #NM when the unit an instruction needs is off (Intel SDM Vol. 3A, "x87 FPU and SIMD State"). */
-function checkUnit(ops: InterpreterOps, shape: HandlerShape): void {
+function checkUnit(ops: RecordOps, shape: HandlerShape): void {
   const { b } = ops;
   const { unit } = shape.instruction;
   if (unit === "general") return;
@@ -85,13 +83,13 @@ function checkUnit(ops: InterpreterOps, shape: HandlerShape): void {
 }
 
 /** Most instructions of SSE floating point raise nothing, or only what is sticky already, which the core leaves out. */
-function commitExceptions(ops: InterpreterOps): void {
+function commitExceptions(ops: RecordOps): void {
   ops.flags.flush();
   ops.b.if(ops.state(cpu.SSE_RAISED, 32).e, () => ops.system("commitSse"), undefined, "unlikely");
 }
 
 /** FOP, FIP and FDP of an x87 instruction that is no control instruction (Intel SDM Vol. 1, "x87 FPU Instruction and Data (Operand) Pointers"). */
-function notePointers(ops: InterpreterOps, shape: HandlerShape): void {
+function notePointers(ops: RecordOps, shape: HandlerShape): void {
   const { b } = ops;
   ops.setState(cpu.X87_FOP, new Value(32, ops.field("i32.load16_u", record.IMMEDIATE)));
   const length = new Value(64, b.op("i64.extend_i32_u", ops.field("i32.load8_u", record.LENGTH)));
@@ -100,16 +98,16 @@ function notePointers(ops: InterpreterOps, shape: HandlerShape): void {
   if (shape.hasMemory) ops.setState(cpu.X87_FDP, new Value(64, effectiveAddress(ops)));
 }
 
-function readOperand(ops: InterpreterOps, shape: OperandShape, reads: boolean, writes: boolean, unaligned: boolean): Operand {
+function readOperand(ops: RecordOps, shape: OperandShape, reads: boolean, writes: boolean, unaligned: boolean): Operand {
   const { b } = ops;
   switch (shape.kind) {
     case "general":
-      return registerOperand(ops, shape.slot, shape.bits, reads, (offset, value) => ops.writeGeneral(offset, 0, value));
+      return registerOperand(ops, shape.slot, shape.bits, reads, (offset, value) => ops.writeRegister(offset, value));
     case "xmm":
-      return registerOperand(ops, shape.slot, 128, reads, (offset, value) => b.store("v128.store", offset, value.e, CPU_STATE));
+      return registerOperand(ops, shape.slot, 128, reads, (offset, value) => ops.writeRegister(offset, value));
     case "mm":
       return registerOperand(ops, shape.slot, 64, reads, (offset, value) => {
-        b.store("i64.store", offset, value.e, CPU_STATE);
+        ops.writeRegister(offset, value);
         // A write to an MMX register fills the exponent with ones (Intel SDM Vol. 1, "Effect of MMX Instructions on x87").
         b.store("i32.store16", offset, b.i32(0xffff), CPU_STATE + 8);
       });
@@ -136,24 +134,24 @@ function readOnly(value: Value): Operand {
   return { value, write: () => invariant(false, "this operand is never written") };
 }
 
-function immediate(ops: InterpreterOps, bits: Bits): Value {
+function immediate(ops: RecordOps, bits: Bits): Value {
   if (bits === 64) return new Value(64, ops.field("i64.load", record.IMMEDIATE));
   const load = bits === 8 ? "i32.load8_u" : bits === 16 ? "i32.load16_u" : "i32.load";
   return new Value(bits, ops.field(load, record.IMMEDIATE));
 }
 
 function registerOperand(
-  ops: InterpreterOps, slot: RegisterSlot, bits: Bits, reads: boolean, write: (offset: Expr, value: Value) => void,
+  ops: RecordOps, slot: RegisterSlot, bits: Bits, reads: boolean, write: (offset: Expr, value: Value) => void,
 ): Operand {
   const offset = ops.field("i32.load16_u", SLOT_FIELD[slot]);
-  const value = reads ? new Value(bits, ops.b.load(REGISTER_LOADS[bits]!, offset, CPU_STATE)) : undefined;
+  const value = reads ? ops.readRegister(offset, bits as RegisterBits) : undefined;
   return { value, write: (result) => write(offset, result) };
 }
 
 /** base + (index << scale) + displacement + segment base, from the record. */
-export function effectiveAddress(ops: InterpreterOps): Expr {
+export function effectiveAddress(ops: RecordOps): Expr {
   const { b } = ops;
-  const slot = (field: number) => b.load("i64.load", ops.field("i32.load16_u", field), CPU_STATE);
+  const slot = (field: number) => ops.readRegister(ops.field("i32.load16_u", field), 64).e;
   const base = slot(record.BASE);
   const scale = b.op("i64.extend_i32_u", ops.field("i32.load8_u", record.SCALE));
   const index = b.op("i64.shl", slot(record.INDEX_REG), scale);
@@ -163,7 +161,7 @@ export function effectiveAddress(ops: InterpreterOps): Expr {
 }
 
 function memoryOperand(
-  ops: InterpreterOps, shape: OperandShape & { kind: "memory" | "vectorMemory" }, reads: boolean, writes: boolean, unaligned: boolean,
+  ops: RecordOps, shape: OperandShape & { kind: "memory" | "vectorMemory" }, reads: boolean, writes: boolean, unaligned: boolean,
 ): Operand {
   const address = new Value(64, ops.b.bind(effectiveAddress(ops)));
   const bits = shape.bits as MemoryBits;

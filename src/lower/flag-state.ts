@@ -1,9 +1,9 @@
-import { CPU_STATE } from "../layout/memory-map.ts";
 import { FLAG_C, FLAG_R, FLAG_X, FLAG_Y } from "../layout/cpu-state.ts";
 import type { Expr, FunctionBuilder } from "../wasm/function-builder.ts";
 import type { OpName } from "../wasm/opcodes.ts";
 import type { IntegerValues } from "../isa/lowering/integer-values.ts";
 import type { Value } from "../isa/lowering/value.ts";
+import type { RecordContext } from "./record-context.ts";
 import type { Condition, StatusFlag } from "../isa/registers.ts";
 
 const SIGN = 1n << 63n;
@@ -34,6 +34,7 @@ export interface KnownFlags {
  * layout/cpu-state.ts describes. Writes gather until `flush`.
  */
 export class FlagState {
+  readonly #context: RecordContext;
   readonly #b: FunctionBuilder;
   readonly #values: IntegerValues;
   #pending: Pending = {};
@@ -41,8 +42,9 @@ export class FlagState {
   /** Flags that an earlier instruction of the same handler left. */
   #known: KnownFlags = {};
 
-  constructor(b: FunctionBuilder, values: IntegerValues) {
-    this.#b = b;
+  constructor(context: RecordContext, values: IntegerValues) {
+    this.#context = context;
+    this.#b = context.b;
     this.#values = values;
   }
 
@@ -292,18 +294,18 @@ export class FlagState {
   }
 
   #load32(field: number): Expr {
-    return this.#b.load("i32.load", this.#b.i32(0), CPU_STATE + field);
+    return this.#context.loadState(32, this.#b.i32(field));
   }
 
   #load64(field: number): Expr {
-    return this.#b.load("i64.load", this.#b.i32(0), CPU_STATE + field);
+    return this.#context.loadState(64, this.#b.i32(field));
   }
 
   #store32(field: number, e: Expr): void {
-    this.#b.store("i32.store", this.#b.i32(0), e, CPU_STATE + field);
+    this.#context.storeState(32, this.#b.i32(field), e);
   }
 
   #store64(field: number, e: Expr): void {
-    this.#b.store("i64.store", this.#b.i32(0), e, CPU_STATE + field);
+    this.#context.storeState(64, this.#b.i32(field), e);
   }
 }

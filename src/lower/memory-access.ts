@@ -1,11 +1,11 @@
-import { CPU_STATE, SCRATCH, TLB_ADDEND, TLB_TAG, TLB_WRITE } from "../layout/memory-map.ts";
+import { SCRATCH, TLB_ADDEND, TLB_TAG, TLB_WRITE } from "../layout/memory-map.ts";
 import { TLB_BASE } from "../layout/cpu-state.ts";
 import { invariant } from "../layout/invariant.ts";
 import type { Expr } from "../wasm/function-builder.ts";
 import type { OpName } from "../wasm/opcodes.ts";
 import { Value } from "../isa/lowering/value.ts";
 import type { Bits } from "../isa/ops.ts";
-import type { HandlerContext } from "./handler-context.ts";
+import type { RecordContext } from "./record-context.ts";
 
 /** Memory that is read now and written later by the same instruction. */
 export interface Modification {
@@ -29,10 +29,10 @@ const STORES: Record<MemoryBits, OpName> = {
  * leaves with the fault the slow path has set.
  */
 export class MemoryAccess {
-  readonly #context: HandlerContext;
+  readonly #context: RecordContext;
   readonly #fault: () => void;
 
-  constructor(context: HandlerContext, fault: () => void) {
+  constructor(context: RecordContext, fault: () => void) {
     this.#context = context;
     this.#fault = fault;
   }
@@ -51,6 +51,7 @@ export class MemoryAccess {
     b.if(
       this.#misses(va, entry, bits),
       () => {
+        if (this.#context.miss !== undefined) return this.#context.miss();
         const done = this.#slowStore(va, stored, bits);
         b.if(b.op("i32.eqz", done), this.#fault);
       },
@@ -69,6 +70,7 @@ export class MemoryAccess {
     const { b } = this.#context;
     invariant(value.bits === modification.bits, "a modified operand keeps its width");
     b.store(STORES[modification.bits], modification.host, value.e);
+    if (this.#context.miss !== undefined) return;
     b.if(
       b.op("i32.eq", modification.host, b.i32(SCRATCH)),
       () => void b.call(this.#context.helper("commitWrite")),
@@ -92,6 +94,11 @@ export class MemoryAccess {
     const { b } = this.#context;
     const va = b.bind(address);
     const entry = this.#entry(va, table);
+    const { miss } = this.#context;
+    if (miss !== undefined) {
+      b.if(this.#misses(va, entry, bits), miss, undefined, "unlikely");
+      return b.bind(this.#translated(va, entry));
+    }
     const host = b.variable("i32");
     b.if(
       this.#misses(va, entry, bits),
@@ -111,7 +118,7 @@ export class MemoryAccess {
     const low = b.op("i32.wrap_i64", b.op("i64.shr_u", va, b.i64(8n)));
     const high = b.op("i32.wrap_i64", b.op("i64.shr_u", va, b.i64(20n)));
     const index = b.op("i32.and", b.op("i32.xor", low, high), b.i32(0xfff0));
-    const base = b.load("i32.load", b.i32(0), CPU_STATE + TLB_BASE);
+    const base = this.#context.loadState(32, b.i32(TLB_BASE));
     return { at: b.bind(b.op("i32.add", base, index)), table };
   }
 

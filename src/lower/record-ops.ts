@@ -11,53 +11,53 @@ import {
   type Condition, type GeneralRegister, generalRegisterOffset, SEGMENT_REGISTERS, type SegmentRegister, type StatusFlag,
 } from "../isa/registers.ts";
 import type { Expr } from "../wasm/function-builder.ts";
-import type { OpName } from "../wasm/opcodes.ts";
 import type { HandlerShape } from "../decode/shape.ts";
 import { FlagState } from "./flag-state.ts";
-import type { HandlerContext, SharedFunction } from "./handler-context.ts";
+import type { FieldLoad, RecordContext, RegisterBits } from "./record-context.ts";
 import { MemoryAccess, type MemoryBits } from "./memory-access.ts";
 
 /** Where in SCRATCH helpers leave 64-bit results (core/system/results.ts). */
 const HELPER_RESULTS = 40;
-const STATE_LOADS: Record<number, OpName> = { 8: "i32.load8_u", 16: "i32.load16_u", 32: "i32.load", 64: "i64.load" };
-const STATE_STORES: Record<number, OpName> = { 8: "i32.store8", 16: "i32.store16", 32: "i32.store", 64: "i64.store" };
 
 /**
- * `Ops` for the interpreter: registers in memory, operands from the record.
- * One object serves one record of one handler; `recordOffset` is that of a
- * later record in a fused handler.
+ * `Ops` over WebAssembly expressions, for one decoded instruction. Where its
+ * operands and the processor state lie, and how control leaves, is the
+ * engine's affair: see RecordContext.
  */
-export class InterpreterOps extends VectorValues implements Ops<Value> {
+export class RecordOps extends VectorValues implements Ops<Value> {
   readonly operandBits: OperandBits;
   readonly code64: boolean;
   readonly memory: MemoryAccess;
   readonly #stack: MemoryAccess;
   readonly flags: FlagState;
-  readonly #context: HandlerContext;
-  readonly #recordOffset: number;
+  readonly #context: RecordContext;
   /** Set when control has left for good: `jump` was the last thing. */
   left = false;
 
-  constructor(context: HandlerContext, shape: HandlerShape, recordOffset: number, flags?: FlagState) {
+  constructor(context: RecordContext, shape: HandlerShape, flags?: FlagState) {
     super(context.b);
     this.#context = context;
-    this.#recordOffset = recordOffset;
     this.operandBits = shape.operandBits;
     this.code64 = shape.code64;
-    this.flags = flags ?? new FlagState(context.b, this);
-    this.memory = new MemoryAccess(context, () => this.#leaveFault());
-    this.#stack = new MemoryAccess(context, () => {
-      this.#context.leave(this.b.call(this.shared("leaveStackFault"), this.recordAddress)!);
-    });
+    this.flags = flags ?? new FlagState(context, this);
+    this.memory = new MemoryAccess(context, () => context.fault());
+    this.#stack = new MemoryAccess(context, () => context.stackFault());
   }
 
-  /** Address of the running record. */
-  get recordAddress(): Expr {
-    return this.b.op("i32.add", this.#context.pc, this.b.i32(this.#recordOffset));
+  /** A field of the record. */
+  field(load: FieldLoad, offset: number): Expr {
+    return this.#context.field(load, offset);
   }
 
-  field(load: "i32.load8_u" | "i32.load16_u" | "i32.load" | "i64.load" | "i64.load32_s", offset: number): Expr {
-    return this.b.load(load, this.#context.pc, this.#recordOffset + offset);
+  /** A register by its offset in the processor state. */
+  readRegister(offset: Expr, bits: RegisterBits): Value {
+    return new Value(bits as Bits, this.#context.loadState(bits, offset));
+  }
+
+  /** Writes a register; 32 bits of a general register clear its upper half. */
+  writeRegister(offset: Expr, value: Value): void {
+    if (value.bits === 32) this.#context.storeState(64, offset, this.b.op("i64.extend_i32_u", value.e));
+    else this.#context.storeState(value.bits as RegisterBits, offset, value.e);
   }
 
   when(condition: Value, then: () => void, otherwise?: () => void): void {
@@ -73,18 +73,11 @@ export class InterpreterOps extends VectorValues implements Ops<Value> {
   }
 
   register(register: GeneralRegister, bits: OperandBits): Value {
-    return new Value(bits, this.b.load(STATE_LOADS[bits]!, this.b.i32(0), CPU_STATE + generalRegisterOffset(register)));
+    return this.readRegister(this.b.i32(generalRegisterOffset(register)), bits);
   }
 
   setRegister(register: GeneralRegister, value: Value): void {
-    this.writeGeneral(this.b.i32(0), generalRegisterOffset(register), value);
-  }
-
-  /** Writes a general register at a state offset plus a constant. */
-  writeGeneral(offset: Expr, constant: number, value: Value): void {
-    if (value.bits === 32) {
-      this.b.store("i64.store", offset, this.b.op("i64.extend_i32_u", value.e), CPU_STATE + constant);
-    } else this.b.store(STATE_STORES[value.bits]!, offset, value.e, CPU_STATE + constant);
+    this.writeRegister(this.b.i32(generalRegisterOffset(register)), value);
   }
 
   flag(flag: StatusFlag): Value {
@@ -154,7 +147,7 @@ export class InterpreterOps extends VectorValues implements Ops<Value> {
 
   #leaveWhenFaulted(): void {
     const failed = this.b.op("i32.ge_s", this.state(cpu.FAULT_VECTOR, 32).e, this.b.i32(0));
-    this.b.if(failed, () => this.#leaveFault(), undefined, "unlikely");
+    this.b.if(failed, () => this.#context.fault(), undefined, "unlikely");
   }
 
   push(value: Value): void {
@@ -248,20 +241,15 @@ export class InterpreterOps extends VectorValues implements Ops<Value> {
 
   jump(target: Value): void {
     this.flags.flush();
-    if (target.relative) this.#jumpRelative();
-    else {
-      const masked = this.#maskTarget(target.e);
-      this.b.store("i64.store", this.b.i32(0), masked, CPU_STATE + cpu.RIP);
-      this.#countBlock();
-      this.#context.leave(this.b.call(this.shared("dispatch"))!);
-    }
+    if (target.relative) this.#context.jumpRelative();
+    else this.#context.jumpTo(this.#maskTarget(target.e));
     this.left = true;
   }
 
   branch(condition: Value, target: Value): void {
     invariant(target.relative, "a conditional branch is relative");
     this.flags.flush();
-    this.b.if(condition.e, () => this.#jumpRelative());
+    this.#context.branch(condition.e);
   }
 
   #maskTarget(target: Expr): Expr {
@@ -269,40 +257,8 @@ export class InterpreterOps extends VectorValues implements Ops<Value> {
     return this.b.op("i64.and", target, this.b.i64(this.operandBits === 16 ? 0xffffn : 0xffffffffn));
   }
 
-  #countBlock(): Expr {
-    const { b } = this;
-    const executed = b.op("i32.add", this.field("i32.load8_u", record.INDEX), b.i32(1));
-    const left = b.bind(b.op("i32.sub", this.state(cpu.BUDGET, 32).e, executed));
-    b.store("i32.store", b.i32(0), left, CPU_STATE + cpu.BUDGET);
-    return left;
-  }
-
-  #jumpRelative(): void {
-    const { b } = this;
-    const left = this.#countBlock();
-    if (!this.code64 && this.operandBits === 16) {
-      // The target is cut to 16 bits, which a link would not do.
-      const offset = b.op("i64.extend_i32_s", this.field("i32.load", record.TARGET_OFFSET));
-      const rip = this.#maskTarget(b.op("i64.add", this.state(cpu.RIP_BASE, 64).e, offset));
-      b.store("i64.store", b.i32(0), rip, CPU_STATE + cpu.RIP);
-      this.#context.leave(b.call(this.shared("dispatch"))!);
-      return;
-    }
-    const link = this.field("i32.load", record.LINK);
-    b.if(b.op("i32.eqz", link), () => this.#context.leave(b.call(this.shared("jumpUnlinked"), this.recordAddress)!));
-    b.if(
-      b.op("i32.le_s", left, b.i32(0)),
-      () => this.#context.leave(b.call(this.shared("jumpBudget"), this.recordAddress)!),
-      undefined,
-      "unlikely",
-    );
-    this.#context.goTo(link);
-  }
-
   raise(fault: FaultName): void {
-    const code = FAULTS_WITH_ERROR_CODE.includes(fault) ? 0 : -1;
-    this.b.call(this.shared("setFault"), this.b.i32(FAULTS[fault]), this.b.i32(code));
-    this.#leaveFault();
+    this.#context.raise(FAULTS[fault], FAULTS_WITH_ERROR_CODE.includes(fault) ? 0 : -1);
   }
 
   raiseWhen(condition: Value, fault: FaultName): void {
@@ -317,6 +273,7 @@ export class InterpreterOps extends VectorValues implements Ops<Value> {
     const { result } = helperSignature(helper);
     invariant(result === "i32" || result === "i64", `${helper} returns a value`);
     this.flags.flush();
+    this.#context.beforeHelper(helper);
     const e = this.#callHelper(helper, args)!;
     return new Value(result === "i32" ? 32 : 64, e);
   }
@@ -330,6 +287,7 @@ export class InterpreterOps extends VectorValues implements Ops<Value> {
   perform(helper: HelperName, ...args: Value[]): void {
     invariant(helperSignature(helper).result === "-", `${helper} returns nothing`);
     this.flags.flush();
+    this.#context.beforeHelper(helper);
     this.#callHelper(helper, args);
     this.flags.forget();
   }
@@ -338,9 +296,10 @@ export class InterpreterOps extends VectorValues implements Ops<Value> {
     invariant(helperSignature(helper).result === "status", `${helper} returns a status`);
     this.flags.flush();
     const { b } = this;
-    b.store("i64.store", b.i32(0), this.nextInstruction().e, CPU_STATE + cpu.RIP);
+    this.#context.beforeHelper(helper);
+    this.setState(cpu.RIP, this.nextInstruction());
     const status = this.#callHelper(helper, args)!;
-    b.if(status, () => this.#context.leave(b.call(this.shared("leaveStatus"), this.recordAddress, status)!));
+    b.if(status, () => this.#context.status(status));
     this.flags.forget();
   }
 
@@ -356,11 +315,11 @@ export class InterpreterOps extends VectorValues implements Ops<Value> {
   }
 
   state(offset: number, bits: 8 | 16 | 32 | 64): Value {
-    return new Value(bits, this.b.load(STATE_LOADS[bits]!, this.b.i32(0), CPU_STATE + offset));
+    return new Value(bits, this.#context.loadState(bits, this.b.i32(offset)));
   }
 
   setState(offset: number, value: Value): void {
-    this.b.store(STATE_STORES[value.bits]!, this.b.i32(0), value.e, CPU_STATE + offset);
+    this.#context.storeState(value.bits as RegisterBits, this.b.i32(offset), value.e);
   }
 
   stringPrefixes(): { addressBits: Value; repeat: Value; segment: Value } {
@@ -393,13 +352,5 @@ export class InterpreterOps extends VectorValues implements Ops<Value> {
     const { addressBits } = this.stringPrefixes();
     const narrow = b.select(b.op("i32.eq", addressBits.e, b.i32(32)), b.i64(0xffffffffn), b.i64(0xffffn));
     return b.select(b.op("i32.eq", addressBits.e, b.i32(64)), b.i64(-1n), narrow);
-  }
-
-  shared(name: SharedFunction) {
-    return this.#context.shared(name);
-  }
-
-  #leaveFault(): void {
-    this.#context.leave(this.b.call(this.shared("leaveFault"), this.recordAddress)!);
   }
 }

@@ -87,8 +87,7 @@ test("an absent, empty or unreadable initial RAM disk is named", () => {
 });
 
 test("a device without an end is not read for ever", () => {
-  expect(refusal("--kernel", "/dev/zero")).toMatch(/^\/dev\/zero: cannot be read: /);
-  expect(refusal("--kernel", "/dev/null")).toMatch(/^\/dev\/null: cannot be read: /);
+  expect(refusal("--kernel", "/dev/zero")).toBe("/dev/zero: cannot be read: it is a device; check the path after --kernel");
 });
 
 test("a command line longer than the kernel takes", () => {
@@ -103,7 +102,7 @@ test.each([
   ["--debug-exit", "65536"], ["--debug-exit", "-1"], ["--debug-exit", "f4"], ["--debug-exit", "1.5"],
   ["--engine", "jit"], ["--trace", ""], ["--trace", "faults,,"], ["--serial", ""], ["--serial", "file:"], ["--no-such"], ["--"], ["-k"], ["--kernel"], ["--deterministic=yes"], ["--stats", "--stats"],
 ])("%s %s is answered in one line that names it", (...parameters) => {
-  expect(refusal(...parameters)).toContain(parameters[0]!);
+  expect(refusal(...parameters)).toContain(parameters[0]!.split("=")[0]);
 });
 
 // From here on the guest starts.
@@ -133,13 +132,11 @@ test.each([
   expect({ status, stderr }).toEqual({ status: 6, stderr: "ringfence: the guest's processor shut down after a triple fault\n" });
 });
 
-/** Runs a guest that never ends by itself, and ends it by what a user would type. Returns the processor time it took and its status. */
-async function quit(name: string, code: number[], keys: string, afterMs: number): Promise<{ status: number | null; seconds: number; lateMs: number }> {
+/** Runs a guest that never ends by itself, and ends it by what a user would type. Returns its status and how late that was. */
+async function quit(name: string, code: number[], keys: string, afterMs: number): Promise<{ status: number | null; lateMs: number }> {
   const kernel = file(name, multibootImage(Uint8Array.from(code)));
   // script(1) gives it a terminal.
   const child = spawn("script", ["-qfec", `${BIN} run --kernel ${kernel} --memory 32M --stats`, "/dev/null"], { cwd: folder, stdio: ["pipe", "pipe", "inherit"] });
-  const before = process.resourceUsage();
-  void before;
   child.stdout.resume();
   await new Promise((resolve) => setTimeout(resolve, afterMs));
   const asked = performance.now();
@@ -151,7 +148,7 @@ async function quit(name: string, code: number[], keys: string, afterMs: number)
       resolve(code2);
     });
   });
-  return { status, seconds: 0, lateMs: performance.now() - asked };
+  return { status, lateMs: performance.now() - asked };
 }
 
 test.each<[string, number[]]>([

@@ -29,6 +29,7 @@ export function withoutFigures(text: string): string {
     .replace(/\b[0-9a-f]{8,}\b/gi, "#")
     .replace(/\d+/g, "#")
     .replace(/#([.:,]#)+/g, "#")
+    .replace(/([ (])-#/g, "$1#")
     .replace(/ +/g, " ")
     .trim();
 }
@@ -43,7 +44,10 @@ export interface LogDifference {
 }
 
 /** Pairs the messages of two logs by their kind. Their order does not count: drivers start in parallel. */
-export function compareLogs(first: readonly KernelMessage[], second: readonly KernelMessage[]): LogDifference {
+export function compareLogs(
+  first: readonly KernelMessage[],
+  second: readonly KernelMessage[],
+): LogDifference {
   const waiting = new Map<string, KernelMessage[]>();
   for (const message of second) waiting.set(message.kind, [...(waiting.get(message.kind) ?? []), message]);
   const onlyFirst: KernelMessage[] = [];

@@ -11,7 +11,7 @@ export const REPEAT_NOT_EQUAL: i32 = 2;
 
 /** Bytes moved on the fast path, or elements moved one by one, before a call returns so that interrupts get in. */
 const BYTES_A_CALL: i64 = 65536;
-const ELEMENTS_A_CALL: i32 = 1024;
+const ELEMENTS_A_CALL: i32 = 64;
 
 /** 0xffff, 0xffffffff or all ones. */
 // @ts-ignore: decorator

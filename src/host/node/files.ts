@@ -1,4 +1,4 @@
-import { type PathLike, readFileSync } from "node:fs";
+import { type PathLike, readFileSync, statSync } from "node:fs";
 import { VmError } from "../../layout/vm-error.ts";
 
 /**
@@ -8,8 +8,14 @@ import { VmError } from "../../layout/vm-error.ts";
 export function readWholeFile(path: string): Uint8Array<ArrayBuffer> {
   let bytes: Uint8Array<ArrayBuffer>;
   try {
+    // Some devices, /dev/zero for one, have no end. A pipe has.
+    const status = statSync(path as PathLike);
+    if (status.isCharacterDevice() || status.isBlockDevice()) {
+      throw new VmError({ code: "file-unreadable", path, reason: "it is a device" });
+    }
     bytes = new Uint8Array(readFileSync(path as PathLike));
   } catch (cause) {
+    if (cause instanceof VmError) throw cause;
     const code = systemErrorCode(cause);
     if (code === "ENOENT") throw new VmError({ code: "file-not-found", path }, { cause });
     throw new VmError({ code: "file-unreadable", path, reason: systemErrorText(cause) }, { cause });

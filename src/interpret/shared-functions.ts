@@ -39,4 +39,6 @@ export interface HandlerContext {
   goTo(record: Expr): void;
   /** Goes on with a record, or leaves when it is 0. */
   leave(record: Expr): void;
+  /** Counts a jump that is taken, where a translator wants to know what is hot. */
+  countJump?(record: Expr, link: Expr): void;
 }

@@ -1,0 +1,48 @@
+import type { HelperName } from "../isa/helpers.ts";
+import type { Expr, FunctionBuilder } from "../wasm/function-builder.ts";
+import type { FunctionRef } from "../wasm/module-writer.ts";
+
+export type FieldLoad = "i32.load8_u" | "i32.load16_u" | "i32.load" | "i64.load" | "i64.load32_s";
+
+/** Widths in which processor state is read and written; up to 32 bits are an i32, zero-extended. */
+export type RegisterBits = 8 | 16 | 32 | 64 | 128;
+
+/**
+ * What an engine provides for lowering one decoded instruction: where the
+ * record's fields and the processor state are, and how control leaves.
+ *
+ * The interpreter reads the record and the state from memory; the translator
+ * knows the record already and keeps registers in locals.
+ */
+export interface RecordContext {
+  readonly b: FunctionBuilder;
+  helper(name: HelperName): FunctionRef;
+  /** A field of the record (layout/record.ts). */
+  field(load: FieldLoad, offset: number): Expr;
+  /** Processor state by its offset (layout/cpu-state.ts). */
+  loadState(bits: RegisterBits, offset: Expr): Expr;
+  storeState(bits: RegisterBits, offset: Expr, value: Expr): void;
+  /**
+   * What to do on a TLB miss, if not to call the slow path and go on: leaves
+   * the code with the state before the instruction.
+   */
+  readonly miss?: () => void;
+  /** Called before a helper of src/core is called. */
+  beforeHelper(name: HelperName): void;
+
+  // Each of these leaves the instruction for good.
+  /** FAULT_* is set. */
+  fault(): void;
+  /** FAULT_* is set by a reference to the stack: #GP for a non-canonical address is #SS. */
+  stackFault(): void;
+  raise(vector: number, errorCode: number): void;
+  /** A helper returned a status other than STATUS_OK. */
+  status(status: Expr): void;
+  /** Continues at an offset in the code segment, already cut to the operand size. */
+  jumpTo(rip: Expr): void;
+  /** Continues at the record's relative target. */
+  jumpRelative(): void;
+
+  /** Continues at the record's relative target if the condition holds, else behind the instruction. */
+  branch(condition: Expr): void;
+}
