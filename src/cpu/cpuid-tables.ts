@@ -32,6 +32,7 @@ export const FEATURES = [
   ["sse2",              0x1, 0, "edx", 26],
   ["ss",                0x1, 0, "edx", 27], // self-snoop: Linux skips WBINVD around MTRR and PAT writes
   // "Feature Information Returned in the ECX Register"
+["cx16",              0x1, 0, "ecx", 13], // CMPXCHG16B
   ["x2apic",            0x1, 0, "ecx", 21],
   ["tsc-deadline",      0x1, 0, "ecx", 24], // a timer costs one MSR write
   ["xsave",             0x1, 0, "ecx", 26], // x87 and SSE state only

@@ -104,9 +104,10 @@ export class RecordWriter {
     if (separate) this.#u16[(here + record.BASE) >> 1] = cpu.EFFECTIVE_ADDRESS;
     else if (d.isMemory) this.#writeAddress(here, d, codeBits, nextOffset, shape);
     this.#writeOperands(here, d, shape, nextOffset);
-    // FOP: the low three bits of the opcode byte and ModRM.
+    // FOP: the low three bits of the opcode byte and ModRM. Behind it, the operand's segment for FDS.
     if (shape.instruction.unit === "x87") {
-      this.#i32[(here + record.IMMEDIATE) >> 2] = ((d.opcode & 7) << 8) | (d.mod << 6) | (d.digit << 3) | (d.rm & 7);
+      const opcode = ((d.opcode & 7) << 8) | (d.mod << 6) | (d.digit << 3) | (d.rm & 7);
+      this.#i32[(here + record.IMMEDIATE) >> 2] = opcode | (d.segment << 16);
     }
     if (d.form.form.repeatable || d.form.form.addressPrefixes) {
       this.#u16[(here + record.REG_C) >> 1] = stringPrefixes(d.addressBits, d.repeat, d.segment);

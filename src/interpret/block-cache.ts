@@ -2,6 +2,7 @@ import {
   CODE_CHUNK_SHIFT, CODE_MAP, GUEST_RAM, PAGE_BYTES, RECORDS, RECORDS_END,
 } from "../layout/memory-map.ts";
 import * as record from "../layout/record.ts";
+import type { CodeRange, RegionStore } from "../cpu/region-translator.ts";
 import { type CodeBits, DECODE_TOO_LONG, DECODE_TRUNCATED, Decoder, MAX_INSTRUCTION_BYTES } from "../decode/decoder.ts";
 import {
   HANDLER_CONTINUE, HANDLER_CROSSING, HANDLER_STALE, HANDLER_STOP, HANDLER_TOO_LONG, HANDLER_UNDEFINED, RecordWriter,
@@ -26,6 +27,15 @@ interface Block {
   /** For an instruction on two pages: the other page, and the block's key there. */
   readonly otherPage: number;
   readonly otherKey: number;
+  /** Void together with this block: the other parts of a region, and where it is entered. */
+  readonly region?: Region;
+}
+
+/** A piece of translated code, entered at one place. */
+interface Region {
+  readonly handler: number;
+  readonly page: number;
+  readonly keys: number[];
 }
 
 class CodePage {
@@ -34,6 +44,7 @@ class CodePage {
 }
 
 const codeBitsIndex = (codeBits: CodeBits): number => (codeBits === 64 ? 2 : codeBits === 32 ? 1 : 0);
+const vacatedKey = (page: number, key: number): number => page * 4 * PAGE_BYTES + key;
 const blockKey = (offset: number, codeBits: CodeBits): number => offset * 4 + codeBitsIndex(codeBits);
 
 /** Chooses fused handlers after a block has been decoded. */
@@ -48,6 +59,8 @@ export interface BlockCacheHooks {
   protectCodePage(page: number): void;
   /** All records are void: everything that points to them must go. */
   recordsFlushed(): void;
+  /** A region is void: its handler may be used for another. */
+  regionDropped(handler: number): void;
 }
 
 /**
@@ -58,16 +71,19 @@ export interface BlockCacheHooks {
  * records of the blocks concerned into stale ones, wherever they are linked
  * from; their memory is not used again until all records are flushed.
  */
-export class BlockCache {
+export class BlockCache implements RegionStore {
   readonly #memory: Uint8Array;
   readonly #codeMap: BigUint64Array;
-  readonly #writer: RecordWriter;
+  readonly writer: RecordWriter;
   readonly #shapes: ShapeTable;
   readonly #decoder = new Decoder();
   readonly #hooks: BlockCacheHooks;
   readonly #fusion: Fusion;
   #pages = new Map<number, CodePage>();
   #next = FIRST_BLOCK;
+  #uniqueKeys = 0;
+  /** Records of blocks that went stale, by page and key: the code decoded there next takes their place, so that what leads to them stays right. */
+  #vacated = new Map<number, { readonly records: number; readonly end: number }>();
   /** Blocks decoded, and decoded code thrown away, since the start. */
   decodedBlocks = 0;
   invalidatedBlocks = 0;
@@ -76,7 +92,7 @@ export class BlockCache {
   constructor(buffer: ArrayBufferLike, shapes: ShapeTable, fusion: Fusion, hooks: BlockCacheHooks) {
     this.#memory = new Uint8Array(buffer);
     this.#codeMap = new BigUint64Array(buffer);
-    this.#writer = new RecordWriter(buffer);
+    this.writer = new RecordWriter(buffer);
     this.#shapes = shapes;
     this.#fusion = fusion;
     this.#hooks = hooks;
@@ -102,13 +118,14 @@ export class BlockCache {
   flushAll(): void {
     for (const page of this.#pages.keys()) this.#codeMap[(CODE_MAP >> 3) + page] = 0n;
     this.#pages = new Map();
+    this.#vacated = new Map();
     this.#next = FIRST_BLOCK;
     this.flushes++;
     this.#hooks.recordsFlushed();
   }
 
   #decodeBlock(page: number, offset: number, codeBits: CodeBits): number {
-    const writer = this.#writer;
+    const { writer } = this;
     const d = this.#decoder.result;
     const pageStart = GUEST_RAM + page * PAGE_BYTES;
     const pageEnd = pageStart + PAGE_BYTES;
@@ -152,10 +169,24 @@ export class BlockCache {
       count++;
       if (shape.instruction.endsBlock) break;
     }
-    this.#next = at;
     this.decodedBlocks++;
-    this.#register(page, { key: blockKey(offset, codeBits), start: offset, end: here, records: first, recordsEnd: at, otherPage: -1, otherKey: -1 });
-    return first;
+    const key = blockKey(offset, codeBits);
+    const place = this.#settle(page, key, first, at);
+    this.#register(page, { key, start: offset, end: here, ...place, otherPage: -1, otherKey: -1 });
+    return place.records;
+  }
+
+  /** Where the records just written stay: in the place of the stale ones for the same code if they fit, else where they are. */
+  #settle(page: number, key: number, first: number, end: number): { records: number; recordsEnd: number } {
+    const place = this.#vacated.get(vacatedKey(page, key));
+    if (place === undefined || end - first > place.end - place.records) {
+      this.#next = end;
+      return { records: first, recordsEnd: end };
+    }
+    this.#memory.copyWithin(place.records, first, end);
+    // The whole place goes stale with the block, so that it can take a longer one again.
+    for (let at = place.records + end - first; at < place.end; at += record.RECORD_BYTES) this.writer.setHandler(at, HANDLER_STALE);
+    return { records: place.records, recordsEnd: place.end };
   }
 
   #register(page: number, block: Block): void {
@@ -217,20 +248,57 @@ export class BlockCache {
     const length = this.#decoder.decode(bytes, 0, bytes.length, codeBits);
     if (length <= 0) {
       const tooLong = length === DECODE_TOO_LONG || length === DECODE_TRUNCATED;
-      this.#writer.writePseudo(at, tooLong ? HANDLER_TOO_LONG : HANDLER_UNDEFINED, offset, 0, 0);
+      this.writer.writePseudo(at, tooLong ? HANDLER_TOO_LONG : HANDLER_UNDEFINED, offset, 0, 0);
       return { recordsEnd: at + record.RECORD_BYTES, end: offset + MAX_INSTRUCTION_BYTES };
     }
     const d = this.#decoder.result;
     const shape = this.#shapes.shapeOf(d.form, d.operandBits, codeBits === 64, d.isMemory);
     const end = offset + length;
-    const behind = this.#writer.write(at, d, shape, codeBits, end, 0);
-    this.#writer.writePseudo(behind, follower, end, 0, 1);
+    const behind = this.writer.write(at, d, shape, codeBits, end, 0);
+    this.writer.writePseudo(behind, follower, end, 0, 1);
     return { recordsEnd: behind + record.RECORD_BYTES, end };
+  }
+
+  allocateRecords(count: number): number {
+    const bytes = count * record.RECORD_BYTES;
+    if (this.#next + bytes > RECORDS_END) return 0;
+    this.#next += bytes;
+    return this.#next - bytes;
+  }
+
+  trackRecords(page: number, range: CodeRange, records: number, recordsEnd: number): void {
+    this.#register(page, { ...range, key: this.#uniqueKey(), records, recordsEnd, otherPage: -1, otherKey: -1 });
+  }
+
+  installRegion(page: number, offset: number, handler: number, ranges: readonly CodeRange[]): void {
+    const key = blockKey(offset, 64);
+    const at = this.allocateRecords(1);
+    if (at === 0) return this.#hooks.regionDropped(handler);
+    this.writer.writePseudo(at, handler, offset, 0, 0);
+    const old = this.#pages.get(page)?.blocks.get(key);
+    if (old !== undefined) {
+      // The old block's records may be in use; what leads to the first of them leads to the region from now on.
+      this.#register(page, { ...old, key: this.#uniqueKey() });
+      this.forward(old.records, at);
+    }
+    const region: Region = { handler, page, keys: [key] };
+    const parts = ranges.map((range): Block => {
+      const part = { ...range, key: this.#uniqueKey(), records: at, recordsEnd: at + record.RECORD_BYTES, otherPage: -1, otherKey: -1, region };
+      region.keys.push(part.key);
+      return part;
+    });
+    for (const part of parts) this.#register(page, part);
+    this.#register(page, { ...parts[0]!, key });
+  }
+
+  /** A key that no code address has. */
+  #uniqueKey(): number {
+    return -++this.#uniqueKeys;
   }
 
   /** Makes the first record of a stale block lead to its successor. */
   forward(stale: number, to: number): void {
-    this.#writer.forward(stale, to);
+    this.writer.forward(stale, to);
   }
 
   /** The guest has written the bytes `first .. last` of a page: decoded code that covers any of them is stale. */
@@ -238,7 +306,8 @@ export class BlockCache {
     const codePage = this.#pages.get(page);
     if (codePage === undefined) return;
     for (const block of [...codePage.blocks.values()]) {
-      if (block.start <= last && block.end > first) this.#drop(page, block);
+      const present = codePage.blocks.get(block.key) === block;
+      if (present && block.start <= last && block.end > first) this.#drop(page, block);
     }
     let bits = 0n;
     for (const block of codePage.blocks.values()) bits |= chunkBits(block.start, block.end);
@@ -247,9 +316,15 @@ export class BlockCache {
   }
 
   #drop(page: number, block: Block): void {
-    for (let at = block.records; at < block.recordsEnd; at += record.RECORD_BYTES) this.#writer.setHandler(at, HANDLER_STALE);
-    this.#pages.get(page)?.blocks.delete(block.key);
+    for (let at = block.records; at < block.recordsEnd; at += record.RECORD_BYTES) this.writer.setHandler(at, HANDLER_STALE);
+    const blocks = this.#pages.get(page)?.blocks;
+    blocks?.delete(block.key);
+    if (block.region !== undefined) {
+      for (const key of block.region.keys) blocks?.delete(key);
+      if (block.recordsEnd > block.records) this.#hooks.regionDropped(block.region.handler);
+    }
     if (block.otherPage >= 0) this.#pages.get(block.otherPage)?.blocks.delete(block.otherKey);
+    else if (block.region === undefined) this.#vacated.set(vacatedKey(page, block.key), { records: block.records, end: block.recordsEnd });
     this.invalidatedBlocks++;
   }
 }

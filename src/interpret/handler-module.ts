@@ -1,7 +1,8 @@
-import { HELPERS, type HelperName, helperSignature } from "../isa/helpers.ts";
+import { HELPERS, type HelperName } from "../isa/helpers.ts";
+import { helperType } from "../lower/helper-type.ts";
 import { type Expr, FunctionBuilder } from "../wasm/function-builder.ts";
 import { type FunctionRef, ModuleWriter } from "../wasm/module-writer.ts";
-import type { FunctionType, ValueType } from "../wasm/value-type.ts";
+import type { FunctionType } from "../wasm/value-type.ts";
 import type { HandlerShape } from "../decode/shape.ts";
 import { RECORD_BYTES } from "../layout/record.ts";
 import { type HandlerContext, SHARED_FUNCTIONS, type SharedFunction } from "./shared-functions.ts";
@@ -15,13 +16,6 @@ export interface MemoryPages {
   readonly initialPages: number;
   readonly maximumPages: number;
   readonly shared: boolean;
-}
-
-/** The wasm type of a helper of src/core. */
-export function helperType(name: HelperName): FunctionType {
-  const { parameters, result } = helperSignature(name);
-  const results: ValueType[] = result === "-" ? [] : [result === "status" ? "i32" : result];
-  return { params: parameters, results };
 }
 
 /** The functions that a module of handlers may import, and which of them it does. */
@@ -47,26 +41,26 @@ export function importEverything(module: ModuleWriter, available: ReadonlySet<st
 }
 
 /** A handler as a function of its own: record in, next record or 0 out. */
-export function buildHandlerFunction(shape: HandlerShape, imports: Imports): FunctionBuilder {
+export function buildHandlerFunction(shape: HandlerShape, imports: Imports, hotCount: number | undefined): FunctionBuilder {
   const b = new FunctionBuilder(HANDLER_TYPE);
   const pc = b.parameter(0);
   const next = (bytes: number) => b.return(b.op("i32.add", pc, b.i32(bytes)));
   const leave = (record: Expr) => b.return(record);
-  const context: HandlerContext = { b, pc, ...imports, next, goTo: leave, leave };
+  const context: HandlerContext = { b, pc, ...imports, hotCount, next, goTo: leave, leave };
   if (buildRecord(new InterpretedRecord(context, shape, 0), shape).left) b.unreachable();
   else next(RECORD_BYTES);
   return b;
 }
 
 /** Builds a module with one function for each shape, put into the handler table at the shapes' ids. */
-export function buildHandlerModule(shapes: readonly HandlerShape[], pages: MemoryPages, available: ReadonlySet<string>): Uint8Array<ArrayBuffer> {
+export function buildHandlerModule(shapes: readonly HandlerShape[], pages: MemoryPages, available: ReadonlySet<string>, hotCount: number | undefined): Uint8Array<ArrayBuffer> {
   const module = new ModuleWriter();
   module.importMemory("env", "memory", pages);
   const table = module.importTable("env", "handlers", { initial: 0 });
   const imports = importEverything(module, available);
   for (const shape of shapes) {
     const ref = module.declareFunction(shape.name, HANDLER_TYPE);
-    module.defineFunction(ref, buildHandlerFunction(shape, imports));
+    module.defineFunction(ref, buildHandlerFunction(shape, imports, hotCount));
     module.addElements(table, shape.id, [ref]);
   }
   return module.finish();

@@ -51,6 +51,8 @@ export class InterpretedRecord implements RecordContext {
 
   beforeHelper(): void {}
 
+  afterHelper(): void {}
+
   fault(): void {
     this.#handler.leave(this.b.call(this.#handler.shared("leaveFault"), this.#address)!);
   }
@@ -94,8 +96,19 @@ export class InterpretedRecord implements RecordContext {
     b.if(b.op("i32.eqz", link), unlinked);
     const exhausted = () => this.#handler.leave(b.call(this.#handler.shared("jumpBudget"), this.#address)!);
     b.if(b.op("i32.le_s", left, b.i32(0)), exhausted, undefined, "unlikely");
-    this.#handler.countJump?.(this.#address, link);
+    this.#countJump();
     this.#handler.goTo(link);
+  }
+
+  /** The displacement of a relative jump's record, which has no memory operand, counts how often it is taken. */
+  #countJump(): void {
+    const { hotCount } = this.#handler;
+    if (hotCount === undefined) return;
+    const { b } = this;
+    const taken = b.bind(b.op("i32.add", this.field("i32.load", record.DISPLACEMENT), b.i32(1)));
+    b.store("i32.store", this.#handler.pc, taken, this.#recordOffset + record.DISPLACEMENT);
+    const hot = () => this.#handler.leave(b.call(this.#handler.shared("jumpHot"), this.#address)!);
+    b.if(b.op("i32.eq", taken, b.i32(hotCount)), hot, undefined, "unlikely");
   }
 
   get #address(): Expr {

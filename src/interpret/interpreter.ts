@@ -1,5 +1,5 @@
 import {
-  CPU_STATE, GUEST_RAM, JUMP_CACHE, JUMP_CACHE_ENTRIES, JUMP_CACHE_ENTRY_BYTES, JUMP_RECORD, PAGE_BYTES,
+  CPU_STATE, GUEST_RAM, JUMP_CACHE, JUMP_CACHE_ENTRIES, JUMP_CACHE_ENTRY_BYTES, JUMP_COUNT, JUMP_RECORD, PAGE_BYTES,
 } from "../layout/memory-map.ts";
 import * as cpu from "../layout/cpu-state.ts";
 import * as record from "../layout/record.ts";
@@ -8,6 +8,7 @@ import { type CodeBits, MAX_INSTRUCTION_BYTES } from "../decode/decoder.ts";
 import { FIRST_SHAPE_HANDLER, HANDLER_UNDEFINED } from "../decode/record-writer.ts";
 import { type HandlerShape, ShapeTable } from "../decode/shape.ts";
 import type { Engine, EngineExit } from "../cpu/engine.ts";
+import type { RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
 import type { StateView } from "../cpu/state-view.ts";
 import { BlockCache } from "./block-cache.ts";
 import type { CoreExports } from "../cpu/core-exports.ts";
@@ -27,6 +28,10 @@ export interface InterpreterParts {
   readonly core: CoreExports & WebAssembly.Exports;
   readonly state: StateView;
   /** For profiles: called with the shape of every instruction before it is executed. Very slow; no handler is inline then. */
+  /** Makes the translator of hot code, if there is to be one. */
+  readonly createTranslator?: ((host: TranslatorHost) => RegionTranslator) | undefined;
+  /** Taken jumps after which a place counts as hot, when there is a translator. */
+  readonly hotCount?: number | undefined;
   readonly observe?: ((shape: HandlerShape) => void) | undefined;
 }
 
@@ -62,6 +67,7 @@ export class Interpreter implements Engine {
   readonly #hot: HotHandlers;
   readonly #blocks: BlockCache;
   readonly #run: RunExports;
+  readonly #translator: RegionTranslator | undefined;
   readonly #available: ReadonlySet<string>;
   readonly #i32: Int32Array;
   readonly #u8: Uint8Array;
@@ -90,15 +96,20 @@ export class Interpreter implements Engine {
     this.#blocks = new BlockCache(buffer, this.#shapes, this.#hot, {
       protectCodePage: (page) => parts.core.protectCodePage(page),
       recordsFlushed: () => this.#forgetRecords(),
+      regionDropped: (handler) => this.#translator?.regionDropped(handler),
     });
     const module = new WebAssembly.Module(
-      buildRunModule(this.#hot.inline, parts.pages, this.#available, observe !== undefined),
+      buildRunModule(this.#hot.inline, parts.pages, this.#available, observe !== undefined, parts.hotCount),
     );
     const instance = new WebAssembly.Instance(module, {
       env: { memory: parts.memory, handlers: this.#table, observe: (pc: number) => this.#observe(pc) },
       core: parts.core,
     });
     this.#run = instance.exports as RunExports;
+    this.#translator = parts.createTranslator?.({
+      memory: parts.memory, pages: parts.pages, core: parts.core, run: this.#run, handlers: this.#table,
+      shapes: this.#shapes, regions: this.#blocks,
+    });
   }
 
   get statistics(): InterpreterStatistics {
@@ -126,6 +137,9 @@ export class Interpreter implements Engine {
       switch (exit) {
         case cpu.EXIT_LOOKUP:
           pc = this.#lookup();
+          break;
+        case cpu.EXIT_HOT:
+          pc = this.#heat();
           break;
         case cpu.EXIT_STALE:
           if (this.#isBudgetUsedUp()) return cpu.EXIT_BUDGET;
@@ -217,9 +231,22 @@ export class Interpreter implements Engine {
     const at = this.#blocks.recordAt(physical, this.#codeBits());
     this.#compilePending();
     const entry = JUMP_CACHE + Number((linear ^ (linear >> 14n)) & BigInt(JUMP_CACHE_ENTRIES - 1)) * JUMP_CACHE_ENTRY_BYTES;
-    this.#i64[entry >> 3] = linear ^ this.#i64[(CPU_STATE + cpu.MODE_KEY) >> 3]!;
+    const tag = linear ^ this.#i64[(CPU_STATE + cpu.MODE_KEY) >> 3]!;
+    const isNew = this.#i64[entry >> 3] !== tag;
+    this.#i64[entry >> 3] = tag;
     this.#i32[(entry + JUMP_RECORD) >> 2] = at;
+    if (isNew) this.#i32[(entry + JUMP_COUNT) >> 2] = 0;
     return at;
+  }
+
+  /** The code at RIP has become hot. */
+  #heat(): number {
+    const physical = this.#translate(this.#linearAddress());
+    if (physical < 0) return 0;
+    if (this.#translator !== undefined && this.#isRam(physical) && this.#codeBits() === 64) {
+      this.#translator.translate(physical >>> 12, physical & (PAGE_BYTES - 1));
+    }
+    return this.#lookup();
   }
 
   /** A stale record was reached: the code is decoded anew, and what leads to the record leads there from now on. */
@@ -304,7 +331,7 @@ export class Interpreter implements Engine {
     this.#compiled = all.length;
     if (pending.length === 0) return;
     invariant(this.#shapes.nextId <= TABLE_SIZE, "the handler table has room for every shape");
-    const module = new WebAssembly.Module(buildHandlerModule(pending, this.#parts.pages, this.#available));
+    const module = new WebAssembly.Module(buildHandlerModule(pending, this.#parts.pages, this.#available, this.#parts.hotCount));
     new WebAssembly.Instance(module, {
       env: { memory: this.#parts.memory, handlers: this.#table },
       core: this.#parts.core,

@@ -8,9 +8,10 @@ import {
 import type { HandlerShape } from "../decode/shape.ts";
 import * as address from "./address-handlers.ts";
 import { buildRecord } from "../lower/build-record.ts";
+import { helperType } from "../lower/helper-type.ts";
 import { InterpretedRecord } from "./interpreted-record.ts";
 import { type HandlerContext, SHARED_FUNCTIONS, type SharedFunction } from "./shared-functions.ts";
-import { HANDLER_TYPE, helperType, type MemoryPages } from "./handler-module.ts";
+import { HANDLER_TYPE, type MemoryPages } from "./handler-module.ts";
 import * as shared from "./run-module.ts";
 import type { RecordOps } from "../lower/record-ops.ts";
 import { HELPERS, type HelperName } from "../isa/helpers.ts";
@@ -30,6 +31,7 @@ export interface InlineHandler {
  */
 export function buildRunModule(
   inline: readonly InlineHandler[], pages: MemoryPages, available: ReadonlySet<string>, observed: boolean,
+  hotCount: number | undefined,
 ): Uint8Array<ArrayBuffer> {
   const module = new ModuleWriter();
   module.importMemory("env", "memory", pages);
@@ -42,7 +44,10 @@ export function buildRunModule(
   const refs = Object.fromEntries(
     Object.entries(SHARED_FUNCTIONS).map(([name, type]) => [name, module.declareFunction(name, type as FunctionType)]),
   ) as Record<SharedFunction, FunctionRef>;
-  module.defineFunction(refs.dispatch, shared.buildDispatch());
+  const onward = module.declareFunction("dispatchOnward", SHARED_FUNCTIONS.dispatch);
+  module.defineFunction(refs.dispatch, shared.buildDispatch(true, hotCount));
+  module.defineFunction(onward, shared.buildDispatch(false, undefined));
+  module.defineFunction(refs.jumpHot, shared.buildJumpHot());
   module.defineFunction(refs.leaveFault, shared.buildLeaveFault());
   module.defineFunction(refs.leaveStackFault, shared.buildLeaveStackFault(refs.leaveFault));
   module.defineFunction(refs.leaveStatus, shared.buildLeaveStatus(refs.dispatch));
@@ -63,7 +68,7 @@ export function buildRunModule(
   };
   pseudo(HANDLER_STALE, "stale", shared.buildStale());
   pseudo(HANDLER_FORWARD, "forward", shared.buildForward());
-  pseudo(HANDLER_CONTINUE, "continue", shared.buildContinue(refs.dispatch));
+  pseudo(HANDLER_CONTINUE, "continue", shared.buildContinue(onward));
   pseudo(HANDLER_UNDEFINED, "undefined", shared.buildRaise(refs.setFault, refs.leaveFault, 6, -1));
   pseudo(HANDLER_TOO_LONG, "tooLong", shared.buildRaise(refs.setFault, refs.leaveFault, 13, 0));
   pseudo(HANDLER_CROSSING, "crossing", shared.buildCrossing());
@@ -73,13 +78,13 @@ export function buildRunModule(
   }
 
   const run = module.declareFunction("run", HANDLER_TYPE);
-  module.defineFunction(run, buildRun(inline, table, observe, helper, (name) => refs[name]));
+  module.defineFunction(run, buildRun(inline, table, observe, hotCount, helper, (name) => refs[name]));
   module.exportFunction("run", run);
   return module.finish();
 }
 
 function buildRun(
-  inline: readonly InlineHandler[], table: ReturnType<ModuleWriter["importTable"]>, observe: FunctionRef | undefined,
+  inline: readonly InlineHandler[], table: ReturnType<ModuleWriter["importTable"]>, observe: FunctionRef | undefined, hotCount: number | undefined,
   helper: (name: HelperName) => FunctionRef, sharedFunction: (name: SharedFunction) => FunctionRef,
 ): FunctionBuilder {
   const b = new FunctionBuilder(HANDLER_TYPE);
@@ -92,7 +97,7 @@ function buildRun(
         if (i < arms.length) {
           b.block((label) => nest(i + 1, [...labels, label]));
           // Here the code of arm `arms.length - 1 - i` stands, behind its block.
-          buildArm(b, pc, arms[i]!, again, leave, helper, sharedFunction);
+          buildArm(b, pc, arms[i]!, again, leave, hotCount, helper, sharedFunction);
           return;
         }
         b.block((other) => {
@@ -121,7 +126,7 @@ function buildRun(
 }
 
 function buildArm(
-  b: FunctionBuilder, pc: ReturnType<FunctionBuilder["variable"]>, arm: InlineHandler, again: Label, leave: Label,
+  b: FunctionBuilder, pc: ReturnType<FunctionBuilder["variable"]>, arm: InlineHandler, again: Label, leave: Label, hotCount: number | undefined,
   helper: (name: HelperName) => FunctionRef, sharedFunction: (name: SharedFunction) => FunctionRef,
 ): void {
   b.scope(() => {
@@ -130,7 +135,7 @@ function buildArm(
       b.br(again);
     };
     const context: HandlerContext = {
-      b, pc: b.getLazy(pc), helper, shared: sharedFunction,
+      b, pc: b.getLazy(pc), helper, shared: sharedFunction, hotCount,
       next: (bytes) => goTo(b.op("i32.add", b.getLazy(pc), b.i32(bytes))),
       goTo,
       leave: (record) => {
@@ -142,7 +147,7 @@ function buildArm(
     let offset = 0;
     let last: RecordOps | undefined;
     for (const shape of arm.shapes) {
-      last = buildRecord(new InterpretedRecord(context, shape, offset), shape, last);
+      last = buildRecord(new InterpretedRecord(context, shape, offset), shape, last?.flags);
       offset += RECORD_BYTES;
     }
     if (!last?.left) context.next(offset);

@@ -1,5 +1,5 @@
 import {
-  CPU_STATE, JUMP_CACHE, JUMP_CACHE_ENTRIES, JUMP_CACHE_ENTRY_BYTES, JUMP_RECORD, JUMP_TAG,
+  CPU_STATE, JUMP_CACHE, JUMP_CACHE_ENTRIES, JUMP_CACHE_ENTRY_BYTES, JUMP_COUNT, JUMP_RECORD, JUMP_TAG,
 } from "../layout/memory-map.ts";
 import * as cpu from "../layout/cpu-state.ts";
 import * as record from "../layout/record.ts";
@@ -33,11 +33,18 @@ function count(b: FunctionBuilder, pc: Expr, more: number): Expr {
   return left;
 }
 
-/** `dispatch() -> record`: RIP is exact; the jump cache's record for it, or 0. */
-export function buildDispatch(): FunctionBuilder {
+/**
+ * `dispatch() -> record`: RIP is exact; the jump cache's record for it, or 0.
+ * Only jumps look at the budget: going on behind a block's last instruction
+ * is no jump, so how code is cut into blocks does not show. With `hotCount`,
+ * a record that has been asked for that often leaves with EXIT_HOT once.
+ */
+export function buildDispatch(checksBudget: boolean, hotCount: number | undefined): FunctionBuilder {
   const b = new FunctionBuilder({ params: [], results: ["i32"] });
   const { get32, get64, set64 } = stateOf(b);
-  b.if(b.op("i32.le_s", get32(cpu.BUDGET), b.i32(0)), () => leaveWith(b, cpu.EXIT_BUDGET), undefined, "unlikely");
+  if (checksBudget) {
+    b.if(b.op("i32.le_s", get32(cpu.BUDGET), b.i32(0)), () => leaveWith(b, cpu.EXIT_BUDGET), undefined, "unlikely");
+  }
   const rip = get64(cpu.RIP);
   const linear = b.bind(b.op("i64.add", rip, get64(LINEAR_CODE_BASE)));
   const low = b.op("i32.wrap_i64", linear);
@@ -47,6 +54,11 @@ export function buildDispatch(): FunctionBuilder {
   const tag = b.op("i64.xor", linear, get64(cpu.MODE_KEY));
   const hit = b.op("i64.eq", b.load("i64.load", entry, JUMP_CACHE + JUMP_TAG), tag);
   b.if(b.op("i32.eqz", hit), () => leaveWith(b, cpu.EXIT_LOOKUP), undefined, "unlikely");
+  if (hotCount !== undefined) {
+    const hits = b.bind(b.op("i32.add", b.load("i32.load", entry, JUMP_CACHE + JUMP_COUNT), b.i32(1)));
+    b.store("i32.store", entry, hits, JUMP_CACHE + JUMP_COUNT);
+    b.if(b.op("i32.eq", hits, b.i32(hotCount)), () => leaveWith(b, cpu.EXIT_HOT), undefined, "unlikely");
+  }
   set64(cpu.RIP_BASE, b.op("i64.sub", rip, b.op("i64.and", linear, b.i64(4095n))));
   b.return(b.load("i32.load", entry, JUMP_CACHE + JUMP_RECORD));
   return b;
@@ -125,6 +137,14 @@ export function buildJumpBudget(): FunctionBuilder {
   const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
   setRipToTarget(b, b.parameter(0));
   leaveWith(b, cpu.EXIT_BUDGET);
+  return b;
+}
+
+/** A relative jump that has been taken often. */
+export function buildJumpHot(): FunctionBuilder {
+  const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
+  setRipToTarget(b, b.parameter(0));
+  leaveWith(b, cpu.EXIT_HOT);
   return b;
 }
 

@@ -18,6 +18,8 @@ export const SHARED_FUNCTIONS = {
   jumpUnlinked: { params: ["i32"], results: ["i32"] },
   /** A relative jump whose budget ran out. */
   jumpBudget: { params: ["i32"], results: ["i32"] },
+  /** A relative jump whose count has reached the mark: leaves with EXIT_HOT. */
+  jumpHot: { params: ["i32"], results: ["i32"] },
   /** RIP is set and the block's instructions are counted: the record for it. */
   dispatch: { params: [], results: ["i32"] },
   /** Sets a fault without (or with a zero) error code: vector, error code. */
@@ -39,6 +41,6 @@ export interface HandlerContext {
   goTo(record: Expr): void;
   /** Goes on with a record, or leaves when it is 0. */
   leave(record: Expr): void;
-  /** Counts a jump that is taken, where a translator wants to know what is hot. */
-  countJump?(record: Expr, link: Expr): void;
+  /** Counts of a taken jump after which it leaves with EXIT_HOT; undefined where nobody wants to know. */
+  readonly hotCount: number | undefined;
 }

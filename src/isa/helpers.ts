@@ -9,6 +9,7 @@ export const HELPERS = {
   writeSlow128: "i64 i64 i64 -> i32",
   modifySlow: "i64 i32 -> i32",
   commitWrite: "-> i32",
+  prepareWrite: "i64 i32 -> i32",
   invalidatePage: "i64 -> -",
   // processor/
   segmentAddress: "i32 i64 i32 i32 -> i64",
@@ -141,6 +142,7 @@ export const HELPERS = {
   x87PrepareStoreI64: "-> status",
   x87FinishStore: "i32 -> status",
   x87StoreSt: "i32 i32 -> status",
+  x87MoveSt: "i32 -> status",
   x87Exchange: "i32 -> status",
   x87Free: "i32 i32 -> status",
   x87IncTop: "-> status",

@@ -70,6 +70,8 @@ export interface Instruction {
   readonly unaligned: boolean;
   /** Execution never goes on with the next instruction in line. */
   readonly endsBlock: boolean;
+  /** An x87 control instruction: leaves FOP, FIP and FDP alone. */
+  readonly keepsPointers: boolean;
 }
 
 interface InstructionDefinition {
@@ -84,6 +86,7 @@ interface InstructionDefinition {
   readonly simdExceptions?: true;
   readonly endsBlock?: true;
   readonly unaligned?: true;
+  readonly keepsPointers?: boolean;
 }
 
 /** Defines one instruction: what it is called, how it is encoded, what it does. */
@@ -96,6 +99,7 @@ export function instruction(definition: InstructionDefinition): Instruction {
     simdExceptions: definition.simdExceptions ?? false,
     endsBlock: definition.endsBlock ?? false,
     unaligned: definition.unaligned ?? false,
+    keepsPointers: definition.keepsPointers ?? false,
   };
 }
 

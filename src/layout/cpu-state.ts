@@ -214,6 +214,8 @@ export const EXIT_SHUTDOWN = 7;
 export const EXIT_MACHINE = 8;
 /** EXIT_RECORD is the first of an instruction that lies on two pages. */
 export const EXIT_CROSSING = 9;
+/** RIP is exact and has become hot: a translator may take it on. */
+export const EXIT_HOT = 10;
 
 // What a helper that can fail returns.
 /** Go on with the next instruction. */

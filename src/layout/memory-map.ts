@@ -68,7 +68,8 @@ export const TLB_FILL_LIST_CAPACITY = 0x1fff0;
 
 /**
  * Jump cache: linear instruction address -> record. An entry: tag (i64:
- * linear address XOR the processor's mode key), record (i32), unused (i32).
+ * linear address XOR the processor's mode key), record (i32), count of the
+ * hits (i32).
  * The index of a linear address is (va ^ (va >> 14)) & 16383.
  */
 export const JUMP_CACHE = 0x200000;
@@ -76,6 +77,7 @@ export const JUMP_CACHE_ENTRIES = 16384;
 export const JUMP_CACHE_ENTRY_BYTES = 16;
 export const JUMP_TAG = 0;
 export const JUMP_RECORD = 8;
+export const JUMP_COUNT = 12;
 /** The tag of an empty entry: no mode key has all of its upper bits set. */
 export const JUMP_EMPTY_TAG_BYTE = 0xff;
 

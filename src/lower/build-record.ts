@@ -6,6 +6,7 @@ import { Value } from "../isa/lowering/value.ts";
 import type { Bits } from "../isa/ops.ts";
 import type { HandlerShape, OperandShape, RegisterSlot } from "../decode/shape.ts";
 import type { Expr } from "../wasm/function-builder.ts";
+import type { FlagState } from "./flag-state.ts";
 import type { RecordContext, RegisterBits } from "./record-context.ts";
 import { RecordOps } from "./record-ops.ts";
 import type { MemoryBits, Modification } from "./memory-access.ts";
@@ -21,12 +22,13 @@ interface Operand {
 /**
  * Builds the code of one record: reads the operands, runs the instruction's
  * `execute`, writes results back. Afterwards control goes on behind it unless
- * the instruction jumped (`left`). `before` is the record before it in a fused
- * handler, whose flags are still known.
+ * the instruction jumped (`left`). `flags` are those of the instruction before
+ * it, where the same code goes on with this one.
  */
-export function buildRecord(context: RecordContext, shape: HandlerShape, before?: RecordOps): RecordOps {
-  const ops = new RecordOps(context, shape, before?.flags);
+export function buildRecord(context: RecordContext, shape: HandlerShape, flags?: FlagState): RecordOps {
+  const ops = new RecordOps(context, shape, flags);
   const { instruction } = shape;
+  if (context.defersFlags) ops.flags.begin(instruction.flags);
   checkUnit(ops, shape);
   if (shape.privileged) ops.requirePrivilege();
   const operands = shape.operands.map((operand, i) => {
@@ -48,8 +50,8 @@ export function buildRecord(context: RecordContext, shape: HandlerShape, before?
     if (instruction.unit === "mmx") ops.perform("mmxEnter");
     // The destination comes last: XADD of a register and itself leaves the sum in it.
     for (const { operand, shape: s, value } of written.reverse()) if (!isMemory(s) && value !== undefined) operand.write(value);
-    if (instruction.unit === "x87") notePointers(ops, shape);
-    ops.flags.flush();
+    if (instruction.unit === "x87" && !instruction.keepsPointers) notePointers(ops, shape);
+    if (!context.defersFlags) ops.flags.flush();
   }
   return ops;
 }
@@ -95,7 +97,14 @@ function notePointers(ops: RecordOps, shape: HandlerShape): void {
   const length = new Value(64, b.op("i64.extend_i32_u", ops.field("i32.load8_u", record.LENGTH)));
   ops.setState(cpu.X87_FIP, ops.subtract(ops.nextInstruction(), length));
   ops.setState(cpu.X87_FCS, ops.zeroExtend(ops.state(cpu.SEG_CS + cpu.SEGMENT_SELECTOR, 16), 32));
-  if (shape.hasMemory) ops.setState(cpu.X87_FDP, new Value(64, effectiveAddress(ops)));
+  if (!shape.hasMemory) return;
+  // The data pointer is the offset in the operand's segment.
+  const segment = b.bind(b.op("i32.mul", ops.field("i32.load8_u", record.IMMEDIATE + 2), b.i32(cpu.SEGMENT_BYTES)));
+  const at = (field: number) => b.op("i32.add", segment, b.i32(cpu.SEGMENTS + field));
+  const base = b.load("i64.load", at(cpu.SEGMENT_EFFECTIVE_BASE), CPU_STATE);
+  const offset = new Value(64, b.op("i64.sub", effectiveAddress(ops), base));
+  ops.setState(cpu.X87_FDP, ops.code64 ? offset : ops.zeroExtend(ops.truncate(offset, 32), 64));
+  ops.setState(cpu.X87_FDS, new Value(32, b.load("i32.load16_u", at(cpu.SEGMENT_SELECTOR), CPU_STATE)));
 }
 
 function readOperand(ops: RecordOps, shape: OperandShape, reads: boolean, writes: boolean, unaligned: boolean): Operand {

@@ -4,11 +4,16 @@ import type { OpName } from "../wasm/opcodes.ts";
 import type { IntegerValues } from "../isa/lowering/integer-values.ts";
 import type { Value } from "../isa/lowering/value.ts";
 import type { RecordContext } from "./record-context.ts";
+import type { FlagUse } from "../isa/instruction.ts";
 import type { Condition, StatusFlag } from "../isa/registers.ts";
 
+const ALL_FLAGS = ["cf", "pf", "af", "zf", "sf", "of"] as const;
 const SIGN = 1n << 63n;
 /** Inverts a subtrahend in all bits but bit 4, so that X, Y and R mean the same as after an addition. */
 const SUBTRAHEND_MASK = ~0x10n;
+
+/** Where the flag words of layout/cpu-state.ts lie. */
+export type FlagStorage = Pick<RecordContext, "b" | "loadState" | "storeState">;
 
 /** What an instruction has said of the flags and what is not yet in memory. */
 interface Pending {
@@ -34,26 +39,61 @@ export interface KnownFlags {
  * layout/cpu-state.ts describes. Writes gather until `flush`.
  */
 export class FlagState {
-  readonly #context: RecordContext;
+  readonly #context: FlagStorage;
   readonly #b: FunctionBuilder;
   readonly #values: IntegerValues;
   #pending: Pending = {};
+  /** The running instruction's flags take the place of all that is pending. */
+  #replaces = false;
   #difference: { a: Value; b: Value } | undefined;
   /** Flags that an earlier instruction of the same handler left. */
   #known: KnownFlags = {};
 
-  constructor(context: RecordContext, values: IntegerValues) {
+  constructor(context: FlagStorage, values: IntegerValues) {
     this.#context = context;
     this.#b = context.b;
     this.#values = values;
   }
 
+  /**
+   * An instruction begins whose use of flags is `use`, with flags of earlier
+   * ones still pending. One that writes all six in one go makes those
+   * superfluous; before any other that has to do with flags they are written.
+   */
+  begin(use: FlagUse): void {
+    const writes = use.writes ?? "";
+    const allButAf = (use.undefined ?? "af") === "af";
+    const replaces = allButAf && use.reads === undefined && ALL_FLAGS.every((flag) => writes.includes(flag));
+    this.#replaces = replaces;
+    if (!replaces && (writes !== "" || use.reads !== undefined)) this.flush();
+  }
+
+  /** Writes what is pending where control leaves; it stays pending where control goes on. */
+  spill(): void {
+    const pending = this.#pending;
+    const difference = this.#difference;
+    const known = this.#known;
+    this.flush();
+    this.#pending = pending;
+    this.#difference = difference;
+    this.#known = known;
+  }
+
+  #replacePending(): void {
+    if (!this.#replaces) return;
+    this.#replaces = false;
+    this.#pending = {};
+    this.#difference = undefined;
+  }
+
   set(flag: StatusFlag, value: Value): void {
+    this.#replacePending();
     this.#pending[flag] = value;
     if (flag !== "cf") this.#difference = undefined;
   }
 
   setResult(result: Value): void {
+    this.#replacePending();
     this.#pending.result = result;
     delete this.#pending.zf;
     delete this.#pending.sf;
@@ -61,11 +101,13 @@ export class FlagState {
   }
 
   setAddition(a: Value, b: Value): void {
+    this.#replacePending();
     this.#overflow(this.#values.signed64(a), this.#values.signed64(b));
     this.#difference = undefined;
   }
 
   setSubtraction(a: Value, b: Value): void {
+    this.#replacePending();
     const inverted = this.#b.op("i64.xor", this.#values.signed64(b), this.#b.i64(SUBTRAHEND_MASK));
     this.#overflow(this.#values.signed64(a), inverted);
     this.#difference = { a, b };

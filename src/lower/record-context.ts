@@ -22,13 +22,16 @@ export interface RecordContext {
   /** Processor state by its offset (layout/cpu-state.ts). */
   loadState(bits: RegisterBits, offset: Expr): Expr;
   storeState(bits: RegisterBits, offset: Expr, value: Expr): void;
+  /** Flags stay pending from one instruction to the next; the context writes them where control leaves. */
+  readonly defersFlags?: boolean;
   /**
    * What to do on a TLB miss, if not to call the slow path and go on: leaves
    * the code with the state before the instruction.
    */
   readonly miss?: () => void;
-  /** Called before a helper of src/core is called. */
+  /** Called before and after a helper of src/core is called. */
   beforeHelper(name: HelperName): void;
+  afterHelper(name: HelperName): void;
 
   // Each of these leaves the instruction for good.
   /** FAULT_* is set. */

@@ -273,7 +273,6 @@ export class RecordOps extends VectorValues implements Ops<Value> {
     const { result } = helperSignature(helper);
     invariant(result === "i32" || result === "i64", `${helper} returns a value`);
     this.flags.flush();
-    this.#context.beforeHelper(helper);
     const e = this.#callHelper(helper, args)!;
     return new Value(result === "i32" ? 32 : 64, e);
   }
@@ -287,7 +286,6 @@ export class RecordOps extends VectorValues implements Ops<Value> {
   perform(helper: HelperName, ...args: Value[]): void {
     invariant(helperSignature(helper).result === "-", `${helper} returns nothing`);
     this.flags.flush();
-    this.#context.beforeHelper(helper);
     this.#callHelper(helper, args);
     this.flags.forget();
   }
@@ -296,7 +294,6 @@ export class RecordOps extends VectorValues implements Ops<Value> {
     invariant(helperSignature(helper).result === "status", `${helper} returns a status`);
     this.flags.flush();
     const { b } = this;
-    this.#context.beforeHelper(helper);
     this.setState(cpu.RIP, this.nextInstruction());
     const status = this.#callHelper(helper, args)!;
     b.if(status, () => this.#context.status(status));
@@ -307,7 +304,10 @@ export class RecordOps extends VectorValues implements Ops<Value> {
     const { parameters } = helperSignature(helper);
     invariant(args.length === parameters.length, `${helper} takes ${parameters.length} arguments`);
     const lowered = args.map((arg, i) => (parameters[i] === "i64" ? this.unsigned64(arg) : arg.e));
-    return this.b.call(this.#context.helper(helper), ...lowered);
+    this.#context.beforeHelper(helper);
+    const result = this.b.call(this.#context.helper(helper), ...lowered);
+    this.#context.afterHelper(helper);
+    return result;
   }
 
   helperResult(index: 0 | 1): Value {

@@ -3,12 +3,17 @@ import { instantiateCore } from "../cpu/core-instance.ts";
 import type { ProcessorSurroundings } from "../cpu/processor.ts";
 import { StateView } from "../cpu/state-view.ts";
 import { VirtualProcessor } from "../cpu/virtual-processor.ts";
+import { Translator } from "../translate/translator.ts";
 import { APIC_BUS_HZ } from "../devices/local-apic/apic-timer.ts";
 import { Interpreter, type InterpreterParts } from "../interpret/interpreter.ts";
 import * as cpu from "../layout/cpu-state.ts";
 import { TSC_HZ } from "./machine-time.ts";
 
 const WASM_PAGE_BYTES = 65536;
+/** Times a jump is taken before what it leads to is translated. */
+const HOT_COUNT = 1000;
+
+export type EngineName = "interpreter" | "auto";
 
 /** What a processor is made from. */
 export interface ProcessorRequest {
@@ -19,6 +24,8 @@ export interface ProcessorRequest {
   readonly surroundings: ProcessorSurroundings;
   /** The one memory (layout/memory-map.ts). */
   readonly memory: WebAssembly.Memory;
+  /** `auto` translates what is hot. */
+  readonly engine?: EngineName;
   /** For profiles: see `InterpreterParts.observe`. */
   readonly observe?: InterpreterParts["observe"];
 }
@@ -52,7 +59,9 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
   engine = new Interpreter({
     memory,
     pages: { initialPages: pages, maximumPages: pages, shared },
-    core, state, observe: request.observe });
+    core, state, observe: request.observe,
+    ...(request.engine === "auto" ? { createTranslator: (host) => new Translator(host), hotCount: HOT_COUNT } : {}),
+  });
   const processor = new VirtualProcessor({ state, core, engine, surroundings });
   processor.reset();
   return { processor, engine, state, core };

@@ -6,7 +6,16 @@ export function multibootImage(code: Uint8Array): Uint8Array {
   const image = new Uint8Array(HEADER_BYTES + Math.ceil(code.length / 4) * 4);
   const flags = 0x10000;
   const end = KERNEL_ADDRESS + image.length;
-  const fields = [0x1badb002, flags, -(0x1badb002 + flags) >>> 0, KERNEL_ADDRESS, KERNEL_ADDRESS, end, end, KERNEL_ADDRESS + HEADER_BYTES];
+  const fields = [
+    0x1badb002,
+    flags,
+    -(0x1badb002 + flags) >>> 0,
+    KERNEL_ADDRESS,
+    KERNEL_ADDRESS,
+    end,
+    end,
+    KERNEL_ADDRESS + HEADER_BYTES,
+  ];
   new Uint32Array(image.buffer, 0, 8).set(fields);
   image.set(code, HEADER_BYTES);
   return image;
@@ -17,9 +26,23 @@ export function elfImage(code: Uint8Array, { address = KERNEL_ADDRESS, memoryByt
   const image = new Uint8Array(256 + code.length);
   const view = new DataView(image.buffer);
   const words: readonly (readonly [number, number])[] = [
-    [0, 0x464c457f], [4, 0x00010101], [16, 0x00030002], [20, 1], [24, address + 128], [28, 52], [40, 0x00200034], [44, 1],
-    [52, 1], [56, 128], [60, address + 128], [64, address + 128], [68, 128 + code.length], [72, Math.max(128 + code.length, memoryBytes)],
-    [128, 0x1badb002], [132, 0], [136, -0x1badb002 >>> 0],
+    [0, 0x464c457f],
+    [4, 0x00010101],
+    [16, 0x00030002],
+    [20, 1],
+    [24, address + 128],
+    [28, 52],
+    [40, 0x00200034],
+    [44, 1],
+    [52, 1],
+    [56, 128],
+    [60, address + 128],
+    [64, address + 128],
+    [68, 128 + code.length],
+    [72, Math.max(128 + code.length, memoryBytes)],
+    [128, 0x1badb002],
+    [132, 0],
+    [136, -0x1badb002 >>> 0],
   ];
   for (const [at, word] of words) view.setUint32(at, word, true);
   // The entry is behind the multiboot header.

@@ -1,11 +1,15 @@
 import { expect, test } from "vitest";
-import { HostileRig, type GuestMode, privilegedCode, RAM_BYTES, randomCode } from "./random-guests.ts";
+import { type GuestMode, HostileRig, privilegedCode, RAM_BYTES, randomCode } from "./random-guests.ts";
 
 const GUESTS = 1000;
 const INSTRUCTIONS = 3000;
 
 /** Runs guests of one kind; a message of what was wrong names the seed. */
-function runGuests(mode: GuestMode, codeOf: (seed: number) => Uint8Array, at?: number): Record<string, number> {
+function runGuests(
+  mode: GuestMode,
+  codeOf: (seed: number) => Uint8Array,
+  at?: number,
+): Record<string, number> {
   const rig = new HostileRig();
   const ends: Record<string, number> = { halt: 0, shutdown: 0, budget: 0 };
   for (let seed = 1; seed <= GUESTS; seed++) {
@@ -24,15 +28,23 @@ function runGuests(mode: GuestMode, codeOf: (seed: number) => Uint8Array, at?: n
   return ends;
 }
 
-test.each(["long", "protected"] as const)("1,000 guests of random bytes in %s mode each come back within their budget", (mode) => {
-  const ends = runGuests(mode, randomCode);
-  expect(ends["halt"]! + ends["shutdown"]! + ends["budget"]!).toBe(GUESTS);
-}, 300_000);
+test.each(["long", "protected"] as const)(
+  "1,000 guests of random bytes in %s mode each come back within their budget",
+  (mode) => {
+    const ends = runGuests(mode, randomCode);
+    expect(ends["halt"]! + ends["shutdown"]! + ends["budget"]!).toBe(GUESTS);
+  },
+  300_000,
+);
 
-test.each(["long", "protected"] as const)("1,000 guests that change modes, tables and stacks at random in %s mode", (mode) => {
-  const ends = runGuests(mode, privilegedCode);
-  expect(ends["halt"]! + ends["shutdown"]! + ends["budget"]!).toBe(GUESTS);
-}, 300_000);
+test.each(["long", "protected"] as const)(
+  "1,000 guests that change modes, tables and stacks at random in %s mode",
+  (mode) => {
+    const ends = runGuests(mode, privilegedCode);
+    expect(ends["halt"]! + ends["shutdown"]! + ends["budget"]!).toBe(GUESTS);
+  },
+  300_000,
+);
 
 test("random code that ends at the end of memory", () => {
   for (const mode of ["long", "protected"] as const) {

@@ -1,12 +1,12 @@
 import { decodeCase, indexBatch } from "./batch.ts";
-import { describeCase, describeDifferences, resultsAgree } from "./compare.ts";
+import { describeCase, describeDifferences, resultsAgree, toleratedBy } from "./compare.ts";
 import { disassemble } from "./disassemble.ts";
 import { type GeneratedBatch, type Generator, MAX_INSTRUCTIONS } from "./generate.ts";
-import { STATUS_EXIT } from "./protocol.ts";
+import { CODE_BASE, STATUS_EXIT, type TestResult } from "./protocol.ts";
 import { decodeResult, indexResults, type ResultIndex } from "./results.ts";
 import { type Disagreement, shrink } from "./shrink.ts";
 import type { ExecutionTarget } from "./target.ts";
-import { toleranceOf, unpackTolerance, withEveryFlag } from "./tolerance.ts";
+import { NO_TOLERANCE, REASONS, type Tolerance, unpackTolerance, withEveryFlag } from "./tolerance.ts";
 
 export const CASES_PER_BATCH = 4096;
 
@@ -29,6 +29,10 @@ export interface JudgeReport {
   disagreements: number;
   /** How many disagreements have a form as their last instruction. */
   readonly byForm: Map<string, number>;
+  /** Cases that differ in what is tolerated alone, by the reason. */
+  readonly tolerated: Map<string, number>;
+  /** Instructions that ran to their end or to a fault; none behind a branch is counted. */
+  instructions: number;
   /** Forms that a case ran to its end with. */
   readonly completed: Set<number>;
 }
@@ -45,6 +49,8 @@ export async function judgeCases(
     outcomes: new Map(),
     disagreements: 0,
     byForm: new Map(),
+    tolerated: new Map(),
+    instructions: 0,
     completed: new Set(),
   };
   let ahead = start(generator, judge, options.count);
@@ -79,8 +85,25 @@ function count(generator: Generator, report: JudgeReport, batch: GeneratedBatch,
     const name =
       status === STATUS_EXIT ? "exit" : status > 1 ? `status ${status}` : `vector ${ours.bytes[at + 3]}`;
     report.outcomes.set(name, (report.outcomes.get(name) ?? 0) + 1);
+    report.instructions += executed(generator, batch, i, ours);
     if (status === STATUS_EXIT) noteCompleted(generator, batch, i, report.completed);
   });
+}
+
+/** How many instructions of a case ran for sure. */
+function executed(generator: Generator, batch: GeneratedBatch, index: number, ours: ResultIndex): number {
+  const forms = formsOf(batch, index);
+  const branch = forms.findIndex((form) => generator.shapes[form]!.branches);
+  const reached = branch < 0 ? forms.length : branch + 1;
+  const at = ours.offsets[index]!;
+  if (ours.bytes[at + 2] === STATUS_EXIT) return reached;
+  const view = new DataView(ours.bytes.buffer, ours.bytes.byteOffset + at, 16);
+  const caseAt = batch.offsets[index]!;
+  const codeOffset = batch.bytes[caseAt + 4]! | (batch.bytes[caseAt + 5]! << 8);
+  const behind = view.getBigUint64(8, true) - BigInt(CODE_BASE + codeOffset);
+  const starts = Array.from(batch.starts.subarray(MAX_INSTRUCTIONS * index, MAX_INSTRUCTIONS * index + reached));
+  const faulting = starts.findIndex((start) => BigInt(start) === behind);
+  return faulting < 0 ? reached : faulting + 1;
 }
 
 /** Behind a branch an instruction may not have been reached. */
@@ -119,23 +142,33 @@ async function examine(
   for (let i = 0; i < batch.count; i++) {
     const packed = batch.tolerances[i]!;
     const tolerance = unpackTolerance(options.everyFlag ? withEveryFlag(packed) : packed);
-    if (resultsAgree(ours, theirs, i, tolerance)) continue;
+    if (resultsAgree(ours, theirs, i, NO_TOLERANCE)) continue;
     const testCase = decodeCase(indexBatch(batch.bytes), i);
     const shapes = formsOf(batch, i).map((form) => generator.shapes[form]!);
     const starts = Array.from(
       batch.starts.subarray(MAX_INSTRUCTIONS * i, MAX_INSTRUCTIONS * i + shapes.length),
     );
-    const differences = describeDifferences(
-      decodeResult(ours, i, testCase),
-      decodeResult(theirs, i, testCase),
-      toleranceOf(shapes, options.everyFlag),
-    );
-    if (differences.length === 0) continue;
+    const judged = decodeResult(ours, i, testCase);
+    const their = decodeResult(theirs, i, testCase);
+    const differences = describeDifferences(judged, their, tolerance);
+    if (differences.length === 0) {
+      noteTolerated(report, judged, their, tolerance);
+      continue;
+    }
     report.disagreements++;
     await tell({ testCase, shapes, starts, differences }, judge, other, report, options);
     if (report.disagreements >= options.maxDisagreements) return;
   }
 }
+
+function noteTolerated(report: JudgeReport, judged: TestResult, their: TestResult, tolerance: Tolerance): void {
+  const names = toleratedBy(judged, their, tolerance);
+  const reasons = names.length > 0 ? names.map((name) => REASONS[name]) : [KERNEL_ADDRESS_REASON];
+  for (const reason of reasons) report.tolerated.set(reason, (report.tolerated.get(reason) ?? 0) + 1);
+}
+
+/** What no tolerance of a case's own is for; see KERNEL_ADDRESSES. */
+const KERNEL_ADDRESS_REASON = "error code at an address of the host's kernel, or RFLAGS.RF";
 
 async function tell(
   found: Disagreement,

@@ -1,7 +1,12 @@
 import type { EncodingShape } from "./encoding-shape.ts";
 import { FlagKnowledge } from "./flag-knowledge.ts";
 
-/** What the judge's word does not count for. */
+// What the judge's word does not count for: what the manual leaves undefined, what is an affair of the processor's
+// own, and where AMD's processors differ from Intel's, which are what CPUID presents (src/core/processor/vendor.ts).
+// Two more stand elsewhere: forms that cannot run natively (exclusions.ts), and the present bit of a page fault's
+// error code at addresses that Linux keeps for itself (KERNEL_ADDRESSES in protocol.ts).
+
+/** What is tolerated in one case. */
 export interface Tolerance {
   /** RFLAGS bits that may differ when the case ends at its end, and when it ends otherwise. */
   readonly undefinedAtEnd: number;
@@ -14,7 +19,23 @@ export interface Tolerance {
   readonly anyFaultAddress: boolean;
   /** MXCSR_MASK is stored or applied: the host may have bit 17 (misaligned exception mask, AMD), which is no architecture. */
   readonly anyMxcsrMask: boolean;
+  /** MASKMOVQ: before it faults, AMD makes the x87 tags and TOP those of an MMX instruction; Intel documents no such thing. */
+  readonly anyMmxTags: boolean;
+  /** FXRSTOR64: AMD extends the sign of FIP and FDP from a bit of its own choice; Intel keeps 64 bits. */
+  readonly shortPointers: boolean;
 }
+
+/** Why a difference is tolerated, for the run's summary. */
+export const REASONS: Readonly<Record<keyof Tolerance, string>> = {
+  undefinedAtEnd: "flags that the manual leaves undefined",
+  undefinedAnywhere: "flags that the manual leaves undefined, or of an unfinished comparison, at a fault",
+  approximate: "the last bit of a transcendental function",
+  anyFaultOffset: "which part of a long operand faults first",
+  anyFaultAddress: "which of two memory operands faults first",
+  anyMxcsrMask: "MXCSR bit 17, AMD's",
+  anyMmxTags: "x87 tags after a MASKMOVQ that faults, AMD's",
+  shortPointers: "upper bits of FIP and FDP after FXRSTOR64, AMD's",
+};
 
 export const NO_TOLERANCE: Tolerance = {
   undefinedAtEnd: 0,
@@ -23,6 +44,8 @@ export const NO_TOLERANCE: Tolerance = {
   anyFaultOffset: false,
   anyFaultAddress: false,
   anyMxcsrMask: false,
+  anyMmxTags: false,
+  shortPointers: false,
 };
 
 /** What a sequence of instructions asks tolerance for, instruction by instruction. */
@@ -36,6 +59,9 @@ export class ToleranceCollector {
     if (shape.longOperand) this.#bits |= ANY_FAULT_OFFSET;
     if (shape.twoMemoryOperands) this.#bits |= ANY_FAULT_ADDRESS;
     if (shape.usesMxcsrMask) this.#bits |= ANY_MXCSR_MASK;
+    const { mnemonic } = shape.instruction;
+    if (mnemonic === "maskmovq") this.#bits |= ANY_MMX_TAGS;
+    if (mnemonic === "fxrstor") this.#bits |= SHORT_POINTERS;
   }
 
   get packed(): number {
@@ -59,6 +85,8 @@ const APPROXIMATE = 1 << 24;
 const ANY_FAULT_OFFSET = 1 << 25;
 const ANY_FAULT_ADDRESS = 1 << 26;
 const ANY_MXCSR_MASK = 1 << 27;
+const ANY_MMX_TAGS = 1 << 28;
+const SHORT_POINTERS = 1 << 29;
 
 export function unpackTolerance(packed: number): Tolerance {
   return {
@@ -68,5 +96,7 @@ export function unpackTolerance(packed: number): Tolerance {
     anyFaultOffset: (packed & ANY_FAULT_OFFSET) !== 0,
     anyFaultAddress: (packed & ANY_FAULT_ADDRESS) !== 0,
     anyMxcsrMask: (packed & ANY_MXCSR_MASK) !== 0,
+    anyMmxTags: (packed & ANY_MMX_TAGS) !== 0,
+    shortPointers: (packed & SHORT_POINTERS) !== 0,
   };
 }

@@ -18,7 +18,9 @@ export function assemble(source: string, origin: number | bigint, bits: 16 | 32 
     const input = path.join(folder, "snippet.asm");
     const output = path.join(folder, "snippet.bin");
     writeFileSync(input, text);
-    const { status, stderr } = spawnSync("nasm", ["-f", "bin", "-w-all", "-o", output, input], { encoding: "utf8" });
+    const { status, stderr } = spawnSync("nasm", ["-f", "bin", "-w-all", "-o", output, input], {
+      encoding: "utf8",
+    });
     if (status !== 0) throw new Error(`nasm refuses this snippet:\n${stderr}\n${source}`);
     const bytes = new Uint8Array(readFileSync(output));
     known.set(text, bytes);

@@ -12,16 +12,23 @@ function traced(source: string, setUp: (g: ReturnType<typeof freshGuest>) => voi
   });
   const start = PROGRAM + 13;
   const count = (Number(guest.get("r8")) - 0x110000) / 8;
-  return Array.from({ length: count }, (_, i) => Number(guest.view.getBigUint64(0x110000 + 8 * i, true)) - start);
+  return Array.from(
+    { length: count },
+    (_, i) => Number(guest.view.getBigUint64(0x110000 + 8 * i, true)) - start,
+  );
 }
 
 describe.skipIf(!nasmAvailable)("single steps", () => {
   test("a trap comes behind every instruction, and the first behind the one after POPF", () => {
-    expect(traced("nop\ninc eax\nnop\nand byte [rsp], 0\npushfq\nand byte [rsp+1], 0xfe\npopfq")).toEqual([1, 3, 4, 8, 9, 14, 15]);
+    expect(traced("nop\ninc eax\nnop\nand byte [rsp], 0\npushfq\nand byte [rsp+1], 0xfe\npopfq")).toEqual([
+      1, 3, 4, 8, 9, 14, 15,
+    ]);
   });
 
   test("jumps, calls and returns, near and through registers, one step each", () => {
-    const offsets = traced("jmp a\nnop\na: lea rcx, [b]\ncall rcx\njmp c\nb: ret\nc: jmp d\nalign 16\nd: pushfq\nand byte [rsp+1], 0xfe\npopfq");
+    const offsets = traced(
+      "jmp a\nnop\na: lea rcx, [b]\ncall rcx\njmp c\nb: ret\nc: jmp d\nalign 16\nd: pushfq\nand byte [rsp+1], 0xfe\npopfq",
+    );
     // lea rcx, [abs b] has 8 bytes.
     expect(offsets.slice(0, 6)).toEqual([3, 11, 15, 13, 16, 19]);
     expect(offsets.length).toBe(9);
@@ -32,34 +39,44 @@ describe.skipIf(!nasmAvailable)("single steps", () => {
     const guest = runAlike((g) => {
       g.gate(1, 0x102000);
       g.code("inc r10\niretq", 0x102000);
-      g.program(`call body\npushfq\nor byte [rsp + 1], 1\npopfq\ncall body\npushfq\nand byte [rsp+1], 0xfe\npopfq\nhlt\nbody: ${source}\nret\nf: ret`);
+      g.program(
+        `call body\npushfq\nor byte [rsp + 1], 1\npopfq\ncall body\npushfq\nand byte [rsp+1], 0xfe\npopfq\nhlt\nbody: ${source}\nret\nf: ret`,
+      );
     });
     // call, mov, (dec, jnz) * 2, mov, (call, ret) * 2, ret, pushfq, and, popfq
     expect(guest.get("r10")).toBe(15n);
   });
 
   test("REP MOVSB traps behind every iteration, with RIP at the instruction until it is done", () => {
-    expect(traced("mov esi, 0x120000\nmov edi, 0x121000\nmov ecx, 3\nrep movsb\npushfq\nand byte [rsp+1], 0xfe\npopfq")).toEqual([
-      5, 10, 15, 15, 15, 17, 18, 23, 24,
-    ]);
+    expect(
+      traced(
+        "mov esi, 0x120000\nmov edi, 0x121000\nmov ecx, 3\nrep movsb\npushfq\nand byte [rsp+1], 0xfe\npopfq",
+      ),
+    ).toEqual([5, 10, 15, 15, 15, 17, 18, 23, 24]);
   });
 
   test("a load of SS holds the trap back by one instruction, STI does not", () => {
-    expect(traced("mov eax, ss\nmov ss, eax\nnop\nsti\nnop\ncli\npushfq\nand byte [rsp+1], 0xfe\npopfq")).toEqual([2, 5, 6, 7, 8, 9, 14, 15]);
+    expect(
+      traced("mov eax, ss\nmov ss, eax\nnop\nsti\nnop\ncli\npushfq\nand byte [rsp+1], 0xfe\npopfq"),
+    ).toEqual([2, 5, 6, 7, 8, 9, 14, 15]);
   });
 
   test("INT n clears TF and takes no trap; its handler runs at full speed", () => {
-    expect(traced("int 0x40\nnop\npushfq\nand byte [rsp+1], 0xfe\npopfq", (g) => {
-      g.gate(0x40, 0x103000);
-      g.code("nop\nnop\niretq", 0x103000);
-    })).toEqual([3, 4, 9, 10]);
+    expect(
+      traced("int 0x40\nnop\npushfq\nand byte [rsp+1], 0xfe\npopfq", (g) => {
+        g.gate(0x40, 0x103000);
+        g.code("nop\nnop\niretq", 0x103000);
+      }),
+    ).toEqual([3, 4, 9, 10]);
   });
 
   test("a fault takes the place of the trap", () => {
-    expect(traced("ud2\nnop\npushfq\nand byte [rsp+1], 0xfe\npopfq", (g) => {
-      g.gate(6, 0x103000);
-      g.code("add qword [rsp], 2\niretq", 0x103000);
-    })).toEqual([3, 4, 9, 10]);
+    expect(
+      traced("ud2\nnop\npushfq\nand byte [rsp+1], 0xfe\npopfq", (g) => {
+        g.gate(6, 0x103000);
+        g.code("add qword [rsp], 2\niretq", 0x103000);
+      }),
+    ).toEqual([3, 4, 9, 10]);
   });
 
   test("HLT under TF ends at once with the trap", () => {
@@ -104,7 +121,9 @@ describe.skipIf(!nasmAvailable)("single steps", () => {
     const guest = runAlike((g) => {
       g.gate(1, 0x102000);
       g.code("pop rax\nhlt", 0x102000);
-      g.program("mov rax, rsp\npush 0x10\npush rax\npushfq\nor byte [rsp + 1], 1\npush 8\nmov eax, target\npush rax\niretq\nnop\ntarget: nop\nnop\nnop\nhlt");
+      g.program(
+        "mov rax, rsp\npush 0x10\npush rax\npushfq\nor byte [rsp + 1], 1\npush 8\nmov eax, target\npush rax\niretq\nnop\ntarget: nop\nnop\nnop\nhlt",
+      );
     });
     const target = guest.ram.indexOf(0x90, PROGRAM) + 1;
     expect(guest.get("rax")).toBe(BigInt(target + 1));
@@ -145,7 +164,9 @@ describe.skipIf(!nasmAvailable)("interrupts", () => {
     popf.interrupt(0x53);
     popf.run();
     expect(popf.delivered()).toMatchObject({ vector: 0x53, rip: BigInt(PROGRAM + 6) });
-    const iret = freshGuest().program("mov rax, rsp\npush 0x10\npush rax\npush 0x202\npush 8\npush target\niretq\nnop\ntarget: cli\nhlt");
+    const iret = freshGuest().program(
+      "mov rax, rsp\npush 0x10\npush rax\npush 0x202\npush 8\npush target\niretq\nnop\ntarget: cli\nhlt",
+    );
     iret.interrupt(0x54);
     iret.run();
     expect(iret.delivered()).toMatchObject({ vector: 0x54, rip: BigInt(iret.ram.indexOf(0xfa, PROGRAM)) });
@@ -168,7 +189,9 @@ describe.skipIf(!nasmAvailable)("interrupts", () => {
   });
 
   test("a port write that raises an interrupt ends the run before the budget", () => {
-    const guest = freshGuest().program("sti\nnop\nmov al, 1\nout 0x80, al\njmp next\nnext: mov ecx, 1000000\nl: dec ecx\njnz l\nhlt");
+    const guest = freshGuest().program(
+      "sti\nnop\nmov al, 1\nout 0x80, al\njmp next\nnext: mov ecx, 1000000\nl: dec ecx\njnz l\nhlt",
+    );
     guest.onPort = () => guest.interrupt(0x57);
     guest.run(1_000_000);
     expect(guest.delivered().vector).toBe(0x57);
@@ -202,7 +225,12 @@ describe.skipIf(!nasmAvailable)("delivery", () => {
       g.gate(6, HANDLERS + 96, { ist: 1 });
       g.program("ud2");
     });
-    expect(guest.delivered()).toMatchObject({ vector: 6, rip: BigInt(PROGRAM), rsp: BigInt(STACK), ss: 0x10n });
+    expect(guest.delivered()).toMatchObject({
+      vector: 6,
+      rip: BigInt(PROGRAM),
+      rsp: BigInt(STACK),
+      ss: 0x10n,
+    });
     expect(guest.get("rsp")).toBe(BigInt(STACK_IST1 - 40));
   });
 
@@ -222,7 +250,11 @@ describe.skipIf(!nasmAvailable)("delivery", () => {
       g.program("int 0x80");
       g.enter(USER_CODE);
     });
-    expect(denied.delivered()).toMatchObject({ vector: 13, errorCode: BigInt(0x80 * 8 + 2), rip: BigInt(PROGRAM) });
+    expect(denied.delivered()).toMatchObject({
+      vector: 13,
+      errorCode: BigInt(0x80 * 8 + 2),
+      rip: BigInt(PROGRAM),
+    });
     const allowed = runAlike((g) => {
       g.program("int 0x80");
       g.enter(USER_CODE);
@@ -312,9 +344,34 @@ describe.skipIf(!nasmAvailable)("refusals", () => {
   };
 
   test.each([
-    "hlt", "cli", "sti", "lgdt [rax]", "lidt [rax]", "lldt ax", "ltr ax", "lmsw ax", "clts", "invd", "wbinvd", "invlpg [rax]",
-    "mov cr0, rax", "mov rax, cr0", "mov cr3, rax", "mov rax, cr4", "mov rax, cr8", "mov dr7, rax", "mov rax, dr0",
-    "rdmsr", "wrmsr", "swapgs", "o64 sysret", "in al, dx", "out dx, al", "insb", "rep outsb", "xsetbv",
+    "hlt",
+    "cli",
+    "sti",
+    "lgdt [rax]",
+    "lidt [rax]",
+    "lldt ax",
+    "ltr ax",
+    "lmsw ax",
+    "clts",
+    "invd",
+    "wbinvd",
+    "invlpg [rax]",
+    "mov cr0, rax",
+    "mov rax, cr0",
+    "mov cr3, rax",
+    "mov rax, cr4",
+    "mov rax, cr8",
+    "mov dr7, rax",
+    "mov rax, dr0",
+    "rdmsr",
+    "wrmsr",
+    "swapgs",
+    "o64 sysret",
+    "in al, dx",
+    "out dx, al",
+    "insb",
+    "rep outsb",
+    "xsetbv",
   ])("%s is #GP(0) at CPL 3", (source) => {
     const expected = source === "xsetbv" || source === "o64 sysret" ? [6, 13] : [13];
     const { vector, at } = faultOf(source, true);
@@ -323,7 +380,9 @@ describe.skipIf(!nasmAvailable)("refusals", () => {
   });
 
   test("fifteen bytes are an instruction, sixteen are #GP(0)", () => {
-    expect(runAlike((g) => g.program(`${"db 0x66\n".repeat(14)}nop\nhlt`)).get("rip")).toBe(BigInt(PROGRAM + 16));
+    expect(runAlike((g) => g.program(`${"db 0x66\n".repeat(14)}nop\nhlt`)).get("rip")).toBe(
+      BigInt(PROGRAM + 16),
+    );
     expect(faultOf(`${"db 0x66\n".repeat(15)}nop\nhlt`)).toEqual({ vector: 13, errorCode: 0n, at: 0 });
     expect(faultOf(`times 4096 db 0x66`)).toEqual({ vector: 13, errorCode: 0n, at: 0 });
   });
@@ -360,12 +419,19 @@ describe.skipIf(!nasmAvailable)("refusals", () => {
     expect(faultOf("mov rax, 0x800000000000\npush rax\nret")).toEqual({ vector: 13, errorCode: 0n, at: 11 });
   });
 
-  test.each(["db 0xf0\nnop", "db 0xf0\nmov [rax], eax", "db 0xf0\nadd eax, ebx", "db 0xf0\nadd eax, [rbx]", "db 0xf0\ncmp [rax], eax", "db 0xf0\nbt [rax], eax", "db 0xf0\npush rax", "db 0xf0\nrep movsb", "db 0xf0\nimul eax, [rbx]"])(
-    "%s: LOCK where it may not stand is #UD",
-    (source) => {
-      expect(faultOf(source)).toEqual({ vector: 6, errorCode: undefined, at: 0 });
-    },
-  );
+  test.each([
+    "db 0xf0\nnop",
+    "db 0xf0\nmov [rax], eax",
+    "db 0xf0\nadd eax, ebx",
+    "db 0xf0\nadd eax, [rbx]",
+    "db 0xf0\ncmp [rax], eax",
+    "db 0xf0\nbt [rax], eax",
+    "db 0xf0\npush rax",
+    "db 0xf0\nrep movsb",
+    "db 0xf0\nimul eax, [rbx]",
+  ])("%s: LOCK where it may not stand is #UD", (source) => {
+    expect(faultOf(source)).toEqual({ vector: 6, errorCode: undefined, at: 0 });
+  });
 
   test("DIV by zero and overflow leave everything as it was", () => {
     const guest = runAlike((g) => g.program("mov eax, 5\nmov edx, 6\nxor ecx, ecx\ndiv ecx"));

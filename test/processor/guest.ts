@@ -59,7 +59,9 @@ let coreModule: WebAssembly.Module | undefined;
 
 /** The compiled src/core; `npm test` builds it first. */
 export function loadCore(): WebAssembly.Module {
-  coreModule ??= new WebAssembly.Module(readFileSync(path.join(import.meta.dirname, "../../build/core.wasm")));
+  coreModule ??= new WebAssembly.Module(
+    readFileSync(path.join(import.meta.dirname, "../../build/core.wasm")),
+  );
   return coreModule;
 }
 
@@ -103,7 +105,11 @@ export class Guest {
     this.ram = new Uint8Array(this.memory.buffer, GUEST_RAM, RAM_BYTES);
     this.view = new DataView(this.memory.buffer, GUEST_RAM, RAM_BYTES);
     this.parts = createProcessor({
-      coreModule: loadCore(), ramBytes: RAM_BYTES, deterministic: true, surroundings, memory: this.memory,
+      coreModule: loadCore(),
+      ramBytes: RAM_BYTES,
+      deterministic: true,
+      surroundings,
+      memory: this.memory,
     });
   }
 
@@ -138,10 +144,20 @@ export class Guest {
     const { registers } = this.parts.processor;
     const user = (code & 3) === 3;
     const attributes = code === KERNEL_CODE_32 ? 0xc09b : 0xa09b;
-    registers.setSegment("cs", { selector: code, base: 0n, limit: 0xffffffff, attributes: attributes | (user ? 0x60 : 0) });
+    registers.setSegment("cs", {
+      selector: code,
+      base: 0n,
+      limit: 0xffffffff,
+      attributes: attributes | (user ? 0x60 : 0),
+    });
     for (const name of ["ss", "ds", "es", "fs", "gs"] as const) {
       const selector = user ? USER_DATA : KERNEL_DATA;
-      registers.setSegment(name, { selector, base: 0n, limit: 0xffffffff, attributes: 0xc093 | (user ? 0x60 : 0) });
+      registers.setSegment(name, {
+        selector,
+        base: 0n,
+        limit: 0xffffffff,
+        attributes: 0xc093 | (user ? 0x60 : 0),
+      });
     }
   }
 
@@ -153,8 +169,16 @@ export class Guest {
       view.setBigUint64(PAGE_DIRECTORY + 8 * table, BigInt(PAGE_TABLE + 4096 * table) | ALL, true);
     }
     for (let page = 0; page < 1024; page++) this.map(page * 4096, page * 4096);
-    const descriptors = [0n, 0x00af9b000000ffffn, 0x00cf93000000ffffn, 0x00cf9b000000ffffn, 0x00cffb000000ffffn, 0x00cff3000000ffffn, 0x00affb000000ffffn];
-    descriptors.forEach((descriptor, i) => view.setBigUint64(GDT + 8 * i, descriptor, true));
+    const descriptors = [
+      0n,
+      0x00af9b000000ffffn,
+      0x00cf93000000ffffn,
+      0x00cf9b000000ffffn,
+      0x00cffb000000ffffn,
+      0x00cff3000000ffffn,
+      0x00affb000000ffffn,
+    ];
+    for (const [i, descriptor] of descriptors.entries()) view.setBigUint64(GDT + 8 * i, descriptor, true);
     view.setBigUint64(GDT + TASK, BigInt(0x67) | (BigInt(TSS) << 16n) | (0x8bn << 40n), true);
     for (let vector = 0; vector < 256; vector++) {
       this.gate(vector, HANDLERS + 16 * vector);
@@ -173,7 +197,11 @@ export class Guest {
   gate(vector: number, target: number, { dpl = 3, ist = 0, type = 14, present = true } = {}): void {
     const attributes = BigInt((present ? 0x80 : 0) | (dpl << 5) | type);
     const low = BigInt(target & 0xffff) | (BigInt(KERNEL_CODE) << 16n) | (BigInt(ist) << 32n);
-    this.view.setBigUint64(IDT + 16 * vector, low | (attributes << 40n) | (BigInt(target >>> 16) << 48n), true);
+    this.view.setBigUint64(
+      IDT + 16 * vector,
+      low | (attributes << 40n) | (BigInt(target >>> 16) << 48n),
+      true,
+    );
     this.view.setBigUint64(IDT + 16 * vector + 8, 0n, true);
   }
 
@@ -215,9 +243,13 @@ export class Guest {
   delivered(): Delivered {
     const rip = Number(this.get("rip"));
     const vector = (rip - 1 - HANDLERS) / 16;
-    if (!Number.isInteger(vector) || vector < 0 || vector > 255) throw new Error(`no handler halted: RIP is 0x${rip.toString(16)}`);
+    if (!Number.isInteger(vector) || vector < 0 || vector > 255)
+      throw new Error(`no handler halted: RIP is 0x${rip.toString(16)}`);
     let at = Number(this.get("rsp"));
-    const next = () => this.view.getBigUint64((at += 8) - 8, true);
+    const next = () => {
+      at += 8;
+      return this.view.getBigUint64(at - 8, true);
+    };
     const errorCode = VECTORS_WITH_ERROR_CODE.includes(vector) ? next() : undefined;
     return { vector, errorCode, rip: next(), cs: next(), rflags: next(), rsp: next(), ss: next() };
   }
@@ -228,14 +260,45 @@ export class Guest {
 
   /** Everything that a program can have changed, for comparison. */
   summary(): Record<string, unknown> {
-    const names = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-      "rip", "rflags", "cs", "ss", "ds", "es", "cr0", "cr2", "cr3", "cr4", "efer", "dr6", "cpl"];
+    const names = [
+      "rax",
+      "rcx",
+      "rdx",
+      "rbx",
+      "rsp",
+      "rbp",
+      "rsi",
+      "rdi",
+      "r8",
+      "r9",
+      "r10",
+      "r11",
+      "r12",
+      "r13",
+      "r14",
+      "r15",
+      "rip",
+      "rflags",
+      "cs",
+      "ss",
+      "ds",
+      "es",
+      "cr0",
+      "cr2",
+      "cr3",
+      "cr4",
+      "efer",
+      "dr6",
+      "cpl",
+    ];
     let hash = 0;
     const words = new Int32Array(this.memory.buffer, GUEST_RAM, (4 << 20) >> 2);
     for (let i = 0; i < words.length; i++) hash = (Math.imul(hash, 31) + words[i]!) | 0;
     return {
       ...Object.fromEntries(names.map((name) => [name, `0x${this.get(name).toString(16)}`])),
-      halted: this.state32(cpu.HALTED), memory: hash, instructions: this.parts.processor.instructions,
+      halted: this.state32(cpu.HALTED),
+      memory: hash,
+      instructions: this.parts.processor.instructions,
     };
   }
 }
@@ -261,10 +324,16 @@ export function runAlike(prepare: (guest: Guest) => void): Guest {
     const outcome = guest.run(budget);
     const summary = { ...guest.summary(), outcome };
     first ??= summary;
-    const different = Object.keys(summary).filter((key) => (summary as Record<string, unknown>)[key] !== first![key]);
+    const different = Object.keys(summary).filter(
+      (key) => (summary as Record<string, unknown>)[key] !== first![key],
+    );
     if (different.length > 0) {
-      const shown = different.map((key) => `${key}: ${first![key]} / ${(summary as Record<string, unknown>)[key]}`);
-      throw new Error(`a budget of ${budget} ends differently from one of ${BUDGETS[0]}: ${shown.join("; ")}`);
+      const shown = different.map(
+        (key) => `${key}: ${first![key]} / ${(summary as Record<string, unknown>)[key]}`,
+      );
+      throw new Error(
+        `a budget of ${budget} ends differently from one of ${BUDGETS[0]}: ${shown.join("; ")}`,
+      );
     }
   }
   return guest!;

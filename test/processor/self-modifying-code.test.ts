@@ -33,7 +33,9 @@ describe.skipIf(!nasmAvailable)("self-modifying code", () => {
 
   test("PUSH writes over the PUSH behind it", () => {
     const guest = runAlike((g) => {
-      g.program("mov rsp, next + 8\nmov rax, 0xf4c3ff48f4c3ff48\nmov rbx, rsp\njmp go\nalign 8\ngo: push rax\nnext: push rcx\npush rcx\nnop\nnop\nnop\nnop\nnop\nnop\nhlt");
+      g.program(
+        "mov rsp, next + 8\nmov rax, 0xf4c3ff48f4c3ff48\nmov rbx, rsp\njmp go\nalign 8\ngo: push rax\nnext: push rcx\npush rcx\nnop\nnop\nnop\nnop\nnop\nnop\nhlt",
+      );
     });
     // inc rbx = 48 ff c3; hlt = f4
     expect(guest.get("rbx") - guest.get("rsp")).toBe(9n);
@@ -41,14 +43,18 @@ describe.skipIf(!nasmAvailable)("self-modifying code", () => {
 
   test("the flags of a comparison survive a rewritten conditional jump", () => {
     const guest = runAlike((g) =>
-      g.program("xor eax, eax\nmov ecx, 2\nagain: mov byte [jump], 0x75\ncmp ecx, ecx\njump: jz taken\nmov al, 1\nhlt\ntaken: mov al, 2\nhlt"),
+      g.program(
+        "xor eax, eax\nmov ecx, 2\nagain: mov byte [jump], 0x75\ncmp ecx, ecx\njump: jz taken\nmov al, 1\nhlt\ntaken: mov al, 2\nhlt",
+      ),
     );
     expect(guest.get("rax")).toBe(1n);
   });
 
   test("REP STOSB fills what follows it", () => {
     const guest = runAlike((g) =>
-      g.program("xor edx, edx\nmov edi, target\nmov ecx, 4\nmov al, 0x90\nrep stosb\ntarget: mov bl, 9\ninc edx\nhlt"),
+      g.program(
+        "xor edx, edx\nmov edi, target\nmov ecx, 4\nmov al, 0x90\nrep stosb\ntarget: mov bl, 9\ninc edx\nhlt",
+      ),
     );
     expect([guest.get("rbx"), guest.get("rdx") & 1n]).toEqual([0n, 0n]);
   });
@@ -73,7 +79,9 @@ describe.skipIf(!nasmAvailable)("self-modifying code", () => {
 
   test("a string store that overwrites itself finishes, and the new bytes run afterwards", () => {
     // 16 bytes from REP STOSB on become NOP, in one instruction.
-    const guest = runAlike((g) => g.program("mov edi, here\nmov ecx, 4\nmov al, 0x90\nhere: rep stosb\nnop\nnop\nhlt"));
+    const guest = runAlike((g) =>
+      g.program("mov edi, here\nmov ecx, 4\nmov al, 0x90\nhere: rep stosb\nnop\nnop\nhlt"),
+    );
     expect(guest.get("rcx")).toBe(0n);
     expect([...guest.ram.subarray(PROGRAM + 12, PROGRAM + 16)]).toEqual([0x90, 0x90, 0x90, 0x90]);
   });
@@ -81,7 +89,9 @@ describe.skipIf(!nasmAvailable)("self-modifying code", () => {
   test("a store through another mapping of the same page", () => {
     const guest = runAlike((g) => {
       g.map(0x200000, PROGRAM);
-      g.program("mov ecx, 2\nagain: mov byte [patch + 1 + 0x100000], cl\npatch: mov al, 0\ndec ecx\njnz again\nhlt");
+      g.program(
+        "mov ecx, 2\nagain: mov byte [patch + 1 + 0x100000], cl\npatch: mov al, 0\ndec ecx\njnz again\nhlt",
+      );
     });
     expect(guest.get("rax") & 0xffn).toBe(1n);
   });
@@ -195,7 +205,11 @@ describe.skipIf(!nasmAvailable)("self-modifying code", () => {
   });
 
   test("stores beside code on the same page leave it alone", () => {
-    const guest = runAlike((g) => g.program("mov ecx, 100\nagain: mov [data], ecx\nadd eax, [data]\ndec ecx\njnz again\nhlt\nalign 64\ndata: dd 0"));
+    const guest = runAlike((g) =>
+      g.program(
+        "mov ecx, 100\nagain: mov [data], ecx\nadd eax, [data]\ndec ecx\njnz again\nhlt\nalign 64\ndata: dd 0",
+      ),
+    );
     expect(guest.get("rax")).toBe(5050n);
   });
 
@@ -210,7 +224,11 @@ describe.skipIf(!nasmAvailable)("self-modifying code", () => {
   });
 
   test("CALL pushes over the code behind it", () => {
-    const guest = runAlike((g) => g.program("mov rsp, behind + 8\njmp go\nalign 16\ngo: call there\nbehind: times 8 nop\nhlt\nthere: mov rax, [behind]\nmov ecx, behind - 1\nhlt"));
+    const guest = runAlike((g) =>
+      g.program(
+        "mov rsp, behind + 8\njmp go\nalign 16\ngo: call there\nbehind: times 8 nop\nhlt\nthere: mov rax, [behind]\nmov ecx, behind - 1\nhlt",
+      ),
+    );
     expect(guest.get("rax")).toBe(BigInt(PROGRAM) + 0x15n);
   });
 

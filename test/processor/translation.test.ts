@@ -1,11 +1,31 @@
 import { describe, expect, test } from "vitest";
 import { nasmAvailable } from "./assemble.ts";
-import { ALL, freshGuest, GLOBAL, type Guest, HANDLERS, LARGE, NO_EXECUTE, PRESENT, PROGRAM, runAlike, USER, USER_CODE, WRITABLE } from "./guest.ts";
+import {
+  ALL,
+  freshGuest,
+  GLOBAL,
+  type Guest,
+  HANDLERS,
+  LARGE,
+  NO_EXECUTE,
+  PRESENT,
+  PROGRAM,
+  runAlike,
+  USER,
+  USER_CODE,
+  WRITABLE,
+} from "./guest.ts";
 
 /** A second set of tables at 0x20000, whose linear page 0x200000 lies elsewhere. Returns its CR3. */
 function secondSpace(g: Guest, physical: number, rights = ALL): void {
   g.ram.copyWithin(0x20000, 0x1000, 0x6000);
-  for (const [at, value] of [[0x20000, 0x21007], [0x21000, 0x22007], [0x22000, 0x23007], [0x22008, 0x24007]] as const) g.view.setBigUint64(at, BigInt(value), true);
+  for (const [at, value] of [
+    [0x20000, 0x21007],
+    [0x21000, 0x22007],
+    [0x22000, 0x23007],
+    [0x22008, 0x24007],
+  ] as const)
+    g.view.setBigUint64(at, BigInt(value), true);
   g.view.setBigUint64(0x24000, BigInt(physical) | rights, true);
 }
 /** Two functions at physical 0x101000 and 0x103000: they return 1 and 3. */
@@ -20,7 +40,9 @@ describe.skipIf(!nasmAvailable)("translations of code", () => {
   test("INVLPG makes a call go to the page mapped now", () => {
     const guest = runAlike((g) => {
       twoFunctions(g);
-      g.program(`mov ebx, 0x200000\ncall rbx\nmov r8d, eax\nmov ${PTE}, 0x103007\ninvlpg [rbx]\ncall rbx\nhlt`);
+      g.program(
+        `mov ebx, 0x200000\ncall rbx\nmov r8d, eax\nmov ${PTE}, 0x103007\ninvlpg [rbx]\ncall rbx\nhlt`,
+      );
     });
     expect([guest.get("r8"), guest.get("rax")]).toEqual([1n, 3n]);
   });
@@ -29,7 +51,9 @@ describe.skipIf(!nasmAvailable)("translations of code", () => {
     const guest = runAlike((g) => {
       twoFunctions(g);
       secondSpace(g, 0x103000);
-      g.program("mov ebx, 0x200000\ncall rbx\nmov r8d, eax\nmov eax, 0x20000\nmov cr3, rax\ncall rbx\nmov r9d, eax\nmov eax, 0x1000\nmov cr3, rax\ncall rbx\nhlt");
+      g.program(
+        "mov ebx, 0x200000\ncall rbx\nmov r8d, eax\nmov eax, 0x20000\nmov cr3, rax\ncall rbx\nmov r9d, eax\nmov eax, 0x1000\nmov cr3, rax\ncall rbx\nhlt",
+      );
     });
     expect([guest.get("r8"), guest.get("r9"), guest.get("rax")]).toEqual([1n, 3n, 1n]);
   });
@@ -39,7 +63,9 @@ describe.skipIf(!nasmAvailable)("translations of code", () => {
       twoFunctions(g);
       g.map(0x200000, 0x101000, ALL | GLOBAL);
       g.set("cr4", g.get("cr4") | 0x80n);
-      g.program(`mov ebx, 0x200000\ncall rbx\nmov ${PTE}, 0x103007\nmov rax, cr3\nmov cr3, rax\ncall rbx\nmov r8d, eax\ninvlpg [rbx]\ncall rbx\nhlt`);
+      g.program(
+        `mov ebx, 0x200000\ncall rbx\nmov ${PTE}, 0x103007\nmov rax, cr3\nmov cr3, rax\ncall rbx\nmov r8d, eax\ninvlpg [rbx]\ncall rbx\nhlt`,
+      );
     });
     expect([guest.get("r8"), guest.get("rax")]).toEqual([1n, 3n]);
   });
@@ -49,7 +75,9 @@ describe.skipIf(!nasmAvailable)("translations of code", () => {
       twoFunctions(g);
       g.map(0x200000, 0x101000, ALL | GLOBAL);
       g.set("cr4", g.get("cr4") | 0x80n);
-      g.program(`mov ebx, 0x200000\ncall rbx\nmov ${PTE}, 0x103007\nmov rax, cr4\nand al, 0x7f\nmov cr4, rax\ncall rbx\nhlt`);
+      g.program(
+        `mov ebx, 0x200000\ncall rbx\nmov ${PTE}, 0x103007\nmov rax, cr4\nand al, 0x7f\nmov cr4, rax\ncall rbx\nhlt`,
+      );
     });
     expect(guest.get("rax")).toBe(3n);
   });
@@ -65,7 +93,8 @@ describe.skipIf(!nasmAvailable)("translations of code", () => {
 
   test("code that unmaps its own page goes on in what is mapped there now", () => {
     const guest = runAlike((g) => {
-      const source = (n: number) => `mov rax, 0x103007\nmov [0x5000], rax\ninvlpg [0x200000]\nmov ecx, ${n}\nhlt`;
+      const source = (n: number) =>
+        `mov rax, 0x103007\nmov [0x5000], rax\ninvlpg [0x200000]\nmov ecx, ${n}\nhlt`;
       g.code(source(1), 0x200000, 0x101000);
       g.code(source(3), 0x200000, 0x103000);
       g.map(0x200000, 0x101000);
@@ -81,7 +110,9 @@ describe.skipIf(!nasmAvailable)("translations of code", () => {
       twoFunctions(g);
       g.ram.copyWithin(0x25000, 0x4000, 0x5000);
       g.view.setBigUint64(0x25000 + 0x101 * 8, 0x103007n, true);
-      g.program("mov ebx, 0x501000\ncall rbx\nmov r8d, [0x501000]\nmov qword [0x3010], 0x25007\ninvlpg [0x400000]\ncall rbx\nmov r9d, [0x501000]\nhlt");
+      g.program(
+        "mov ebx, 0x501000\ncall rbx\nmov r8d, [0x501000]\nmov qword [0x3010], 0x25007\ninvlpg [0x400000]\ncall rbx\nmov r9d, [0x501000]\nhlt",
+      );
     });
     expect(guest.get("rax")).toBe(3n);
     expect([guest.get("r8"), guest.get("r9")]).toEqual([0x1b8n, 0x3b8n]);
@@ -120,10 +151,20 @@ describe.skipIf(!nasmAvailable)("translations of data", () => {
   });
 
   test("a downgrade to read-only holds after INVLPG, for plain stores and read-modify-write alike", () => {
-    for (const store of ["mov [rbx], ecx", "add [rbx], ecx", "xchg [rbx], ecx", "lock inc dword [rbx]", "push qword 1", "movaps [rbx], xmm0", "cmpxchg [rbx], ecx"]) {
+    for (const store of [
+      "mov [rbx], ecx",
+      "add [rbx], ecx",
+      "xchg [rbx], ecx",
+      "lock inc dword [rbx]",
+      "push qword 1",
+      "movaps [rbx], xmm0",
+      "cmpxchg [rbx], ecx",
+    ]) {
       const guest = runAlike((g) => {
         g.map(0x200000, 0x101000);
-        g.program(`mov ebx, 0x200000\nmov rsp, 0x200010\n${store}\nand byte [0x5000], 0xfd\ninvlpg [rbx]\nmov rdx, [rbx]\nmov rsp, 0x200010\nhere: ${store}\nhlt`);
+        g.program(
+          `mov ebx, 0x200000\nmov rsp, 0x200010\n${store}\nand byte [0x5000], 0xfd\ninvlpg [rbx]\nmov rdx, [rbx]\nmov rsp, 0x200010\nhere: ${store}\nhlt`,
+        );
         g.gate(14, HANDLERS + 14 * 16, { ist: 1 });
       });
       expect(guest.delivered(), store).toMatchObject({ vector: 14, errorCode: 3n });
@@ -158,7 +199,10 @@ describe.skipIf(!nasmAvailable)("translations of data", () => {
     ["cmpxchg16b [rbx]", 2n, 6n],
     ["fstp tword [rbx]", 2n, 6n],
   ])("%s: #PF's error code tells write and user, CR2 the address", (source, supervisor, user) => {
-    for (const [level, code] of [[false, supervisor], [true, user]] as const) {
+    for (const [level, code] of [
+      [false, supervisor],
+      [true, user],
+    ] as const) {
       const guest = runAlike((g) => {
         g.map(0x201000, 0, 0n);
         g.program(`mov ebx, 0x201000\n${source}\nhlt`);
@@ -178,31 +222,56 @@ describe.skipIf(!nasmAvailable)("translations of data", () => {
     expect(guest.delivered()).toMatchObject({ vector: 14, errorCode: 9n });
   });
 
-  test.each(["mov [rbx], rax", "add [rbx], rax", "movups [rbx], xmm1", "xchg [rbx], rax", "push rax", "cmpxchg [rbx], rcx", "fstp tword [rbx]", "movdqu [rbx], xmm1", "fnstenv [rbx]", "fxsave [rbx - 13]", "call $ + 5", "enter 0, 0", "movnti [rbx], rax", "sgdt [rbx]", "stosq", "movsq", "rep stosq"])(
-    "%s across a page boundary, the second page absent, leaves no trace",
-    (source) => {
-      const guest = runAlike((g) => {
-        g.gate(14, HANDLERS + 14 * 16, { ist: 1 });
-        g.map(0x202000, 0, 0n);
-        g.ram.fill(0x33, 0x201000, 0x202000);
-        g.program(`fninit\nfld1\nmov rax, -1\npcmpeqd xmm1, xmm1\nmov esi, 0x120000\nmov ecx, 5\nmov ebx, 0x201ffd\nmov edi, ebx\nmov rsp, 0x202005\nmov rbp, rsp\nhere: ${source}\nhlt`);
-      });
-      expect(guest.delivered()).toMatchObject({ vector: 14, errorCode: 2n, rsp: 0x202005n });
-      expect(guest.get("cr2")).toBe(0x202000n);
-      expect(guest.ram.subarray(0x201ff0, 0x202000).every((byte) => byte === 0x33)).toBe(true);
-      expect([guest.get("rcx"), guest.get("rdi"), guest.get("rsi")]).toEqual([5n, 0x201ffdn, 0x120000n]);
-    },
-  );
+  test.each([
+    "mov [rbx], rax",
+    "add [rbx], rax",
+    "movups [rbx], xmm1",
+    "xchg [rbx], rax",
+    "push rax",
+    "cmpxchg [rbx], rcx",
+    "fstp tword [rbx]",
+    "movdqu [rbx], xmm1",
+    "fnstenv [rbx]",
+    "fxsave [rbx - 13]",
+    "call $ + 5",
+    "enter 0, 0",
+    "movnti [rbx], rax",
+    "sgdt [rbx]",
+    "stosq",
+    "movsq",
+    "rep stosq",
+  ])("%s across a page boundary, the second page absent, leaves no trace", (source) => {
+    const guest = runAlike((g) => {
+      g.gate(14, HANDLERS + 14 * 16, { ist: 1 });
+      g.map(0x202000, 0, 0n);
+      g.ram.fill(0x33, 0x201000, 0x202000);
+      g.program(
+        `fninit\nfld1\nmov rax, -1\npcmpeqd xmm1, xmm1\nmov esi, 0x120000\nmov ecx, 5\nmov ebx, 0x201ffd\nmov edi, ebx\nmov rsp, 0x202005\nmov rbp, rsp\nhere: ${source}\nhlt`,
+      );
+    });
+    expect(guest.delivered()).toMatchObject({ vector: 14, errorCode: 2n, rsp: 0x202005n });
+    expect(guest.get("cr2")).toBe(0x202000n);
+    expect(guest.ram.subarray(0x201ff0, 0x202000).every((byte) => byte === 0x33)).toBe(true);
+    expect([guest.get("rcx"), guest.get("rdi"), guest.get("rsi")]).toEqual([5n, 0x201ffdn, 0x120000n]);
+  });
 
   test("REP MOVSB stopped by a fault goes on exactly there", () => {
     const guest = runAlike((g) => {
       g.map(0x201000, 0x201000, 0n);
       for (let i = 0; i < 8192; i++) g.ram[0x120000 + i] = i * 7;
       g.gate(14, 0x102000);
-      g.code("mov r8, rcx\nmov r9, rdi\nmov r10, rsi\nmov r11, [rsp + 8]\nor byte [0x5008], 7\nadd rsp, 8\niretq", 0x102000);
+      g.code(
+        "mov r8, rcx\nmov r9, rdi\nmov r10, rsi\nmov r11, [rsp + 8]\nor byte [0x5008], 7\nadd rsp, 8\niretq",
+        0x102000,
+      );
       g.program("mov esi, 0x120000\nmov edi, 0x200f00\nmov ecx, 0x300\nhere: rep movsb\nhlt");
     });
-    expect([guest.get("r8"), guest.get("r9"), guest.get("r10"), guest.get("r11")]).toEqual([0x200n, 0x201000n, 0x120100n, BigInt(PROGRAM + 15)]);
+    expect([guest.get("r8"), guest.get("r9"), guest.get("r10"), guest.get("r11")]).toEqual([
+      0x200n,
+      0x201000n,
+      0x120100n,
+      BigInt(PROGRAM + 15),
+    ]);
     expect([guest.get("rcx"), guest.get("rdi")]).toEqual([0n, 0x201200n]);
     expect(guest.ram.subarray(0x200f00, 0x201200)).toEqual(guest.ram.subarray(0x120000, 0x120300));
   });
@@ -218,7 +287,12 @@ describe.skipIf(!nasmAvailable)("translations of data", () => {
       g.map(0x202000, 0, 0n);
       g.program("mov esi, 0x201ff0\nmov edi, 0x120000\nmov ecx, 100\nrepe cmpsb");
     });
-    expect([cmps.delivered().vector, cmps.get("rcx"), cmps.get("rsi"), cmps.get("rdi")]).toEqual([14, 84n, 0x202000n, 0x120010n]);
+    expect([cmps.delivered().vector, cmps.get("rcx"), cmps.get("rsi"), cmps.get("rdi")]).toEqual([
+      14,
+      84n,
+      0x202000n,
+      0x120010n,
+    ]);
   });
 
   test("accessed and dirty flags are set by what is done, and not by what faults", () => {
@@ -243,7 +317,9 @@ describe.skipIf(!nasmAvailable)("translations of data", () => {
     };
     const guest = runAlike((g) => {
       setUp(g);
-      g.program("stac\nmov eax, [0x200000]\nmov [0x200000], eax\nclac\nmov ecx, 1\nmov eax, [0x200000]\nmov ecx, 2");
+      g.program(
+        "stac\nmov eax, [0x200000]\nmov [0x200000], eax\nclac\nmov ecx, 1\nmov eax, [0x200000]\nmov ecx, 2",
+      );
     });
     expect(guest.delivered()).toMatchObject({ vector: 14, errorCode: 1n });
     expect(guest.get("rcx")).toBe(1n);
@@ -263,7 +339,9 @@ describe.skipIf(!nasmAvailable)("translations of data", () => {
       g.ram[0x101000] = 11;
       g.ram[0x103000] = 33;
       g.map(0x200000, 0x101000);
-      g.program("mov al, [0x200000]\nmov dword [0x210000], 0x103007\ninvlpg [0x200000]\nmov ah, [0x200000]\nhlt");
+      g.program(
+        "mov al, [0x200000]\nmov dword [0x210000], 0x103007\ninvlpg [0x200000]\nmov ah, [0x200000]\nhlt",
+      );
     });
     expect(guest.get("rax") & 0xffffn).toBe(0x210bn);
   });

@@ -20,11 +20,20 @@ const partly = (state: string, instructions = ""): FeatureSupport => ({
   instructions: words(instructions),
 });
 
-/** Whose rules SYSENTER follows is one constant of the core. */
+// Whose rules SYSENTER and SYSCALL follow are constants of the core.
+const VENDOR = readFileSync(path.join(ROOT, "src/core/processor/vendor.ts"), "utf8");
+const vendorRule = (name: string): boolean => new RegExp(`${name}: bool = true`).test(VENDOR);
+
 function sysenterState(): string {
-  const vendor = readFileSync(path.join(ROOT, "src/core/processor/vendor.ts"), "utf8");
-  const inLongMode = /SYSENTER_IN_LONG_MODE: bool = (true|false)/.exec(vendor)?.[1] === "true";
-  return inLongMode ? COMPLETE : "works in legacy protected mode; #UD in long mode, as on AMD processors";
+  return vendorRule("SYSENTER_IN_LONG_MODE")
+    ? COMPLETE
+    : "works in legacy protected mode; #UD in long mode, as on AMD processors";
+}
+
+function syscallState(): string {
+  return vendorRule("SYSCALL_OUTSIDE_64_BIT_MODE")
+    ? "works in every protected mode, as on AMD processors"
+    : "works in 64-bit mode; #UD elsewhere, as on Intel's processors";
 }
 
 const FPU = `f2xm1 fabs fadd faddp fbld fbstp fchs fcom fcomp fcompp fcos fdecstp fdiv fdivp fdivr fdivrp ffree fiadd
@@ -79,6 +88,7 @@ export const FEATURE_SUPPORT: Readonly<Record<FeatureName, FeatureSupport>> = {
   sse2: works(SSE2),
   ss: partly("a statement: there are no caches to snoop"),
   x2apic: works(),
+  cx16: works("cmpxchg16b"),
   "tsc-deadline": works(),
   xsave: partly("x87 and SSE state, standard form", "xsave xrstor xgetbv xsetbv"),
   rdrand: works("rdrand"),
@@ -88,7 +98,7 @@ export const FEATURE_SUPPORT: Readonly<Record<FeatureName, FeatureSupport>> = {
   smep: works(),
   smap: works("clac stac"),
   "lahf-64": works("lahf sahf"),
-  syscall: works("syscall sysret"),
+  syscall: partly(syscallState(), "syscall sysret"),
   nx: works(),
   "1gib-pages": works(),
   rdtscp: works("rdtscp"),

@@ -10,8 +10,8 @@
 // checks CR0.EM and CR0.TS first, with x87Check. A status that is not STATUS_OK ends the instruction.
 // - x87Arith(op, dst, src, pop): op is that of the mnemonic (FSUB 4, FSUBR 5, FDIV 6, FDIVR 7). The reg field of
 //   DC and DE with a register has FSUB and FSUBR, FDIV and FDIVR the other way round.
-// - A store is x87PrepareStore*, the write of SCRATCH+40.. to guest memory, x87FinishStore(pop). STATUS_JUMP from
-//   the first: an unmasked exception is pending now, nothing is to be stored, the instruction is complete.
+// - A store is x87PrepareStore*, the write of SCRATCH+40.. to guest memory, x87FinishStore(pop). With SCRATCH+56
+//   not 0 an unmasked exception keeps the value from being written; the second step makes it pending.
 // - FNSTENV is x87WriteEnvironment, the write, x87FinishEnvironment; FNSAVE is x87WriteState, the write, x87Initialise.
 
 export { f32RcpApprox, f32RsqrtApprox } from "./sse/approximation";
@@ -105,6 +105,7 @@ export {
   x87PrepareStoreTruncI32,
   x87PrepareStoreTruncI64,
   x87StoreSt,
+  x87MoveSt,
 } from "./x87/store";
 export { x87Cosine, x87Sine, x87SineCosine, x87Tangent } from "./x87/trigonometry";
 export { x87Check } from "./x87/unit";

@@ -4,7 +4,8 @@ import { CPU_STATE, PAGE_BYTES } from "../../layout/memory-map";
 import { CODE_BITS } from "../../layout/cpu-state";
 import { noteRamWrite } from "./code-map";
 import { readDevice, writeDevice } from "./device-access";
-import { DEVICE, NOWHERE, devicePhysical, translateRead, translateWrite } from "./translate";
+import { raiseNonCanonical } from "../processor/faults";
+import { DEVICE, NOWHERE, devicePhysical, isCanonical, translateRead, translateWrite } from "./translate";
 
 // The located range: its part on the first page, and its part on the second if there is one.
 let firstBytes: i32 = 0;
@@ -25,14 +26,18 @@ export function onOnePage(va: u64, bytes: i32): bool {
 export function locateRange(bank: usize, va: u64, bytes: i32, write: bool): bool {
   firstBytes = min(bytes, PAGE_BYTES - <i32>(va & (PAGE_BYTES - 1)));
   secondBytes = bytes - firstBytes;
+  let next = va + firstBytes;
+  // Outside of 64-bit code, linear addresses wrap at 4 GiB.
+  if (load<i32>(CPU_STATE + CODE_BITS) != 64) next &= 0xffffffff;
+  // Canonical as a whole, or no translation is tried.
+  if (secondBytes && !isCanonical(next)) {
+    raiseNonCanonical();
+    return false;
+  }
   firstHost = write ? translateWrite(bank, va) : translateRead(bank, va);
   if (firstHost == NOWHERE) return false;
   firstPhysical = devicePhysical;
   if (!secondBytes) return true;
-
-  let next = va + firstBytes;
-  // Outside of 64-bit code, linear addresses wrap at 4 GiB.
-  if (load<i32>(CPU_STATE + CODE_BITS) != 64) next &= 0xffffffff;
   secondHost = write ? translateWrite(bank, next) : translateRead(bank, next);
   secondPhysical = devicePhysical;
   return secondHost != NOWHERE;

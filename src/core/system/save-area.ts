@@ -8,7 +8,8 @@ import { CPU_STATE } from "../../layout/memory-map";
 import { CODE_BITS, CR0, CR4, RAX, RDX, STATUS_FAULT, STATUS_OK, XCR0 } from "../../layout/cpu-state";
 import { prepareWrite } from "../memory/access";
 import { readLinear64, writeLinear64 } from "../memory/linear-memory";
-import { faulted, raise, raiseGP, raiseUD, VECTOR_NM } from "../processor/faults";
+import { isCanonical } from "../memory/translate";
+import { faulted, raise, raiseGP, raiseNonCanonical, raiseUD, VECTOR_NM } from "../processor/faults";
 import { CR0_EM, CR0_TS, CR4_OSFXSR, CR4_OSXSAVE } from "./control-bits";
 import { XCR0_SSE, XCR0_X87 } from "./extended-control";
 import {
@@ -116,12 +117,14 @@ export function xrstor(va: u64, operand64: i32): i32 {
 
 function checkFx(va: u64): i32 {
   if (load<u64>(CPU_STATE + CR0) & (CR0_EM | CR0_TS)) return raise(VECTOR_NM);
+  if (!isCanonical(va)) return raiseNonCanonical();
   return va & 15 ? raiseGP(0) : STATUS_OK;
 }
 
 function checkX(va: u64): i32 {
   if (!(load<u64>(CPU_STATE + CR4) & CR4_OSXSAVE)) return raiseUD();
   if (load<u64>(CPU_STATE + CR0) & CR0_TS) return raise(VECTOR_NM);
+  if (!isCanonical(va)) return raiseNonCanonical();
   return va & 63 ? raiseGP(0) : STATUS_OK;
 }
 

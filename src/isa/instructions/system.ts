@@ -166,7 +166,12 @@ export const rdrand = instruction({
   source: "Intel SDM Vol. 2B, RDRAND",
   access: "w",
   flags: { writes: "cf pf af zf sf of" },
-  forms: [form("0F C7 /6", "r:v:rm")],
+  // F2 and F3 before it are #UD, so 66 is a row of its own.
+  forms: [
+    form("NP 0F C7 /6", "r:y:rm"),
+    form("66 0F C7 /6", "r16:rm", { rexW: false, size: 16 }),
+    form("66 0F C7 /6", "r64:rm", { rexW: true, size: 64 }),
+  ],
   execute(ops) {
     const value = ops.call("rdrand", ops.constant(ops.operandBits, 32));
     setCarryOnly(ops);

@@ -5,15 +5,19 @@ import type { Ops } from "../ops.ts";
 
 // The x87 unit lives in src/core/float/x87; here is how its instructions are encoded and what they call.
 
-/** Where core/float/x87/store.ts leaves the value to store, as an offset in the processor state. */
+// Where core/float/x87/store.ts leaves the value to store, and whether it is kept back, as offsets in the processor state.
 const STORED = SCRATCH + 40 - CPU_STATE;
+const KEPT = SCRATCH + 56 - CPU_STATE;
 
 const source = (name: string): string => `Intel SDM Vol. 2A, ${name}`;
 
 interface Definition {
   readonly forms: readonly Form[];
   readonly access?: string;
+  /** An FN... instruction: does not wait for a pending exception. */
   readonly control?: true;
+  /** A control instruction that waits. */
+  readonly keepsPointers?: true;
   readonly name?: string;
   readonly flags?: Instruction["flags"];
   execute<V>(ops: Ops<V>, ...operands: V[]): V | readonly V[] | void;
@@ -27,6 +31,7 @@ function x87(mnemonic: string, definition: Definition): Instruction {
     forms: definition.forms,
     flags: definition.flags ?? {},
     unit: definition.control ? "x87-control" : "x87",
+    keepsPointers: definition.control ?? definition.keepsPointers ?? false,
     execute: definition.execute,
   });
 }
@@ -50,6 +55,15 @@ function load(mnemonic: string, opcode: string, operand: string, helper: HelperN
   });
 }
 
+/**
+ * Writes what was prepared. An unmasked exception keeps the value back, but a
+ * page fault of the operand comes before it all the same.
+ */
+function writePrepared<V>(ops: Ops<V>, address: V, bytes: number, write: () => void): void {
+  const stores = ops.isZero(ops.state(KEPT, 32));
+  ops.when(stores, write, () => ops.query("prepareWrite", address, number(ops, bytes)));
+}
+
 /** A store to memory: the value is prepared, stored, and then the unit's state follows. */
 function store(mnemonic: string, opcode: string, bits: 16 | 32 | 64, helper: HelperName, pops: 0 | 1): Instruction {
   return x87(mnemonic, {
@@ -57,7 +71,7 @@ function store(mnemonic: string, opcode: string, bits: 16 | 32 | 64, helper: Hel
     access: "r",
     execute: (ops, address) => {
       ops.system(helper);
-      ops.store(address, ops.state(STORED, bits));
+      writePrepared(ops, address, bits / 8, () => ops.store(address, ops.state(STORED, bits)));
       ops.system("x87FinishStore", number(ops, pops));
     },
   });
@@ -70,9 +84,10 @@ function store80(mnemonic: string, opcode: string, helper: HelperName): Instruct
     access: "r",
     execute: (ops, address) => {
       ops.system(helper);
-      const low = ops.state(STORED, 64);
-      const high = ops.state(STORED + 8, 16);
-      ops.query("writeSlow80", address, low, ops.zeroExtend(high, 64));
+      writePrepared(ops, address, 10, () => {
+        const high = ops.state(STORED + 8, 16);
+        ops.query("writeSlow80", address, ops.state(STORED, 64), ops.zeroExtend(high, 64));
+      });
       ops.system("x87FinishStore", number(ops, 1));
     },
   });
@@ -165,7 +180,7 @@ function image(mnemonic: string, opcode: string, helper: HelperName, control: bo
   return x87(mnemonic, {
     forms: [form(opcode, "m")],
     access: "r",
-    ...(control ? { control } : {}),
+    ...(control ? { control } : { keepsPointers: true }),
     execute: (ops, address) => ops.system(helper, address, number(ops, ops.operandBits)),
   });
 }
@@ -233,10 +248,16 @@ export const x87Instructions: readonly Instruction[] = [
     execute: (ops, i) => ops.system("x87StoreSt", i, number(ops, 0)),
   }),
   x87("fstp", {
-    // D9 D8, DF D0 and DF D8 are aliases that processors accept (AMD APM Vol. 3, "x87 Opcodes").
-    forms: [form("DD D8+i", "st:i"), form("D9 D8+i", "st:i"), form("DF D0+i", "st:i"), form("DF D8+i", "st:i")],
+    // DF D0 and DF D8 are aliases that processors accept (AMD APM Vol. 3, "x87 Opcodes").
+    forms: [form("DD D8+i", "st:i"), form("DF D0+i", "st:i"), form("DF D8+i", "st:i")],
     access: "r",
     execute: (ops, i) => ops.system("x87StoreSt", i, number(ops, 1)),
+  }),
+  x87("fstp", {
+    // Another alias, which knows no stack underflow.
+    forms: [form("D9 D8+i", "st:i")],
+    access: "r",
+    execute: (ops, i) => ops.system("x87MoveSt", i),
   }),
 
   x87("fxch", {
@@ -289,7 +310,7 @@ export const x87Instructions: readonly Instruction[] = [
     name: "x87 opcodes", forms: [form("DB E0"), form("DB E1"), form("DB E4")], control: true, execute() {},
   }),
   x87("fldcw", {
-    forms: [form("D9 /5", "m16")], access: "r",
+    forms: [form("D9 /5", "m16")], access: "r", keepsPointers: true,
     execute: (ops, value) => ops.system("x87LoadControl", ops.zeroExtend(value, 32)),
   }),
   x87("fnstcw", {

@@ -4,6 +4,7 @@ import { CPU_STATE, SCRATCH } from "../../../src/layout/memory-map.ts";
 import type { FloatCore } from "./float-core.ts";
 
 const STORED = SCRATCH + 40;
+const KEPT = SCRATCH + 56;
 
 /** `memory` is where the memory operand lies and where a store goes. Returns a STATUS_*. */
 export type X87Execute = (core: FloatCore, memory: number) => number;
@@ -35,7 +36,9 @@ const store =
   (core, memory) => {
     const status = Number(core.functions[name]!());
     if (status !== 0) return status;
-    for (let n = 0; n < bytes; n++) core.memory.setUint8(memory + n, core.memory.getUint8(STORED + n));
+    const kept = core.memory.getInt32(KEPT, true) !== 0;
+    for (let n = 0; !kept && n < bytes; n++)
+      core.memory.setUint8(memory + n, core.memory.getUint8(STORED + n));
     return Number(core.functions["x87FinishStore"]!(pop));
   };
 

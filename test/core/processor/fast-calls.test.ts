@@ -79,11 +79,16 @@ describe("SYSCALL", () => {
     expect(machine.core.readFlags()).toBe(0x202n);
   });
 
-  test("from compatibility mode goes to CSTAR", () => {
+  test("outside of 64-bit code is #UD, as SYSRET is", () => {
     enterCompatibility(machine);
-    expect(machine.core.syscall()).toBe(STATUS_JUMP);
-    expect(machine.get64(RIP)).toBe(ENTRY + 0x100n);
-    expect(machine.get32(CODE_BITS)).toBe(64);
+    expect(machine.core.syscall()).toBe(STATUS_FAULT);
+    expect(machine.takeFault()).toBe("6");
+    machine = protectedSystem();
+    machine.set64(MSR_EFER, 1n);
+    expect(machine.core.syscall()).toBe(STATUS_FAULT);
+    expect(machine.takeFault()).toBe("6");
+    expect(machine.core.sysret(32)).toBe(STATUS_FAULT);
+    expect(machine.fault()).toBe("6");
   });
 
   test("without EFER.SCE is #UD", () => {
@@ -91,25 +96,10 @@ describe("SYSCALL", () => {
     expect(machine.core.syscall()).toBe(STATUS_FAULT);
     expect(machine.fault()).toBe("6");
   });
-
-  test("in protected mode goes to STAR's EIP", () => {
-    machine = protectedSystem();
-    machine.set64(MSR_EFER, 1n);
-    machine.set64(MSR_STAR, 0x001b_0008_8888_0000n);
-    expect(machine.core.syscall()).toBe(STATUS_JUMP);
-    expect(machine.get64(RIP)).toBe(0x8888_0000n);
-    expect(machine.segment(SEG_CS)).toEqual({
-      selector: 8,
-      base: 0n,
-      limit: 0xffff_ffff,
-      attributes: 0xc09b,
-    });
-    expect(machine.get64(RFLAGS_SYSTEM)).toBe(2n);
-  });
 });
 
 describe("SYSRET", () => {
-  test("to 64-bit code; SS keeps its attributes", () => {
+  test("to 64-bit code; SS becomes flat", () => {
     machine.set64(RCX, 0x7000n);
     machine.set64(R11, 0x3_0ad7n);
     expect(machine.core.sysret(64)).toBe(STATUS_JUMP);
@@ -127,7 +117,7 @@ describe("SYSRET", () => {
       selector: 0x23,
       base: 0n,
       limit: 0xffff_ffff,
-      attributes: 0xc093,
+      attributes: 0xc0f3,
     });
   });
 
@@ -140,11 +130,10 @@ describe("SYSRET", () => {
     expect(machine.get32(CODE_BITS)).toBe(32);
   });
 
-  test("to a non-canonical address faults at CPL 3, on the fetch", () => {
+  test("to a non-canonical address is #GP(0) at CPL 0", () => {
     machine.set64(RCX, 1n << 47n);
-    expect(machine.core.sysret(64)).toBe(STATUS_JUMP);
-    expect(machine.get32(CPL)).toBe(3);
-    expect(machine.core.translateExecute(machine.get64(RIP))).toBe(-1n);
+    expect(machine.core.sysret(64)).toBe(STATUS_FAULT);
+    expect(machine.get32(CPL)).toBe(0);
     expect(machine.fault()).toBe("13(0)");
   });
 
@@ -156,12 +145,35 @@ describe("SYSRET", () => {
 });
 
 describe("SYSENTER and SYSEXIT", () => {
-  test("are #UD in long mode", () => {
+  test("in long mode enter 64-bit code from compatibility mode, and leave to either", () => {
+    enterCompatibility(machine);
     machine.set64(MSR_SYSENTER_CS, 8n);
-    expect(machine.core.sysenter()).toBe(STATUS_FAULT);
-    expect(machine.takeFault()).toBe("6");
+    machine.set64(MSR_SYSENTER_ESP, ENTRY + 0x200n);
+    machine.set64(MSR_SYSENTER_EIP, ENTRY);
+    expect(machine.core.sysenter()).toBe(STATUS_JUMP);
+    expect(machine.get64(RIP)).toBe(ENTRY);
+    expect(machine.get64(RSP)).toBe(ENTRY + 0x200n);
+    expect(machine.get32(CPL)).toBe(0);
+    expect(machine.get32(CODE_BITS)).toBe(64);
+    machine.set64(RCX, 0x7fff_0000_0000n);
+    machine.set64(RDX, 0x6000_0000_0000n);
+    expect(machine.core.sysexit(64)).toBe(STATUS_JUMP);
+    expect(machine.get64(RIP)).toBe(0x6000_0000_0000n);
+    expect(machine.get64(RSP)).toBe(0x7fff_0000_0000n);
+    expect(machine.segment(SEG_CS)).toMatchObject({ selector: 0x2b, attributes: 0xa0fb });
+    expect(machine.segment(SEG_SS)).toMatchObject({ selector: 0x33, attributes: 0xc0f3 });
+  });
+
+  test("SYSEXIT to 32-bit code leaves long mode's 64-bit code; to a non-canonical place it is #GP(0)", () => {
+    machine.set64(MSR_SYSENTER_CS, 8n);
+    machine.set64(RCX, 0x1_0000_8000n);
+    machine.set64(RDX, 1n << 47n);
     expect(machine.core.sysexit(64)).toBe(STATUS_FAULT);
-    expect(machine.fault()).toBe("6");
+    expect(machine.takeFault()).toBe("13(0)");
+    expect(machine.core.sysexit(32)).toBe(STATUS_JUMP);
+    expect(machine.get64(RIP)).toBe(0n);
+    expect(machine.get64(RSP)).toBe(0x8000n);
+    expect(machine.get32(CODE_BITS)).toBe(32);
   });
 
   test("in protected mode enter and leave flat segments", () => {

@@ -314,10 +314,10 @@ describe("LLDT and LTR", () => {
 
 describe("LAR, LSL, VERR and VERW", () => {
   test("LAR gives the second doubleword's access rights", () => {
-    expect(machine.core.lar(KERNEL_CODE)).toBe(0xaf9b00n);
+    expect(machine.core.lar(KERNEL_CODE)).toBe(0xa09b00n);
     expect(machine.core.lar(TSS_SELECTOR)).toBe(0x008900n);
     // A gate has bits of its offset where a segment has its limit and flags.
-    expect(machine.core.lar(CALL_GATE | 3)).toBe(0x12ec00n);
+    expect(machine.core.lar(CALL_GATE | 3)).toBe(0x10ec00n);
   });
 
   test("LAR and LSL refuse a system descriptor with a type in its upper half", () => {

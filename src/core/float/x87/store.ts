@@ -1,7 +1,7 @@
 // FST, FIST, FISTTP, FBSTP, in two steps so that a fault of the memory write leaves no trace:
 // `x87PrepareStore*` puts the value into STORED, the caller writes it to guest memory,
 // `x87FinishStore` sets the flags and pops.
-import { STATUS_JUMP, STATUS_OK } from "../../../layout/cpu-state";
+import { STATUS_OK } from "../../../layout/cpu-state";
 import { SCRATCH } from "../../../layout/memory-map";
 import { INEXACT, INVALID, OVERFLOW, ROUND_TRUNCATE, UNDERFLOW } from "../kernel/exception-flags";
 import { Integer, roundToInteger, toSigned } from "../kernel/integer";
@@ -44,6 +44,8 @@ import {
 
 /** Low 8 bytes of the value to write; the rest of a 10-byte value follows. */
 export const STORED: usize = SCRATCH + 40;
+/** i32: not 0 when an unmasked exception keeps the value from being written. */
+const KEPT: usize = SCRATCH + 56;
 
 const QUIET: u64 = 0x4000000000000000;
 const BCD_LIMIT: u64 = 1000000000000000000;
@@ -56,21 +58,20 @@ class Prepared {
   static roundedUp: i32 = 0;
 }
 
-/**
- * STATUS_OK: write STORED to guest memory, then call `x87FinishStore`.
- * STATUS_JUMP: an unmasked exception keeps the value from being stored; it is
- * pending now, and the instruction is complete without a memory access.
- */
+/** The caller writes STORED to guest memory unless KEPT says otherwise, then calls `x87FinishStore`. */
 function prepared(raised: i32, roundedUp: i32): i32 {
   Prepared.raised = raised;
   Prepared.roundedUp = roundedUp;
-  if ((raised & unmaskedExceptions() & KEEP_FROM_STORING) == 0) return STATUS_OK;
-  setC1(0);
-  signal(raised & ~INEXACT);
-  return STATUS_JUMP;
+  store<i32>(KEPT, raised & unmaskedExceptions() & KEEP_FROM_STORING);
+  return STATUS_OK;
 }
 
 export function x87FinishStore(pop: i32): i32 {
+  if (load<i32>(KEPT)) {
+    setC1(0);
+    signal(Prepared.raised & ~INEXACT);
+    return STATUS_OK;
+  }
   setC1(Prepared.roundedUp);
   signal(Prepared.raised);
   popStack(pop);
@@ -224,6 +225,16 @@ export function x87StoreSt(i: i32, pop: i32): i32 {
   setC1(0);
   setRegister(i, significandOf(0), signExponentOf(0));
   popStack(pop);
+  return STATUS_OK;
+}
+
+/** D9 D8+i: FSTP to a register that moves nothing out of an empty one, and raises nothing. */
+export function x87MoveSt(i: i32): i32 {
+  const status = checkPending();
+  if (status != STATUS_OK) return status;
+  setC1(0);
+  if (!isEmpty(0)) setRegister(i, significandOf(0), signExponentOf(0));
+  popStack(1);
   return STATUS_OK;
 }
 
