@@ -47,6 +47,7 @@ export function createMachine(request: MachineRequest): RunnableMachine {
         coreModule: new WebAssembly.Module(request.core),
         ramBytes: request.memoryBytes,
         deterministic: request.deterministic,
+        engine: request.engine,
         surroundings: traceAccesses(surroundings, request.trace, request.report),
         memory,
       });

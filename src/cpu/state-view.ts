@@ -1,15 +1,18 @@
 import { CPU_STATE } from "../layout/memory-map.ts";
+import { INDEX } from "../layout/record.ts";
 
 /** Typed access to the processor state in the one memory, by the offsets of layout/cpu-state.ts. */
 export class StateView {
   readonly #i32: Int32Array;
   readonly #i64: BigInt64Array;
   readonly #u16: Uint16Array;
+  readonly #u8: Uint8Array;
 
   constructor(buffer: ArrayBufferLike) {
     this.#i32 = new Int32Array(buffer);
     this.#i64 = new BigInt64Array(buffer);
     this.#u16 = new Uint16Array(buffer);
+    this.#u8 = new Uint8Array(buffer);
   }
 
   get16(field: number): number {
@@ -24,6 +27,10 @@ export class StateView {
   }
   set32(field: number, value: number): void {
     this.#i32[(CPU_STATE + field) >> 2] = value;
+  }
+  /** Instructions of its block before a record. */
+  recordIndex(record: number): number {
+    return this.#u8[record + INDEX]!;
   }
   /** Unsigned. */
   get64(field: number): bigint {

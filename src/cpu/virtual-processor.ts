@@ -153,7 +153,9 @@ export class VirtualProcessor implements Processor {
   }
 
   #executedInRun(): number {
-    return this.#state.get32(cpu.BUDGET_START) - this.#state.get32(cpu.BUDGET);
+    const record = this.#state.get32(cpu.CURRENT_RECORD);
+    const inBlock = record === 0 ? 0 : this.#state.recordIndex(record);
+    return this.#state.get32(cpu.BUDGET_START) - this.#state.get32(cpu.BUDGET) + inBlock;
   }
 
   /** Uses the budget up without counting it as executed. */

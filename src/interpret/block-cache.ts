@@ -36,6 +36,7 @@ interface Region {
   readonly handler: number;
   readonly page: number;
   readonly keys: number[];
+  isVoid: boolean;
 }
 
 class CodePage {
@@ -270,6 +271,10 @@ export class BlockCache implements RegionStore {
     this.#register(page, { ...range, key: this.#uniqueKey(), records, recordsEnd, otherPage: -1, otherKey: -1 });
   }
 
+  hasRegion(page: number, offset: number): boolean {
+    return this.#pages.get(page)?.blocks.get(blockKey(offset, 64))?.region !== undefined;
+  }
+
   installRegion(page: number, offset: number, handler: number, ranges: readonly CodeRange[]): void {
     const key = blockKey(offset, 64);
     const at = this.allocateRecords(1);
@@ -281,7 +286,7 @@ export class BlockCache implements RegionStore {
       this.#register(page, { ...old, key: this.#uniqueKey() });
       this.forward(old.records, at);
     }
-    const region: Region = { handler, page, keys: [key] };
+    const region: Region = { handler, page, keys: [key], isVoid: false };
     const parts = ranges.map((range): Block => {
       const part = { ...range, key: this.#uniqueKey(), records: at, recordsEnd: at + record.RECORD_BYTES, otherPage: -1, otherKey: -1, region };
       region.keys.push(part.key);
@@ -321,7 +326,8 @@ export class BlockCache implements RegionStore {
     blocks?.delete(block.key);
     if (block.region !== undefined) {
       for (const key of block.region.keys) blocks?.delete(key);
-      if (block.recordsEnd > block.records) this.#hooks.regionDropped(block.region.handler);
+      if (!block.region.isVoid) this.#hooks.regionDropped(block.region.handler);
+      block.region.isVoid = true;
     }
     if (block.otherPage >= 0) this.#pages.get(block.otherPage)?.blocks.delete(block.otherKey);
     else if (block.region === undefined) this.#vacated.set(vacatedKey(page, block.key), { records: block.records, end: block.recordsEnd });

@@ -16,6 +16,9 @@ const STORES: Record<RegisterBits, OpName> = {
   8: "i32.store8", 16: "i32.store16", 32: "i32.store", 64: "i64.store", 128: "v128.store",
 };
 
+/** Helpers in which devices and the time-stamp counter are accessed. */
+const ASKS_FOR_TIME = /^(rdtsc|rdtscp|rdmsr|wrmsr|portIn|portOut|string|readSlow|writeSlow|modifySlow|commitWrite|writeControl|readControl|fxsave|fxrstor|xsave|xrstor|x87)/;
+
 /**
  * Lowering for the interpreter: state in memory, operands from the record at
  * `pc` plus a constant, which is not 0 for the later record of a fused handler.
@@ -49,7 +52,10 @@ export class InterpretedRecord implements RecordContext {
     this.b.store(STORES[bits], offset, value, CPU_STATE);
   }
 
-  beforeHelper(): void {}
+  /** Time in deterministic mode is the exact count of instructions, of which BUDGET knows only whole blocks. */
+  beforeHelper(name: HelperName): void {
+    if (ASKS_FOR_TIME.test(name)) this.storeState(32, this.b.i32(cpu.CURRENT_RECORD), this.#address);
+  }
 
   afterHelper(): void {}
 

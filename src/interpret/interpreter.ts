@@ -132,7 +132,7 @@ export class Interpreter implements Engine {
   execute(): EngineExit {
     let pc = this.#enter();
     for (;;) {
-      if (pc !== 0) this.#run.run(pc);
+      if (pc !== 0) this.#enterRecords(pc);
       const exit = this.#state32(cpu.EXIT_REASON);
       switch (exit) {
         case cpu.EXIT_LOOKUP:
@@ -176,7 +176,7 @@ export class Interpreter implements Engine {
     // With a budget of one, a jump does not go on into code that is decoded already.
     const spare = this.#state32(cpu.BUDGET) - 1;
     this.#addToBudget(-spare);
-    this.#run.run(at);
+    this.#enterRecords(at);
     this.#addToBudget(spare);
     const exit = this.#state32(cpu.EXIT_REASON);
     // Whatever leads on to more code has done its one instruction.
@@ -237,6 +237,11 @@ export class Interpreter implements Engine {
     this.#i32[(entry + JUMP_RECORD) >> 2] = at;
     if (isNew) this.#i32[(entry + JUMP_COUNT) >> 2] = 0;
     return at;
+  }
+
+  #enterRecords(pc: number): void {
+    this.#run.run(pc);
+    this.#setState32(cpu.CURRENT_RECORD, 0);
   }
 
   /** The code at RIP has become hot. */

@@ -144,6 +144,8 @@ export const MSR_PAT = 0x2e0;
 export const MSR_TSC_AUX = 0x2e8;
 /** i64: added to the time source to give the TSC. */
 export const TSC_OFFSET = 0x2f0;
+/** i32: the record whose instruction has called a helper that may ask for the time; 0 outside of the engine. */
+export const CURRENT_RECORD = 0x2f8;
 
 // x87. Physical registers R0..R7, 16 bytes each: significand (u64), then sign and exponent (u16).
 // An MMX register MMn is the significand of Rn.

@@ -52,6 +52,7 @@ export class MemoryAccess {
       this.#misses(va, entry, bits),
       () => {
         if (this.#context.miss !== undefined) return this.#context.miss();
+        this.#context.beforeHelper("writeSlow");
         const done = this.#slowStore(va, stored, bits);
         b.if(b.op("i32.eqz", done), this.#fault);
       },
@@ -103,6 +104,7 @@ export class MemoryAccess {
     b.if(
       this.#misses(va, entry, bits),
       () => {
+        this.#context.beforeHelper(slow);
         b.set(host, b.call(this.#context.helper(slow), va, b.i32(bits / 8))!);
         b.if(b.op("i32.eqz", b.getLazy(host)), this.#fault);
       },

@@ -49,7 +49,7 @@ export class Translator implements RegionTranslator {
   }
 
   translate(page: number, offset: number): void {
-    if (this.#live >= MOST_REGIONS) return;
+    if (this.#live >= MOST_REGIONS || this.#host.regions.hasRegion(page, offset)) return;
     const region = this.#scanner.scan(page, offset);
     if (region === undefined || !isWorthwhile(region)) {
       this.#refused++;

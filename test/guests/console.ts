@@ -26,7 +26,11 @@ export const PROMPT = "root@ringfence:~# ";
  * Runs `ringfence run` with pipes for a terminal, and types each line when what it waits for has come.
  * Rejects with the last output when `timeoutMs` have passed.
  */
-export function runGuest(options: readonly string[], steps: readonly Step[], timeoutMs: number): Promise<GuestRun> {
+export function runGuest(
+  options: readonly string[],
+  steps: readonly Step[],
+  timeoutMs: number,
+): Promise<GuestRun> {
   const child = spawn(RINGFENCE, ["run", ...options]);
   let output = "";
   let messages = "";
@@ -57,7 +61,11 @@ export function runGuest(options: readonly string[], steps: readonly Step[], tim
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       child.kill("SIGKILL");
-      reject(new Error(`step ${step} of ${steps.length} after ${timeoutMs} ms:\n${output.slice(-3000)}\n${messages}`));
+      reject(
+        new Error(
+          `step ${step} of ${steps.length} after ${timeoutMs} ms:\n${output.slice(-3000)}\n${messages}`,
+        ),
+      );
     }, timeoutMs);
     child.on("error", reject);
     child.on("close", (status) => {

@@ -7,7 +7,13 @@ const suffix = guest.available ? "" : ` (skipped: ${guest.reason})`;
 const TIMEOUT_MS = 300_000;
 
 // The kernel command line ends the run at userland, so that nothing has to be typed: input comes at the host's times.
-const OPTIONS = ["--deterministic", "--no-reboot", "--stats", "--append", "rdinit=/sbin/poweroff loglevel=7 -- -f"];
+const OPTIONS = [
+  "--deterministic",
+  "--no-reboot",
+  "--stats",
+  "--append",
+  "rdinit=/sbin/poweroff loglevel=7 -- -f",
+];
 
 test.skipIf(!guest.available)(
   `two deterministic boots are equal in every byte and in the instructions executed${suffix}`,

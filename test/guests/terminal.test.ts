@@ -62,7 +62,10 @@ test.skipIf(obstacle !== undefined)(
     });
     const before = path.join(folder, "before");
     const after = path.join(folder, "after");
-    terminal.press(`stty -a >${before}; ${RINGFENCE} run; echo "status=$?"; stty -a >${after}; echo do''ne`, "Enter");
+    terminal.press(
+      `stty -a >${before}; ${RINGFENCE} run; echo "status=$?"; stty -a >${after}; echo do''ne`,
+      "Enter",
+    );
     await terminal.shows(PROMPT.trim());
 
     terminal.press("clear; stty size; tty", "Enter");

@@ -106,6 +106,7 @@ controller, and hot-plug slots on the PCI bus. The PCI bus has windows for them:
       /^pci 0000:00:0[12]\.\d: /,
       /^pci_bus 0000:00: (root bus resource|resource \d+) \[mem /,
       /^pnp 00:0\d: \[dma 2\]/,
+      /^ACPI: bus type drm_connector registered$/,
       /vgaarb|vga|\bdrm\b|bochs|fbcon|\bfb0\b/i,
       /^(scsi|ata|ata_piix|libata|Floppy|FDC|piix4_smbus|parport|ppdev|lp)\b/,
     ],

@@ -65,7 +65,8 @@ describe("accesses across pages", () => {
 
   test("a read into the hole of the address space is #GP(0)", () => {
     expect(machine.core.readSlow(0x7fff_ffff_fffcn, 8)).toBe(0);
-    expect(machine.fault()).toBe("14(0) at 7ffffffffffc");
+    // Though the part below the hole is not mapped.
+    expect(machine.fault()).toBe("13(0)");
     machine.core.clearFault();
     mapPage(machine, 5, 0x20, P | RW);
     // The last page below the hole, mapped by the same tables.
