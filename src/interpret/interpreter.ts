@@ -117,6 +117,7 @@ export class Interpreter implements Engine {
       lookups: this.#lookups, links: this.#links, crossings: this.#crossings,
       decodedBlocks: this.#blocks.decodedBlocks, invalidatedBlocks: this.#blocks.invalidatedBlocks,
       recordFlushes: this.#blocks.flushes, handlerModules: this.#modules, handlerShapes: this.#shapes.shapes.length,
+      ...this.#translator?.statistics,
     };
   }
 

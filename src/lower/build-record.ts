@@ -63,7 +63,7 @@ function checkUnit(ops: RecordOps, shape: HandlerShape): void {
   const { b } = ops;
   const { unit } = shape.instruction;
   if (unit === "general") return;
-  if (unit === "x87") return ops.system("x87Check");
+  if (unit === "x87") return checkX87(ops);
   const cr0 = ops.state(cpu.CR0, 32).e;
   const emulated = new Value(1, b.op("i32.ne", b.op("i32.and", cr0, b.i32(4)), b.i32(0)));
   const switched = new Value(1, b.op("i32.ne", b.op("i32.and", cr0, b.i32(8)), b.i32(0)));
@@ -71,7 +71,7 @@ function checkUnit(ops: RecordOps, shape: HandlerShape): void {
   if (unit === "mmx") {
     ops.raiseWhen(emulated, "#UD");
     ops.raiseWhen(switched, "#NM");
-    return ops.system("x87Check");
+    return checkX87(ops);
   }
   const cr4 = ops.state(cpu.CR4, 32).e;
   const off = b.op("i32.and", b.op("i32.xor", cr4, b.i32(0x200)), b.i32(0x200));
@@ -82,6 +82,15 @@ function checkUnit(ops: RecordOps, shape: HandlerShape): void {
     ops.raise("#NM");
   };
   b.if(unusable, fault, undefined, "unlikely");
+}
+
+/** CR0.EM, CR0.TS or FSW.ES: one test where none is set. */
+function checkX87(ops: RecordOps): void {
+  const { b } = ops;
+  const unusable = b.op("i32.and", ops.state(cpu.CR0, 32).e, b.i32(12));
+  const pending = b.op("i32.and", ops.state(cpu.X87_FSW, 32).e, b.i32(0x80));
+  ops.flags.flush();
+  b.if(b.op("i32.or", unusable, pending), () => ops.system("x87Check"), undefined, "unlikely");
 }
 
 /** Most instructions of SSE floating point raise nothing, or only what is sticky already, which the core leaves out. */

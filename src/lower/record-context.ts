@@ -29,6 +29,8 @@ export interface RecordContext {
    * the code with the state before the instruction.
    */
   readonly miss?: () => void;
+  /** A helper's result computed inline, where that cannot be told from calling it. */
+  inlineHelper?(name: HelperName, args: readonly Expr[]): Expr | undefined;
   /** Called before and after a helper of src/core is called. */
   beforeHelper(name: HelperName): void;
   afterHelper(name: HelperName): void;

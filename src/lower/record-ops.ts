@@ -304,6 +304,8 @@ export class RecordOps extends VectorValues implements Ops<Value> {
     const { parameters } = helperSignature(helper);
     invariant(args.length === parameters.length, `${helper} takes ${parameters.length} arguments`);
     const lowered = args.map((arg, i) => (parameters[i] === "i64" ? this.unsigned64(arg) : arg.e));
+    const inline = this.#context.inlineHelper?.(helper, lowered);
+    if (inline !== undefined) return inline;
     this.#context.beforeHelper(helper);
     const result = this.b.call(this.#context.helper(helper), ...lowered);
     this.#context.afterHelper(helper);

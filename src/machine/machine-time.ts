@@ -9,10 +9,22 @@ export interface MachineTime {
   unixTimeMs(): number;
 }
 
-/** Time of the host: the guest's clocks agree with the user's. */
+/** A busy machine looks at the time more often than this, unless the host has kept it from running. */
+const LONGEST_STEP_NS = 10_000_000;
+
+/**
+ * Time of the host: the guest's clocks agree with the user's.
+ *
+ * While the guest is busy, time in which the host did not let the machine run
+ * passes only in part: a guest that measures a timer against the TSC, as Linux
+ * does at boot, would find the timer broken. The lost time comes back when the
+ * guest is idle.
+ */
 export class HostTime implements MachineTime {
   readonly #host: { monotonicNowNs(): number; wallClockNowMs(): number };
   readonly #startNs: number;
+  #lastNs = 0;
+  #lostNs = 0;
 
   constructor(host: { monotonicNowNs(): number; wallClockNowMs(): number }) {
     this.#host = host;
@@ -20,7 +32,17 @@ export class HostTime implements MachineTime {
   }
 
   nowNs(): number {
-    return this.#host.monotonicNowNs() - this.#startNs;
+    const elapsedNs = this.#host.monotonicNowNs() - this.#startNs;
+    const excessNs = elapsedNs - this.#lostNs - this.#lastNs - LONGEST_STEP_NS;
+    if (excessNs > 0) this.#lostNs += excessNs;
+    this.#lastNs = elapsedNs - this.#lostNs;
+    return this.#lastNs;
+  }
+
+  /** The guest has been idle: all of the host's time has passed for it. */
+  catchUp(): void {
+    this.#lostNs = 0;
+    this.#lastNs = this.#host.monotonicNowNs() - this.#startNs;
   }
 
   unixTimeMs(): number {

@@ -112,6 +112,7 @@ export class Machine {
       const idleNs = outcome === "idle" ? this.idleNs : 0;
       if (idleNs >= SHORTEST_SLEEP_NS) await this.#host.sleep(idleNs);
       else await this.#host.yield();
+      if (outcome === "idle" && this.#time instanceof HostTime) this.#time.catchUp();
       while (this.#host.serialCongested() && this.#end === undefined)
         await this.#host.sleep(CONGESTED_SLEEP_NS);
     }

@@ -1,4 +1,4 @@
-import type { RegionBlock, RegionCode } from "./region-code.ts";
+import type { BlockEnd, RegionBlock, RegionCode } from "./region-code.ts";
 
 /** A block of the control-flow graph of a region. */
 export interface FlowNode {
@@ -117,6 +117,21 @@ export class ControlFlow {
 
 function successorsOf(block: RegionBlock, code: RegionCode): number[] {
   const { end } = block;
-  const all = end.kind === "onward" ? [end.next] : end.kind === "branch" ? [end.target, end.next] : end.kind === "jump" ? [end.target] : [];
-  return all.filter((start) => code.blocks.has(start));
+  return targetsOf(end, code).filter((start) => code.blocks.has(start));
+}
+
+function targetsOf(end: BlockEnd, code: RegionCode): readonly number[] {
+  switch (end.kind) {
+    case "onward":
+      return [end.next];
+    case "branch":
+      return [end.target, end.next];
+    case "jump":
+    case "call":
+      return [end.target];
+    case "return":
+      return code.returnSites;
+    case "leave":
+      return [];
+  }
 }

@@ -4,8 +4,10 @@ import type { HelperName } from "../isa/helpers.ts";
 import { VectorValues } from "../isa/lowering/vector-values.ts";
 import { buildRecord } from "../lower/build-record.ts";
 import { FlagState } from "../lower/flag-state.ts";
+import { helperType } from "../lower/helper-type.ts";
 import { type Expr, FunctionBuilder, type Label, type Variable } from "../wasm/function-builder.ts";
 import type { FunctionRef } from "../wasm/module-writer.ts";
+import type { FunctionType } from "../wasm/value-type.ts";
 import { ControlFlow, type FlowNode } from "./control-flow.ts";
 import type { RegionCode, RegionInstruction } from "./region-code.ts";
 import { type RegionExits, RegionRecord } from "./region-record.ts";
@@ -24,7 +26,7 @@ export interface RegionImports {
 }
 
 /**
- * Builds the function of a region: a handler of the interpreter, which takes
+ * The function of a region: a handler of the interpreter, which takes
  * the region's record and returns the next one, or 0.
  *
  * Control flow inside the region is structured; state lives in locals and is
@@ -32,12 +34,35 @@ export interface RegionImports {
  * TLB miss, a fault, a system instruction - resumes the interpreter at the
  * instruction, with the state before it.
  */
-export function buildRegion(code: RegionCode, memory: DataView, imports: RegionImports): FunctionBuilder {
-  const flow = new ControlFlow(code);
-  const use = new StateUse();
-  new RegionBuilder(flow, memory, imports, use, undefined).build();
-  return new RegionBuilder(flow, memory, imports, new StateUse(), use).build();
+export class Region {
+  readonly #flow: ControlFlow;
+  readonly #memory: DataView;
+  readonly #use = new StateUse();
+  /** Helpers that the region calls. */
+  readonly helpers: ReadonlySet<HelperName>;
+
+  /** Builds it once, only to learn what it uses. */
+  constructor(code: RegionCode, memory: DataView) {
+    this.#flow = new ControlFlow(code);
+    this.#memory = memory;
+    const helpers = new Set<HelperName>();
+    const helper = (name: HelperName): FunctionRef => {
+      helpers.add(name);
+      return { index: 0, name, type: helperType(name) };
+    };
+    const dispatch = { index: 0, name: "dispatch", type: DISPATCH_TYPE };
+    const leaveStatus = { index: 0, name: "leaveStatus", type: LEAVE_STATUS_TYPE };
+    new RegionBuilder(this.#flow, memory, { helper, dispatch, leaveStatus }, this.#use, undefined).build();
+    this.helpers = helpers;
+  }
+
+  build(imports: RegionImports): FunctionBuilder {
+    return new RegionBuilder(this.#flow, this.#memory, imports, new StateUse(), this.#use).build();
+  }
 }
+
+export const DISPATCH_TYPE: FunctionType = { params: [], results: ["i32"] };
+export const LEAVE_STATUS_TYPE: FunctionType = { params: ["i32", "i32"], results: ["i32"] };
 
 class RegionBuilder {
   readonly #b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
@@ -109,7 +134,6 @@ class RegionBuilder {
 
   #block(node: FlowNode): void {
     const { block } = node;
-    const b = this.#b;
     const flags = this.#newFlags();
     const count = block.instructions.length;
     for (const instruction of block.instructions) {
@@ -129,6 +153,7 @@ class RegionBuilder {
         jumpTo: (rip) => {
           flags.flush();
           this.#count(count);
+          if (block.end.kind === "return") this.#returnTo(node, rip);
           this.#jumpTo(rip);
         },
         takeJump: () => {
@@ -145,7 +170,6 @@ class RegionBuilder {
       this.#count(count);
       this.#goTo(node, end.next);
     } else this.#resumeAt(block.behind);
-    void b;
   }
 
   #record(instruction: RegionInstruction, exits: RegionExits): RegionRecord {
@@ -173,6 +197,19 @@ class RegionBuilder {
     if (!this.#flow.hasEdge(node, target) || node.block.end.kind === "leave") return this.#jumpTo(rip());
     b.if(b.op("i32.le_s", b.getLazy(this.#left), b.i32(0)), () => this.#jumpTo(rip()), undefined, "unlikely");
     this.#goTo(node, target);
+  }
+
+  /** A return: where it goes is compared with the return sites of the region's own calls. */
+  #returnTo(node: FlowNode, rip: Expr): void {
+    const b = this.#b;
+    const target = b.bind(rip);
+    const base = this.#state.load(64, b.i32(cpu.RIP_BASE));
+    const hasBudget = b.op("i32.gt_s", b.getLazy(this.#left), b.i32(0));
+    for (const site of node.successors) {
+      if (!this.#flow.hasEdge(node, site)) continue;
+      const isSite = b.op("i64.eq", target, b.op("i64.add", base, b.i64(BigInt(site))));
+      b.if(b.op("i32.and", isSite, hasBudget), () => this.#goTo(node, site));
+    }
   }
 
   /** Continues with a block of the region; the edge exists. */

@@ -23,7 +23,11 @@ export type BlockEnd =
   /** A conditional jump: to `target`, or on to `next`. */
   | { readonly kind: "branch"; readonly target: number; readonly next: number }
   | { readonly kind: "jump"; readonly target: number }
-  /** Leaves the region in its last instruction: indirect jumps, calls, returns. */
+  /** A near call of code in the region, which may come back to `returnSite`. */
+  | { readonly kind: "call"; readonly target: number; readonly returnSite: number }
+  /** A near return, perhaps to the return site of a call in the region. */
+  | { readonly kind: "return" }
+  /** Leaves the region in its last instruction: indirect jumps, calls of other code. */
   | { readonly kind: "leave" };
 
 /** A basic block, identified by its page offset. */
@@ -39,4 +43,6 @@ export interface RegionBlock {
 export interface RegionCode {
   readonly blocks: ReadonlyMap<number, RegionBlock>;
   readonly entry: number;
+  /** Where calls inside the region return to, by page offset. */
+  readonly returnSites: readonly number[];
 }

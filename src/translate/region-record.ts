@@ -3,6 +3,7 @@ import * as record from "../layout/record.ts";
 import type { FieldLoad, RecordContext, RegisterBits } from "../lower/record-context.ts";
 import type { Expr, FunctionBuilder } from "../wasm/function-builder.ts";
 import type { FunctionRef } from "../wasm/module-writer.ts";
+import { inlineFloat } from "./inline-float.ts";
 import type { RegionInstruction } from "./region-code.ts";
 import type { RegionState } from "./region-state.ts";
 
@@ -73,6 +74,10 @@ export class RegionRecord implements RecordContext {
 
   storeState(bits: RegisterBits, offset: Expr, value: Expr): void {
     this.#state.store(bits, offset, value);
+  }
+
+  inlineHelper(name: HelperName, args: readonly Expr[]): Expr | undefined {
+    return inlineFloat(this.b, name, args, this.#helper);
   }
 
   beforeHelper(): void {}

@@ -8,6 +8,8 @@ import type { BlockEnd, RegionBlock, RegionCode, RegionInstruction } from "./reg
 
 /** A region holds at most this many instructions. */
 const MAX_INSTRUCTIONS = 300;
+/** A return compares its target with at most this many places. */
+const MAX_RETURN_SITES = 8;
 /** A block ends after this many, because a record counts them in eight bits. */
 const MAX_BLOCK_INSTRUCTIONS = 200;
 
@@ -17,7 +19,7 @@ interface Flow {
   readonly shape: HandlerShape;
   readonly separateAddress: boolean;
   readonly target: number | undefined;
-  readonly end: "onward" | "branch" | "jump" | "leave";
+  readonly end: "onward" | "branch" | "jump" | "call" | "return" | "leave";
 }
 
 /** A region and what became of it in memory. */
@@ -52,9 +54,14 @@ export class RegionScanner {
     const flows = this.#explore(page, entry);
     if (flows.size === 0) return undefined;
     const leaders = new Set<number>([entry]);
+    const returnSites = new Set<number>();
     for (const [offset, flow] of flows) {
-      if (flow.target !== undefined && flow.end !== "leave") leaders.add(flow.target);
+      if (flow.target !== undefined) leaders.add(flow.target);
       if (flow.end === "branch") leaders.add(offset + flow.length);
+      if (flow.end === "call" && flows.has(flow.target!) && flows.has(offset + flow.length) && returnSites.size < MAX_RETURN_SITES) {
+        leaders.add(offset + flow.length);
+        returnSites.add(offset + flow.length);
+      }
     }
     const blocks = new Map<number, RegionBlock>();
     const ranges: CodeRange[] = [];
@@ -67,7 +74,7 @@ export class RegionScanner {
       instructions += block.instructions.length;
       ranges.push({ start, end: block.instructions.at(-1)!.nextOffset });
     }
-    return { code: { blocks, entry }, ranges, instructions };
+    return { code: { blocks, entry, returnSites: [...returnSites] }, ranges, instructions };
   }
 
   /** Decodes breadth first from the entry, so that what lies near it is in when there is too much. */
@@ -79,8 +86,10 @@ export class RegionScanner {
         const flow = this.#flow(page, at);
         if (flow === undefined) break;
         flows.set(at, flow);
-        if (flow.target !== undefined && flow.end !== "leave" && flow.target >= 0 && flow.target < PAGE_BYTES) queue.push(flow.target);
-        if (flow.end === "jump" || flow.end === "leave") break;
+        const isNear = flow.target !== undefined && flow.target >= 0 && flow.target < PAGE_BYTES;
+        if (isNear) queue.push(flow.target!);
+        if (flow.end === "call" && !isNear) break;
+        if (flow.end === "jump" || flow.end === "return" || flow.end === "leave") break;
         at += flow.length;
       }
     }
@@ -95,7 +104,9 @@ export class RegionScanner {
     const shape = this.#shapes.shapeOf(d.form, d.operandBits, true, d.isMemory);
     const relative = shape.operands.some((operand) => operand.kind === "relative");
     const { mnemonic, endsBlock } = shape.instruction;
-    const end = relative ? (mnemonic === "jmp" ? "jump" : mnemonic === "call" ? "leave" : "branch") : endsBlock ? "leave" : "onward";
+    const unconditional = mnemonic === "jmp" ? "jump" : mnemonic === "call" ? "call" : undefined;
+    const other = mnemonic === "ret" ? "return" : endsBlock ? "leave" : "onward";
+    const end = relative ? (unconditional ?? "branch") : other;
     return {
       length, shape, end,
       separateAddress: this.#regions.writer.recordsFor(d, 64) === 2,
@@ -118,7 +129,9 @@ export class RegionScanner {
       const next = at + flow.length;
       if (flow.end === "branch") end = { kind: "branch", target: flow.target!, next };
       else if (flow.end === "jump") end = { kind: "jump", target: flow.target! };
-      else if (flow.end === "leave") end = { kind: "leave" };
+      else if (flow.end === "call" && leaders.has(next)) end = { kind: "call", target: flow.target!, returnSite: next };
+      else if (flow.end === "return") end = { kind: "return" };
+      else if (flow.end === "call" || flow.end === "leave") end = { kind: "leave" };
       else if (leaders.has(next) || !flows.has(next) || offsets.length === MAX_BLOCK_INSTRUCTIONS) end = { kind: "onward", next };
       at = next;
     }

@@ -1,4 +1,3 @@
-import { HELPERS, type HelperName } from "../isa/helpers.ts";
 import { VectorValues } from "../isa/lowering/vector-values.ts";
 import type { RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
 import type { HandlerShape } from "../decode/shape.ts";
@@ -7,7 +6,7 @@ import { FlagState } from "../lower/flag-state.ts";
 import { helperType } from "../lower/helper-type.ts";
 import { FunctionBuilder } from "../wasm/function-builder.ts";
 import { type FunctionRef, ModuleWriter } from "../wasm/module-writer.ts";
-import { buildRegion } from "./region-builder.ts";
+import { DISPATCH_TYPE, LEAVE_STATUS_TYPE, Region } from "./region-builder.ts";
 import type { RegionInstruction } from "./region-code.ts";
 import { isRegisterFree, RegionRecord } from "./region-record.ts";
 import { RegionScanner, type ScannedRegion } from "./region-scanner.ts";
@@ -24,7 +23,6 @@ export class Translator implements RegionTranslator {
   readonly #memory: DataView;
   readonly #translatable = new Map<HandlerShape, boolean>();
   readonly #freeHandlers: number[] = [];
-  readonly #helpers: readonly HelperName[];
   #live = 0;
   #made = 0;
   #instructions = 0;
@@ -34,8 +32,6 @@ export class Translator implements RegionTranslator {
   constructor(host: TranslatorHost) {
     this.#host = host;
     this.#memory = new DataView(host.memory.buffer);
-    const available = new Set(Object.keys(host.core));
-    this.#helpers = (Object.keys(HELPERS) as HelperName[]).filter((name) => isRegisterFree(name) && available.has(name));
     this.#scanner = new RegionScanner(host.memory.buffer, host.shapes, host.regions, (shape, instruction) =>
       this.#isTranslatable(shape, instruction),
     );
@@ -68,18 +64,18 @@ export class Translator implements RegionTranslator {
     this.#freeHandlers.push(handler);
   }
 
-  #compile(region: ScannedRegion, handler: number, name: string): void {
-    const { host } = { host: this.#host };
+  #compile(scanned: ScannedRegion, handler: number, name: string): void {
+    const host = this.#host;
     const module = new ModuleWriter();
     module.importMemory("env", "memory", host.pages);
     const table = module.importTable("env", "handlers", { initial: 0 });
+    const region = new Region(scanned.code, this.#memory);
     const helpers = new Map<string, FunctionRef>();
-    for (const helper of this.#helpers) helpers.set(helper, module.importFunction("core", helper, helperType(helper)));
-    const dispatch = module.importFunction("run", "dispatch", { params: [], results: ["i32"] });
-    const leaveStatus = module.importFunction("run", "leaveStatus", { params: ["i32", "i32"], results: ["i32"] });
+    for (const helper of region.helpers) helpers.set(helper, module.importFunction("core", helper, helperType(helper)));
+    const dispatch = module.importFunction("run", "dispatch", DISPATCH_TYPE);
+    const leaveStatus = module.importFunction("run", "leaveStatus", LEAVE_STATUS_TYPE);
     const ref = module.declareFunction(name, HANDLER_TYPE);
-    const builder = buildRegion(region.code, this.#memory, { helper: (helper) => helpers.get(helper)!, dispatch, leaveStatus });
-    module.defineFunction(ref, builder);
+    module.defineFunction(ref, region.build({ helper: (helper) => helpers.get(helper)!, dispatch, leaveStatus }));
     module.addElements(table, handler, [ref]);
     const bytes = module.finish();
     this.#bytes += bytes.length;

@@ -116,6 +116,8 @@ export class Generator {
       pointersSet ||= shape.setsPointers;
       // Whatever used an approximation would differ by more than that.
       if (shape.approximate) break;
+      // And so would what has read the MXCSR_MASK that FXSAVE stored.
+      if (shape.savesPointers) break;
     }
     encoder.end();
     encoder.starts.forEach((start, i) => {

@@ -128,6 +128,8 @@ export const X87_OPERATIONS: readonly (readonly [string, X87Execute])[] = [
   ["test", call("x87Test")],
   ["examine", call("x87Examine")],
   ...["chs", "abs", "sqrt", "rndint"].map((n, op) => [n, call("x87Unary", op)] as const),
+  ["move_st2", call("x87MoveSt", 2)],
+  ["move_st0", call("x87MoveSt", 0)],
   ["exchange_1", call("x87Exchange", 1)],
   ["free_2", call("x87Free", 2, 0)],
   ["free_1_pop", call("x87Free", 1, 1)],

@@ -57,7 +57,7 @@ enum { NONE, SINGLE, DOUBLE, EXTENDED, INTEGER16, INTEGER32, INTEGER64, BCD, WOR
   X(compp, NONE, EXECUTE("fcompp")) X(ucompp, NONE, EXECUTE("fucompp")) X(ucom_1, NONE, EXECUTE("fucom %%st(1)")) X(ucomp_3, NONE, EXECUTE("fucomp %%st(3)")) \
   X(comi_1, NONE, EXECUTE("fcomi %%st(1), %%st")) X(comi_2_pop, NONE, EXECUTE("fcomip %%st(2), %%st")) X(ucomi_1, NONE, EXECUTE("fucomi %%st(1), %%st")) X(ucomi_2_pop, NONE, EXECUTE("fucomip %%st(2), %%st")) \
   X(test, NONE, EXECUTE("ftst")) X(examine, NONE, EXECUTE("fxam")) X(chs, NONE, EXECUTE("fchs")) X(abs, NONE, EXECUTE("fabs")) X(sqrt, NONE, EXECUTE("fsqrt")) X(rndint, NONE, EXECUTE("frndint")) \
-  X(exchange_1, NONE, EXECUTE("fxch %%st(1)")) X(free_2, NONE, EXECUTE("ffree %%st(2)")) X(free_1_pop, NONE, EXECUTE(".byte 0xdf, 0xc1")) X(inc_top, NONE, EXECUTE("fincstp")) X(dec_top, NONE, EXECUTE("fdecstp")) \
+  X(exchange_1, NONE, EXECUTE("fxch %%st(1)")) X(move_st2, NONE, EXECUTE(".byte 0xd9, 0xda")) X(move_st0, NONE, EXECUTE(".byte 0xd9, 0xd8")) X(free_2, NONE, EXECUTE("ffree %%st(2)")) X(free_1_pop, NONE, EXECUTE(".byte 0xdf, 0xc1")) X(inc_top, NONE, EXECUTE("fincstp")) X(dec_top, NONE, EXECUTE("fdecstp")) \
   X(move_c, NONE, EXECUTE("fcmovb %%st(1), %%st")) X(scale, NONE, EXECUTE("fscale")) X(extract, NONE, EXECUTE("fxtract")) X(prem, NONE, EXECUTE("fprem")) X(prem1, NONE, EXECUTE("fprem1")) \
   X(initialise, NONE, EXECUTE("fninit")) X(clear, NONE, EXECUTE("fnclex")) X(store_control, NONE, EXECUTE("fnstcw (%1)")) X(store_status, NONE, EXECUTE("fnstsw (%1)")) X(load_control, WORD, EXECUTE("fldcw (%1)")) \
   X(nop, NONE, EXECUTE("fnop")) X(finish_environment, NONE, EXECUTE("leaq -256(%%rsp), %%rsp\n fnstenv (%%rsp)\n leaq 256(%%rsp), %%rsp")) \
