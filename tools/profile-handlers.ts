@@ -7,11 +7,11 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import type { HandlerShape } from "../src/decode/shape.ts";
 import { EventLoop } from "../src/host/node/event-loop.ts";
 import { monotonicNowNs } from "../src/host/node/monotonic-clock.ts";
 import { createProcessor } from "../src/machine/create-processor.ts";
 import { Machine } from "../src/machine/machine.ts";
-import type { HandlerShape } from "../src/decode/shape.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "..");
 const HOT_SHAPES = path.join(ROOT, "src", "interpret", "hot-shapes.ts");
@@ -35,12 +35,35 @@ class Profile {
 /** Whether a fused handler may begin with the shape: its second record must not become stale under it. */
 function mayLead(shape: HandlerShape): boolean {
   const { instruction } = shape;
-  const writesMemory = shape.operands.some((o, i) => o.kind.toLowerCase().includes("memory") && instruction.access[i] !== "r");
-  return !writesMemory && !instruction.endsBlock && instruction.unit === "general" && !NEVER_LEADS.has(instruction.mnemonic);
+  const writesMemory = shape.operands.some(
+    (o, i) => o.kind.toLowerCase().includes("memory") && instruction.access[i] !== "r",
+  );
+  return (
+    !writesMemory &&
+    !instruction.endsBlock &&
+    instruction.unit === "general" &&
+    !NEVER_LEADS.has(instruction.mnemonic)
+  );
 }
 
 /** Instructions that write memory or change modes without saying so by their operands. */
-const NEVER_LEADS = new Set(["push", "call", "enter", "stos", "movs", "ins", "bts", "btr", "btc", "out", "in", "popf", "sti", "wrmsr", "invlpg"]);
+const NEVER_LEADS = new Set([
+  "push",
+  "call",
+  "enter",
+  "stos",
+  "movs",
+  "ins",
+  "bts",
+  "btr",
+  "btc",
+  "out",
+  "in",
+  "popf",
+  "sti",
+  "wrmsr",
+  "invlpg",
+]);
 
 async function profile(kernel: string, initrd: string, append: string): Promise<Profile> {
   const counts = new Map<HandlerShape, number>();
@@ -51,8 +74,8 @@ async function profile(kernel: string, initrd: string, append: string): Promise<
     total++;
     counts.set(shape, (counts.get(shape) ?? 0) + 1);
     if (previous !== undefined) {
-      let after = pairs.get(previous);
-      if (after === undefined) pairs.set(previous, (after = new Map()));
+      const after = pairs.get(previous) ?? new Map<HandlerShape, number>();
+      pairs.set(previous, after);
       after.set(shape, (after.get(shape) ?? 0) + 1);
     }
     previous = shape;
@@ -62,14 +85,24 @@ async function profile(kernel: string, initrd: string, append: string): Promise<
   const machine = new Machine({
     ramBytes: RAM_BYTES,
     createProcessor: (surroundings, memory) =>
-      createProcessor({ coreModule, ramBytes: RAM_BYTES, deterministic: true, surroundings, memory, observe }).processor,
+      createProcessor({ coreModule, ramBytes: RAM_BYTES, deterministic: true, surroundings, memory, observe })
+        .processor,
     host: {
-      monotonicNowNs, wallClockNowMs: () => Date.now(), yield: () => loop.yield(), sleep: (ns) => loop.sleep(ns),
-      wake: () => loop.wake(), writeSerial: (bytes) => void process.stderr.write(bytes), serialCongested: () => false,
+      monotonicNowNs,
+      wallClockNowMs: () => Date.now(),
+      yield: () => loop.yield(),
+      sleep: (ns) => loop.sleep(ns),
+      wake: () => loop.wake(),
+      writeSerial: (bytes) => void process.stderr.write(bytes),
+      serialCongested: () => false,
     },
     deterministic: true,
     noReboot: true,
-    boot: { kernel: readFileSync(kernel), commandLine: append, modules: [{ bytes: readFileSync(initrd), commandLine: "" }] },
+    boot: {
+      kernel: readFileSync(kernel),
+      commandLine: append,
+      modules: [{ bytes: readFileSync(initrd), commandLine: "" }],
+    },
   });
   const end = await machine.run();
   process.stderr.write(`${kernel}: ${total} instructions, ${counts.size} handlers, ended by ${end.reason}\n`);
@@ -84,7 +117,8 @@ async function profile(kernel: string, initrd: string, append: string): Promise<
 
 function merged(profiles: readonly Map<string, number>[], most: number): [string, number][] {
   const sum = new Map<string, number>();
-  for (const each of profiles) for (const [name, share] of each) sum.set(name, (sum.get(name) ?? 0) + share / profiles.length);
+  for (const each of profiles)
+    for (const [name, share] of each) sum.set(name, (sum.get(name) ?? 0) + share / profiles.length);
   return [...sum].sort((a, b) => b[1] - a[1]).slice(0, most);
 }
 
@@ -92,19 +126,37 @@ const profiles: Profile[] = [];
 for (let i = 0; i + 2 < positionals.length; i += 3) {
   profiles.push(await profile(positionals[i]!, positionals[i + 1]!, positionals[i + 2]!));
 }
-const singles = merged(profiles.map((p) => p.singles), Number(values.singles));
-const pairs = merged(profiles.map((p) => p.pairs), Number(values.pairs));
-const covered = (list: [string, number][]) => `${(100 * list.reduce((sum, [, share]) => sum + share, 0)).toFixed(1)} %`;
-process.stderr.write(`singles cover ${covered(singles)} of instructions, pairs ${covered(pairs)} of transitions\n`);
+const singles = merged(
+  profiles.map((p) => p.singles),
+  Number(values.singles),
+);
+const pairs = merged(
+  profiles.map((p) => p.pairs),
+  Number(values.pairs),
+);
+const covered = (list: [string, number][]) =>
+  `${(100 * list.reduce((sum, [, share]) => sum + share, 0)).toFixed(1)} %`;
+process.stderr.write(
+  `singles cover ${covered(singles)} of instructions, pairs ${covered(pairs)} of transitions\n`,
+);
 if (values.write) {
   const old = readFileSync(HOT_SHAPES, "utf8");
   const singlesText = singles.map(([name]) => `  ${JSON.stringify(name)},`).join("\n");
-  const pairsText = pairs.map(([pair]) => `  [${pair.split("\n").map((n) => JSON.stringify(n)).join(", ")}],`).join("\n");
+  const pairsText = pairs
+    .map(
+      ([pair]) =>
+        `  [${pair
+          .split("\n")
+          .map((n) => JSON.stringify(n))
+          .join(", ")}],`,
+    )
+    .join("\n");
   const text = old
     .replace(/(export const HOT_SHAPES[^=]*= \[)[^;]*\];/, `$1\n${singlesText}\n];`)
     .replace(/(export const FUSED_SHAPES[^=]*= \[)[^;]*\];/, `$1\n${pairsText}\n];`);
   writeFileSync(HOT_SHAPES, text);
 } else {
   for (const [name, share] of singles) console.log(`${(100 * share).toFixed(2)} %  ${name}`);
-  for (const [pair, share] of pairs) console.log(`${(100 * share).toFixed(2)} %  ${pair.replace("\n", "  |  ")}`);
+  for (const [pair, share] of pairs)
+    console.log(`${(100 * share).toFixed(2)} %  ${pair.replace("\n", "  |  ")}`);
 }

@@ -1,6 +1,6 @@
-import { SCRATCH } from "../layout/memory-map.ts";
-import * as cpu from "../layout/cpu-state.ts";
 import type { AccessBytes } from "../bus/port-bus.ts";
+import * as cpu from "../layout/cpu-state.ts";
+import { SCRATCH } from "../layout/memory-map.ts";
 import type { CoreExports } from "./core-exports.ts";
 import { type CpuidContext, cpuid } from "./cpuid.ts";
 import type { ProcessorSurroundings } from "./processor.ts";
@@ -21,14 +21,18 @@ export interface CoreImports {
 }
 
 /** Instantiates the compiled src/core over a machine's memory. */
-export function instantiateCore(module: WebAssembly.Module, imports: CoreImports): CoreExports & WebAssembly.Exports {
+export function instantiateCore(
+  module: WebAssembly.Module,
+  imports: CoreImports,
+): CoreExports & WebAssembly.Exports {
   const { memory, state, surroundings } = imports;
   const hostValue = new BigInt64Array(memory.buffer, HOST_VALUE, 1);
   const host = {
     portRead: (port: number, bytes: number): number => surroundings.readPort(port, bytes as AccessBytes),
     portWrite: (port: number, bytes: number, value: number): void =>
       surroundings.writePort(port, bytes as AccessBytes, unsigned(value, bytes)),
-    deviceRead: (address: number, bytes: number): number => surroundings.readDevice(address >>> 0, bytes as AccessBytes),
+    deviceRead: (address: number, bytes: number): number =>
+      surroundings.readDevice(address >>> 0, bytes as AccessBytes),
     deviceWrite: (address: number, bytes: number, value: number): void =>
       surroundings.writeDevice(address >>> 0, bytes as AccessBytes, unsigned(value, bytes)),
     msrRead: (index: number): number => {

@@ -1,5 +1,5 @@
-import type { ShapeTable } from "../decode/shape.ts";
 import type { RecordWriter } from "../decode/record-writer.ts";
+import type { ShapeTable } from "../decode/shape.ts";
 import type { CoreExports } from "./core-exports.ts";
 
 /** Code of one page that a region was made from: page offsets. */
@@ -41,4 +41,3 @@ export interface RegionTranslator {
   regionDropped(handler: number): void;
   readonly statistics: Readonly<Record<string, number>>;
 }
-

@@ -1,6 +1,6 @@
+import { GENERAL_REGISTERS, generalRegisterOffset, SEGMENT_REGISTERS } from "../isa/registers.ts";
 import * as cpu from "../layout/cpu-state.ts";
 import { invariant } from "../layout/invariant.ts";
-import { GENERAL_REGISTERS, generalRegisterOffset, SEGMENT_REGISTERS } from "../isa/registers.ts";
 import type { CoreExports } from "./core-exports.ts";
 import type { ProcessorRegisters } from "./processor.ts";
 import type { StateView } from "./state-view.ts";
@@ -9,12 +9,26 @@ import type { StateView } from "./state-view.ts";
 const WIDE: Readonly<Record<string, number>> = {
   ...Object.fromEntries(GENERAL_REGISTERS.map((name) => [name, generalRegisterOffset(name)])),
   rip: cpu.RIP,
-  cr0: cpu.CR0, cr2: cpu.CR2, cr3: cpu.CR3, cr4: cpu.CR4, xcr0: cpu.XCR0,
-  efer: cpu.MSR_EFER, "gdtr.base": cpu.GDTR_BASE, "idtr.base": cpu.IDTR_BASE,
-  dr0: cpu.DR, dr1: cpu.DR + 8, dr2: cpu.DR + 16, dr3: cpu.DR + 24, dr6: cpu.DR6, dr7: cpu.DR7,
+  cr0: cpu.CR0,
+  cr2: cpu.CR2,
+  cr3: cpu.CR3,
+  cr4: cpu.CR4,
+  xcr0: cpu.XCR0,
+  efer: cpu.MSR_EFER,
+  "gdtr.base": cpu.GDTR_BASE,
+  "idtr.base": cpu.IDTR_BASE,
+  dr0: cpu.DR,
+  dr1: cpu.DR + 8,
+  dr2: cpu.DR + 16,
+  dr3: cpu.DR + 24,
+  dr6: cpu.DR6,
+  dr7: cpu.DR7,
 };
 const NARROW: Readonly<Record<string, number>> = {
-  "gdtr.limit": cpu.GDTR_LIMIT, "idtr.limit": cpu.IDTR_LIMIT, cpl: cpu.CPL, mxcsr: cpu.MXCSR,
+  "gdtr.limit": cpu.GDTR_LIMIT,
+  "idtr.limit": cpu.IDTR_LIMIT,
+  cpl: cpu.CPL,
+  mxcsr: cpu.MXCSR,
 };
 /** Registers on which the running mode and what the TLBs hold depend. */
 const MODE_REGISTERS = ["cr0", "cr3", "cr4", "efer", "cpl"];
@@ -36,7 +50,8 @@ export class RegisterFile implements ProcessorRegisters {
     const wide = WIDE[name];
     if (wide !== undefined) return this.#state.get64(wide);
     const segment = SEGMENT_PLACES.indexOf(name as (typeof SEGMENT_PLACES)[number]);
-    if (segment >= 0) return BigInt(this.#state.get16(cpu.SEGMENTS + cpu.SEGMENT_BYTES * segment + cpu.SEGMENT_SELECTOR));
+    if (segment >= 0)
+      return BigInt(this.#state.get16(cpu.SEGMENTS + cpu.SEGMENT_BYTES * segment + cpu.SEGMENT_SELECTOR));
     const narrow = NARROW[name];
     invariant(narrow !== undefined, `no register is called ${name}`);
     return BigInt(this.#state.get32(narrow) >>> 0);

@@ -26,7 +26,12 @@ export class VirtualProcessor implements Processor {
   onFault: ((vector: number, errorCode: number) => void) | undefined;
   onInterrupt: ((vector: number) => void) | undefined;
 
-  constructor(parts: { state: StateView; core: CoreExports; engine: Engine; surroundings: ProcessorSurroundings }) {
+  constructor(parts: {
+    state: StateView;
+    core: CoreExports;
+    engine: Engine;
+    surroundings: ProcessorSurroundings;
+  }) {
     this.#state = parts.state;
     this.#core = parts.core;
     this.#engine = parts.engine;
@@ -72,7 +77,8 @@ export class VirtualProcessor implements Processor {
       if (!first && (state.get32(cpu.BUDGET) <= 0 || this.#stopAsked)) return "budget";
       first = false;
       const tracing = (state.get64(cpu.RFLAGS_SYSTEM) & RFLAGS_TF) !== 0n;
-      const exit = tracing || state.get32(cpu.INTERRUPT_SHADOW) !== 0 ? this.#step(tracing) : this.#engine.execute();
+      const exit =
+        tracing || state.get32(cpu.INTERRUPT_SHADOW) !== 0 ? this.#step(tracing) : this.#engine.execute();
       if (exit === cpu.EXIT_SHUTDOWN) return "shutdown";
       if (exit === cpu.EXIT_FAULT && !this.#deliverFault()) return "shutdown";
     }

@@ -137,7 +137,8 @@ export class Decoder {
     const rex = r.rex;
     const candidates = FORMS_BY_OPCODE[map * 256 + opcode]!;
     if (candidates.length === 0) return DECODE_UNDEFINED;
-    const prefix = r.repeat === 1 ? PREFIX_F3 : r.repeat === 2 ? PREFIX_F2 : operandPrefix ? PREFIX_66 : PREFIX_NONE;
+    const prefix =
+      r.repeat === 1 ? PREFIX_F3 : r.repeat === 2 ? PREFIX_F2 : operandPrefix ? PREFIX_66 : PREFIX_NONE;
 
     let modRM = 0;
     r.hasModRM = candidates[0]!.hasModRM || candidates.some((f) => f.hasModRM);
@@ -154,7 +155,8 @@ export class Decoder {
       if ((form.prefixes & prefix) === 0) continue;
       if (form.digit >= 0 && form.digit !== ((modRM >> 3) & 7)) continue;
       if (form.fixedModRM >= 0 && form.fixedModRM !== (modRM & form.modRMMask)) continue;
-      if (form.hasModRM && !(registerForm || form.ignoresMod ? form.allowsRegister : form.allowsMemory)) continue;
+      if (form.hasModRM && !(registerForm || form.ignoresMod ? form.allowsRegister : form.allowsMemory))
+        continue;
       const row = form.form;
       if (codeBits === 64 ? row.not64 : row.only64) continue;
       if (row.rexW !== undefined && row.rexW !== ((rex & 8) !== 0)) continue;
@@ -165,7 +167,8 @@ export class Decoder {
     if (chosen === undefined) return DECODE_UNDEFINED;
     r.form = chosen;
     const row = chosen.form;
-    r.addressBits = codeBits === 64 ? (addressPrefix ? 32 : 64) : (codeBits === 32) !== addressPrefix ? 32 : 16;
+    r.addressBits =
+      codeBits === 64 ? (addressPrefix ? 32 : 64) : (codeBits === 32) !== addressPrefix ? 32 : 16;
     const flipped = operandPrefix && !chosen.mandatory66;
     if (row.size !== undefined) r.operandBits = row.size;
     else if (codeBits === 64 && (row.force64 || (rex & 8) !== 0)) r.operandBits = 64;
@@ -267,8 +270,14 @@ export class Decoder {
         const v = operand.encodedBytes === "v";
         // A near branch takes 4 bytes in 64-bit code.
         const bytes = z
-          ? operand.class === "relative" && codeBits === 64 ? 4 : r.operandBits === 16 ? 2 : 4
-          : v ? r.operandBits / 8 : (operand.encodedBytes as number);
+          ? operand.class === "relative" && codeBits === 64
+            ? 4
+            : r.operandBits === 16
+              ? 2
+              : 4
+          : v
+            ? r.operandBits / 8
+            : (operand.encodedBytes as number);
         if (operand.source === "farOffset") {
           r.immediate = BigInt(this.#unsigned(bytes));
           first = false;

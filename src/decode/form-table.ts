@@ -1,5 +1,5 @@
-import { INSTRUCTIONS } from "../isa/instructions/all.ts";
 import type { Form, Instruction } from "../isa/instruction.ts";
+import { INSTRUCTIONS } from "../isa/instructions/all.ts";
 import { invariant } from "../layout/invariant.ts";
 import { type OperandSpec, parseOperands } from "./operand-spec.ts";
 
@@ -50,7 +50,8 @@ function compile(instruction: Instruction, form: Form, number: number): Compiled
   const isPrefix = (t: string | undefined) => t === "NP" || t === "66" || t === "F2" || t === "F3";
   if (tokens.length > 1 && isPrefix(tokens[0]) && (tokens[1] === "0F" || tokens[1] === "90")) {
     const prefix = tokens.shift();
-    prefixes = prefix === "NP" ? PREFIX_NONE : prefix === "66" ? PREFIX_66 : prefix === "F3" ? PREFIX_F3 : PREFIX_F2;
+    prefixes =
+      prefix === "NP" ? PREFIX_NONE : prefix === "66" ? PREFIX_66 : prefix === "F3" ? PREFIX_F3 : PREFIX_F2;
     mandatory66 = prefix === "66";
   }
   let map: OpcodeMap = 0;
@@ -61,7 +62,10 @@ function compile(instruction: Instruction, form: Form, number: number): Compiled
     if (map !== 1) tokens.shift();
   }
   const opcodeToken = tokens.shift();
-  invariant(opcodeToken !== undefined && HEX.test(opcodeToken), `opcode "${form.opcode}" of ${instruction.mnemonic}`);
+  invariant(
+    opcodeToken !== undefined && HEX.test(opcodeToken),
+    `opcode "${form.opcode}" of ${instruction.mnemonic}`,
+  );
   let hasModRM = false;
   let digit = -1;
   let fixedModRM = -1;
@@ -86,19 +90,39 @@ function compile(instruction: Instruction, form: Form, number: number): Compiled
   // Immediates and segment registers (RET imm16, PUSH FS) have no width that could be the instruction's.
   const variableSize =
     operands.every((o) => o.class === "immediate" || (o.class === "number" && o.source === "fixed")) ||
-    operands.some((o) => o.bits === "v" || o.bits === "y" || o.memoryBits === "v" || o.encodedBytes === "z" || o.class === "relative" || o.class === "address");
+    operands.some(
+      (o) =>
+        o.bits === "v" ||
+        o.bits === "y" ||
+        o.memoryBits === "v" ||
+        o.encodedBytes === "z" ||
+        o.class === "relative" ||
+        o.class === "address",
+    );
   return {
-    instruction, form, number, map, opcode: parseInt(opcodeToken, 16), prefixes, mandatory66, hasModRM, digit, fixedModRM,
-    modRMMask, operands, variableSize, ignoresMod,
+    instruction,
+    form,
+    number,
+    map,
+    opcode: parseInt(opcodeToken, 16),
+    prefixes,
+    mandatory66,
+    hasModRM,
+    digit,
+    fixedModRM,
+    modRMMask,
+    operands,
+    variableSize,
+    ignoresMod,
     allowsRegister: fixedModRM >= 0xc0 || rm === undefined || rm.allows !== "memory",
     allowsMemory: fixedModRM < 0xc0 && (rm === undefined || rm.allows !== "register"),
   };
 }
 
 /** Every form of every instruction, in the table's order. */
-export const FORMS: readonly CompiledForm[] = INSTRUCTIONS.flatMap((i) => i.forms.map((f) => [i, f] as const)).map(
-  ([instruction, form], number) => compile(instruction, form, number),
-);
+export const FORMS: readonly CompiledForm[] = INSTRUCTIONS.flatMap((i) =>
+  i.forms.map((f) => [i, f] as const),
+).map(([instruction, form], number) => compile(instruction, form, number));
 
 function buildOpcodeIndex(): (readonly CompiledForm[])[] {
   const index: CompiledForm[][] = Array.from({ length: 1024 }, () => []);
@@ -108,7 +132,9 @@ function buildOpcodeIndex(): (readonly CompiledForm[])[] {
   }
   // More particular forms first: a fixed ModRM byte, then a digit, then a mandatory prefix.
   const particular = (f: CompiledForm) =>
-    (f.fixedModRM >= 0 ? (f.modRMMask === 0xff ? 8 : 4) : 0) + (f.digit >= 0 ? 2 : 0) + (f.prefixes !== PREFIX_ANY ? 1 : 0);
+    (f.fixedModRM >= 0 ? (f.modRMMask === 0xff ? 8 : 4) : 0) +
+    (f.digit >= 0 ? 2 : 0) +
+    (f.prefixes !== PREFIX_ANY ? 1 : 0);
   for (const forms of index) forms.sort((a, b) => particular(b) - particular(a));
   return index;
 }

@@ -1,9 +1,19 @@
-import { invariant } from "../layout/invariant.ts";
 import { GENERAL_REGISTERS, SEGMENT_REGISTERS } from "../isa/registers.ts";
+import { invariant } from "../layout/invariant.ts";
 
 /** Where the decoder finds an operand. */
 export type OperandSource =
-  | "fixed" | "reg" | "rm" | "opcode" | "immediate" | "one" | "relative" | "moffs" | "rdi" | "farOffset" | "farSelector";
+  | "fixed"
+  | "reg"
+  | "rm"
+  | "opcode"
+  | "immediate"
+  | "one"
+  | "relative"
+  | "moffs"
+  | "rdi"
+  | "farOffset"
+  | "farSelector";
 
 /** What kind of thing the operand is. */
 export type OperandClass =
@@ -39,15 +49,32 @@ export interface OperandSpec {
 }
 
 const BASE: OperandSpec = {
-  source: "fixed", class: "general", bits: "v", memoryBits: "v", allows: "both", register: 0, encodedBytes: 0,
+  source: "fixed",
+  class: "general",
+  bits: "v",
+  memoryBits: "v",
+  allows: "both",
+  register: 0,
+  encodedBytes: 0,
 };
 
 const FIXED: Record<string, readonly [register: number, bits: SpecBits]> = {
-  al: [0, 8], ax: [0, 16], eax: [0, 32], rax: [0, 64],
-  cl: [1, 8], cx: [1, 16], ecx: [1, 32], rcx: [1, 64], dx: [2, 16],
+  al: [0, 8],
+  ax: [0, 16],
+  eax: [0, 32],
+  rax: [0, 64],
+  cl: [1, 8],
+  cx: [1, 16],
+  ecx: [1, 32],
+  rcx: [1, 64],
+  dx: [2, 16],
 };
 
-const spec = (part: Partial<OperandSpec> & { bits: SpecBits }): OperandSpec => ({ ...BASE, memoryBits: part.bits, ...part });
+const spec = (part: Partial<OperandSpec> & { bits: SpecBits }): OperandSpec => ({
+  ...BASE,
+  memoryBits: part.bits,
+  ...part,
+});
 
 function widthOf(text: string): SpecBits {
   if (text === ":v") return "v";
@@ -94,22 +121,39 @@ export function parseOperand(token: string): OperandSpec {
     });
   }
   switch (token) {
-    case "1": return spec({ source: "one", class: "immediate", bits: 8 });
-    case "imm8": return spec({ source: "immediate", class: "immediate", bits: 8, encodedBytes: 1 });
-    case "imm8:sx": return spec({ source: "immediate", class: "immediate", bits: "v", encodedBytes: 1 });
-    case "imm16": return spec({ source: "immediate", class: "immediate", bits: 16, encodedBytes: 2 });
-    case "imm:z": return spec({ source: "immediate", class: "immediate", bits: "v", encodedBytes: "z" });
-    case "imm:v": return spec({ source: "immediate", class: "immediate", bits: "v", encodedBytes: "v" });
-    case "rel8": return spec({ source: "relative", class: "relative", bits: 64, encodedBytes: 1 });
-    case "rel:z": return spec({ source: "relative", class: "relative", bits: 64, encodedBytes: "z" });
-    case "moffs8": return spec({ source: "moffs", bits: 8, allows: "memory" });
-    case "moffs:v": return spec({ source: "moffs", bits: "v", allows: "memory" });
-    case "m64:rdi": return spec({ source: "rdi", bits: 64, allows: "memory" });
-    case "m128:rdi": return spec({ source: "rdi", class: "xmm", bits: 128, allows: "memory" });
-    case "sreg": return spec({ source: "reg", class: "number", bits: 32, register: 7 });
-    case "cr": case "dr": return spec({ source: "reg", class: "number", bits: 32, register: 15 });
-    case "st:i": return spec({ source: "rm", class: "number", bits: 32, allows: "register", register: 7 });
-    default: break;
+    case "1":
+      return spec({ source: "one", class: "immediate", bits: 8 });
+    case "imm8":
+      return spec({ source: "immediate", class: "immediate", bits: 8, encodedBytes: 1 });
+    case "imm8:sx":
+      return spec({ source: "immediate", class: "immediate", bits: "v", encodedBytes: 1 });
+    case "imm16":
+      return spec({ source: "immediate", class: "immediate", bits: 16, encodedBytes: 2 });
+    case "imm:z":
+      return spec({ source: "immediate", class: "immediate", bits: "v", encodedBytes: "z" });
+    case "imm:v":
+      return spec({ source: "immediate", class: "immediate", bits: "v", encodedBytes: "v" });
+    case "rel8":
+      return spec({ source: "relative", class: "relative", bits: 64, encodedBytes: 1 });
+    case "rel:z":
+      return spec({ source: "relative", class: "relative", bits: 64, encodedBytes: "z" });
+    case "moffs8":
+      return spec({ source: "moffs", bits: 8, allows: "memory" });
+    case "moffs:v":
+      return spec({ source: "moffs", bits: "v", allows: "memory" });
+    case "m64:rdi":
+      return spec({ source: "rdi", bits: 64, allows: "memory" });
+    case "m128:rdi":
+      return spec({ source: "rdi", class: "xmm", bits: 128, allows: "memory" });
+    case "sreg":
+      return spec({ source: "reg", class: "number", bits: 32, register: 7 });
+    case "cr":
+    case "dr":
+      return spec({ source: "reg", class: "number", bits: 32, register: 15 });
+    case "st:i":
+      return spec({ source: "rm", class: "number", bits: 32, allows: "register", register: 7 });
+    default:
+      break;
   }
   invariant(false, `operand token "${token}" is in no table`);
 }

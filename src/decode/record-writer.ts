@@ -91,7 +91,14 @@ export class RecordWriter {
    * @param index Instructions of the block before this one.
    * @returns The address behind the last record written.
    */
-  write(at: number, d: DecodedInstruction, shape: HandlerShape, codeBits: CodeBits, nextOffset: number, index: number): number {
+  write(
+    at: number,
+    d: DecodedInstruction,
+    shape: HandlerShape,
+    codeBits: CodeBits,
+    nextOffset: number,
+    index: number,
+  ): number {
     let here = at;
     const separate = this.recordsFor(d, codeBits) === 2;
     if (separate) {
@@ -123,7 +130,13 @@ export class RecordWriter {
     return needsAbsolute(d) ? HANDLER_ADDRESS_ABSOLUTE : HANDLER_ADDRESS_32;
   }
 
-  #writeAddress(at: number, d: DecodedInstruction, codeBits: CodeBits, nextOffset: number, shape: HandlerShape): void {
+  #writeAddress(
+    at: number,
+    d: DecodedInstruction,
+    codeBits: CodeBits,
+    nextOffset: number,
+    shape: HandlerShape,
+  ): void {
     let displacement = d.displacement;
     let base = cpu.ZERO;
     // POP computes the address after it has incremented RSP (Intel SDM Vol. 2B, POP).
@@ -146,7 +159,8 @@ export class RecordWriter {
       this.#u16[(at + record.REG_C) >> 1] = use.bytes * 2 + (use.write ? 1 : 0);
     }
     if (needsAbsolute(d)) this.#i64[(at + record.IMMEDIATE) >> 3] = BigInt.asIntN(64, d.immediate);
-    else if (d.form.operands.some((o) => o.source === "moffs")) this.#i32[(at + record.DISPLACEMENT) >> 2] = Number(d.immediate) | 0;
+    else if (d.form.operands.some((o) => o.source === "moffs"))
+      this.#i32[(at + record.DISPLACEMENT) >> 2] = Number(d.immediate) | 0;
   }
 
   #writeOperands(at: number, d: DecodedInstruction, shape: HandlerShape, nextOffset: number): void {
@@ -161,14 +175,17 @@ export class RecordWriter {
         case "number": {
           const encoded = spec.source === "reg" ? d.reg : spec.source === "opcode" ? d.opcodeRegister : d.rm;
           const n =
-            spec.source === "fixed" ? spec.register
-            : operand.kind === "number" ? encoded & spec.register
-            : encoded;
+            spec.source === "fixed"
+              ? spec.register
+              : operand.kind === "number"
+                ? encoded & spec.register
+                : encoded;
           this.#setSlot(at, operand.slot, registerField(operand, n, d.rex, spec.source === "fixed"));
           break;
         }
         case "immediate":
-          if (spec.source !== "moffs") this.#i64[(at + record.IMMEDIATE) >> 3] = BigInt.asIntN(64, d.immediate);
+          if (spec.source !== "moffs")
+            this.#i64[(at + record.IMMEDIATE) >> 3] = BigInt.asIntN(64, d.immediate);
           break;
         case "immediate2":
           this.#i32[(at + record.DISPLACEMENT) >> 2] = d.immediate2;
@@ -177,7 +194,8 @@ export class RecordWriter {
           const target = nextOffset + Number(d.immediate);
           this.#i32[(at + record.LINK) >> 2] = 0;
           this.#i32[(at + record.TARGET_OFFSET) >> 2] = target;
-          if (target >= 0 && target < 4096 && d.operandBits !== 16) this.#u8[at + record.FLAGS] = record.RECORD_FLAG_LINKABLE;
+          if (target >= 0 && target < 4096 && d.operandBits !== 16)
+            this.#u8[at + record.FLAGS] = record.RECORD_FLAG_LINKABLE;
           break;
         }
         default:
@@ -220,7 +238,8 @@ function registerField(operand: OperandShape, n: number, rex: number, fixed: boo
       return n;
     default:
       // Without REX, byte registers 4..7 are AH, CH, DH and BH.
-      if ("bits" in operand && operand.bits === 8 && n >= 4 && n < 8 && rex === 0 && !fixed) return cpu.GPR + 8 * (n - 4) + 1;
+      if ("bits" in operand && operand.bits === 8 && n >= 4 && n < 8 && rex === 0 && !fixed)
+        return cpu.GPR + 8 * (n - 4) + 1;
       return cpu.GPR + 8 * n;
   }
 }

@@ -44,7 +44,8 @@ function shapeOperands(form: CompiledForm, operandBits: number, memory: boolean)
     const slot = () => SLOTS[nextSlot++]!;
     const bits = resolveBits(operand.bits, operandBits) as 8 | 16 | 32 | 64;
     if (operand.class === "relative") return { kind: "relative" };
-    if (operand.class === "immediate") return immediates++ === 0 ? { kind: "immediate", bits } : { kind: "immediate2" };
+    if (operand.class === "immediate")
+      return immediates++ === 0 ? { kind: "immediate", bits } : { kind: "immediate2" };
     if (operand.class === "number") return { kind: "number", slot: slot() };
     const { source } = operand;
     const inMemory =
@@ -97,7 +98,8 @@ export class ShapeTable {
 
   /** The shape of a form under an operand size, in 64-bit code or not, with or without a memory operand. */
   shapeOf(form: CompiledForm, operandBits: number, code64: boolean, memory: boolean): HandlerShape {
-    const key = ((form.number * 8 + Math.clz32(operandBits) - 25) * 2 + (code64 ? 1 : 0)) * 2 + (memory ? 1 : 0);
+    const key =
+      ((form.number * 8 + Math.clz32(operandBits) - 25) * 2 + (code64 ? 1 : 0)) * 2 + (memory ? 1 : 0);
     const known = this.#byForm.get(key);
     if (known) return known;
     const bits = effectiveOperandBits(form, operandBits);
@@ -107,12 +109,21 @@ export class ShapeTable {
     const name = shapeName(form, bits, code64, operands);
     let shape = this.#byName.get(name);
     // Two instructions of one mnemonic (BT on registers and on memory) may look alike by name alone.
-    if (shape !== undefined && shape.instruction !== instruction) shape = this.#byName.get(`${name} #${form.number}`);
+    if (shape !== undefined && shape.instruction !== instruction)
+      shape = this.#byName.get(`${name} #${form.number}`);
     if (shape === undefined) {
       const unique = this.#byName.has(name) ? `${name} #${form.number}` : name;
       shape = {
-        id: this.#nextId++, name: unique, instruction, operandBits: bits, code64, privileged, operands,
-        hasMemory: operands.some((o) => o.kind === "memory" || o.kind === "vectorMemory" || o.kind === "address"),
+        id: this.#nextId++,
+        name: unique,
+        instruction,
+        operandBits: bits,
+        code64,
+        privileged,
+        operands,
+        hasMemory: operands.some(
+          (o) => o.kind === "memory" || o.kind === "vectorMemory" || o.kind === "address",
+        ),
       };
       this.shapes.push(shape);
       this.#byName.set(unique, shape);
@@ -151,7 +162,12 @@ export class ShapeTable {
   }
 }
 
-function shapeName(form: CompiledForm, bits: number, code64: boolean, operands: readonly OperandShape[]): string {
+function shapeName(
+  form: CompiledForm,
+  bits: number,
+  code64: boolean,
+  operands: readonly OperandShape[],
+): string {
   return (
     `${form.instruction.mnemonic}.${bits} ${operands.map(describe).join(",")}` +
     `${code64 ? "" : " legacy"}${form.form.privileged ? " privileged" : ""}`

@@ -1,9 +1,12 @@
-import { CPU_STATE } from "../layout/memory-map.ts";
-import * as cpu from "../layout/cpu-state.ts";
-import * as record from "../layout/record.ts";
 import {
-  HANDLER_ADDRESS_32, HANDLER_ADDRESS_ABSOLUTE, HANDLER_ADDRESS_OFFSET, HANDLER_ADDRESS_SEGMENTED,
+  HANDLER_ADDRESS_32,
+  HANDLER_ADDRESS_ABSOLUTE,
+  HANDLER_ADDRESS_OFFSET,
+  HANDLER_ADDRESS_SEGMENTED,
 } from "../decode/record-writer.ts";
+import * as cpu from "../layout/cpu-state.ts";
+import { CPU_STATE } from "../layout/memory-map.ts";
+import * as record from "../layout/record.ts";
 import { type Expr, FunctionBuilder } from "../wasm/function-builder.ts";
 import type { FunctionRef } from "../wasm/module-writer.ts";
 import { HANDLER_TYPE } from "./handler-module.ts";
@@ -12,8 +15,16 @@ type Build = (segmentAddress: FunctionRef, leaveFault: FunctionRef) => FunctionB
 
 /** Handlers of the records that compute EFFECTIVE_ADDRESS for the record behind them. */
 export const ADDRESS_HANDLERS: readonly (readonly [id: number, name: string, build: Build])[] = [
-  [HANDLER_ADDRESS_32, "address32", () => flat((b, pc) => b.op("i64.and", offsetOf(b, pc), b.i64(0xffffffffn)))],
-  [HANDLER_ADDRESS_ABSOLUTE, "addressAbsolute", () => flat((b, pc) => b.load("i64.load", pc, record.IMMEDIATE))],
+  [
+    HANDLER_ADDRESS_32,
+    "address32",
+    () => flat((b, pc) => b.op("i64.and", offsetOf(b, pc), b.i64(0xffffffffn))),
+  ],
+  [
+    HANDLER_ADDRESS_ABSOLUTE,
+    "addressAbsolute",
+    () => flat((b, pc) => b.load("i64.load", pc, record.IMMEDIATE)),
+  ],
   [HANDLER_ADDRESS_SEGMENTED, "addressSegmented", segmented],
   [HANDLER_ADDRESS_OFFSET, "addressOffset", () => flat((b, pc) => masked(b, pc))],
 ];

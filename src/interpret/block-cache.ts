@@ -1,13 +1,30 @@
-import {
-  CODE_CHUNK_SHIFT, CODE_MAP, GUEST_RAM, PAGE_BYTES, RECORDS, RECORDS_END,
-} from "../layout/memory-map.ts";
-import * as record from "../layout/record.ts";
 import type { CodeRange, RegionStore } from "../cpu/region-translator.ts";
-import { type CodeBits, DECODE_TOO_LONG, DECODE_TRUNCATED, Decoder, MAX_INSTRUCTION_BYTES } from "../decode/decoder.ts";
 import {
-  HANDLER_CONTINUE, HANDLER_CROSSING, HANDLER_STALE, HANDLER_STOP, HANDLER_TOO_LONG, HANDLER_UNDEFINED, RecordWriter,
+  type CodeBits,
+  DECODE_TOO_LONG,
+  DECODE_TRUNCATED,
+  Decoder,
+  MAX_INSTRUCTION_BYTES,
+} from "../decode/decoder.ts";
+import {
+  HANDLER_CONTINUE,
+  HANDLER_CROSSING,
+  HANDLER_STALE,
+  HANDLER_STOP,
+  HANDLER_TOO_LONG,
+  HANDLER_UNDEFINED,
+  RecordWriter,
 } from "../decode/record-writer.ts";
 import type { HandlerShape, ShapeTable } from "../decode/shape.ts";
+import {
+  CODE_CHUNK_SHIFT,
+  CODE_MAP,
+  GUEST_RAM,
+  PAGE_BYTES,
+  RECORDS,
+  RECORDS_END,
+} from "../layout/memory-map.ts";
+import * as record from "../layout/record.ts";
 
 const MAX_BLOCK_INSTRUCTIONS = 64;
 /** A block's records, its address records and the pseudo-record at its end. */
@@ -186,7 +203,8 @@ export class BlockCache implements RegionStore {
     }
     this.#memory.copyWithin(place.records, first, end);
     // The whole place goes stale with the block, so that it can take a longer one again.
-    for (let at = place.records + end - first; at < place.end; at += record.RECORD_BYTES) this.writer.setHandler(at, HANDLER_STALE);
+    for (let at = place.records + end - first; at < place.end; at += record.RECORD_BYTES)
+      this.writer.setHandler(at, HANDLER_STALE);
     return { records: place.records, recordsEnd: place.end };
   }
 
@@ -226,9 +244,25 @@ export class BlockCache implements RegionStore {
     this.#next = at.recordsEnd;
     // Several pages may go on in one: the key there tells them apart.
     const otherKey = key + (page + 1) * 8 * PAGE_BYTES;
-    this.#register(page, { key, start: offset, end: PAGE_BYTES, records: first, recordsEnd: at.recordsEnd, otherPage: nextPage, otherKey });
+    this.#register(page, {
+      key,
+      start: offset,
+      end: PAGE_BYTES,
+      records: first,
+      recordsEnd: at.recordsEnd,
+      otherPage: nextPage,
+      otherKey,
+    });
     const behind = Math.max(1, at.end - PAGE_BYTES);
-    this.#register(nextPage, { key: otherKey, start: 0, end: behind, records: first, recordsEnd: at.recordsEnd, otherPage: page, otherKey: key });
+    this.#register(nextPage, {
+      key: otherKey,
+      start: 0,
+      end: behind,
+      records: first,
+      recordsEnd: at.recordsEnd,
+      otherPage: page,
+      otherKey: key,
+    });
     return first;
   }
 
@@ -244,7 +278,11 @@ export class BlockCache implements RegionStore {
   }
 
   #writeSingle(
-    at: number, bytes: Uint8Array, offset: number, codeBits: CodeBits, follower: number,
+    at: number,
+    bytes: Uint8Array,
+    offset: number,
+    codeBits: CodeBits,
+    follower: number,
   ): { recordsEnd: number; end: number } {
     const length = this.#decoder.decode(bytes, 0, bytes.length, codeBits);
     if (length <= 0) {
@@ -268,7 +306,14 @@ export class BlockCache implements RegionStore {
   }
 
   trackRecords(page: number, range: CodeRange, records: number, recordsEnd: number): void {
-    this.#register(page, { ...range, key: this.#uniqueKey(), records, recordsEnd, otherPage: -1, otherKey: -1 });
+    this.#register(page, {
+      ...range,
+      key: this.#uniqueKey(),
+      records,
+      recordsEnd,
+      otherPage: -1,
+      otherKey: -1,
+    });
   }
 
   hasRegion(page: number, offset: number): boolean {
@@ -288,7 +333,15 @@ export class BlockCache implements RegionStore {
     }
     const region: Region = { handler, page, keys: [key], isVoid: false };
     const parts = ranges.map((range): Block => {
-      const part = { ...range, key: this.#uniqueKey(), records: at, recordsEnd: at + record.RECORD_BYTES, otherPage: -1, otherKey: -1, region };
+      const part = {
+        ...range,
+        key: this.#uniqueKey(),
+        records: at,
+        recordsEnd: at + record.RECORD_BYTES,
+        otherPage: -1,
+        otherKey: -1,
+        region,
+      };
       region.keys.push(part.key);
       return part;
     });
@@ -321,7 +374,8 @@ export class BlockCache implements RegionStore {
   }
 
   #drop(page: number, block: Block): void {
-    for (let at = block.records; at < block.recordsEnd; at += record.RECORD_BYTES) this.writer.setHandler(at, HANDLER_STALE);
+    for (let at = block.records; at < block.recordsEnd; at += record.RECORD_BYTES)
+      this.writer.setHandler(at, HANDLER_STALE);
     const blocks = this.#pages.get(page)?.blocks;
     blocks?.delete(block.key);
     if (block.region !== undefined) {
@@ -330,7 +384,8 @@ export class BlockCache implements RegionStore {
       block.region.isVoid = true;
     }
     if (block.otherPage >= 0) this.#pages.get(block.otherPage)?.blocks.delete(block.otherKey);
-    else if (block.region === undefined) this.#vacated.set(vacatedKey(page, block.key), { records: block.records, end: block.recordsEnd });
+    else if (block.region === undefined)
+      this.#vacated.set(vacatedKey(page, block.key), { records: block.records, end: block.recordsEnd });
     this.invalidatedBlocks++;
   }
 }
@@ -338,7 +393,11 @@ export class BlockCache implements RegionStore {
 /** The CODE_MAP bits of the bytes `start .. end - 1` of a page. */
 function chunkBits(start: number, end: number): bigint {
   let bits = 0n;
-  for (let chunk = start >> CODE_CHUNK_SHIFT; chunk <= (Math.min(end, PAGE_BYTES) - 1) >> CODE_CHUNK_SHIFT; chunk++) {
+  for (
+    let chunk = start >> CODE_CHUNK_SHIFT;
+    chunk <= (Math.min(end, PAGE_BYTES) - 1) >> CODE_CHUNK_SHIFT;
+    chunk++
+  ) {
     bits |= 1n << BigInt(chunk);
   }
   return bits;

@@ -1,13 +1,13 @@
+import type { HandlerShape } from "../decode/shape.ts";
 import { HELPERS, type HelperName } from "../isa/helpers.ts";
+import { RECORD_BYTES } from "../layout/record.ts";
+import { buildRecord } from "../lower/build-record.ts";
 import { helperType } from "../lower/helper-type.ts";
 import { type Expr, FunctionBuilder } from "../wasm/function-builder.ts";
 import { type FunctionRef, ModuleWriter } from "../wasm/module-writer.ts";
 import type { FunctionType } from "../wasm/value-type.ts";
-import type { HandlerShape } from "../decode/shape.ts";
-import { RECORD_BYTES } from "../layout/record.ts";
-import { type HandlerContext, SHARED_FUNCTIONS, type SharedFunction } from "./shared-functions.ts";
-import { buildRecord } from "../lower/build-record.ts";
 import { InterpretedRecord } from "./interpreted-record.ts";
+import { type HandlerContext, SHARED_FUNCTIONS, type SharedFunction } from "./shared-functions.ts";
 
 export const HANDLER_TYPE: FunctionType = { params: ["i32"], results: ["i32"] };
 
@@ -31,7 +31,8 @@ export function importEverything(module: ModuleWriter, available: ReadonlySet<st
     if (available.has(name)) helpers.set(name, module.importFunction("core", name, helperType(name)));
   }
   const shared = new Map<string, FunctionRef>();
-  for (const [name, type] of Object.entries(SHARED_FUNCTIONS)) shared.set(name, module.importFunction("run", name, type));
+  for (const [name, type] of Object.entries(SHARED_FUNCTIONS))
+    shared.set(name, module.importFunction("run", name, type));
   const get = (map: Map<string, FunctionRef>, name: string): FunctionRef => {
     const ref = map.get(name);
     if (ref === undefined) throw new Error(`internal error (please report): no function ${name} in src/core`);
@@ -41,7 +42,11 @@ export function importEverything(module: ModuleWriter, available: ReadonlySet<st
 }
 
 /** A handler as a function of its own: record in, next record or 0 out. */
-export function buildHandlerFunction(shape: HandlerShape, imports: Imports, hotCount: number | undefined): FunctionBuilder {
+export function buildHandlerFunction(
+  shape: HandlerShape,
+  imports: Imports,
+  hotCount: number | undefined,
+): FunctionBuilder {
   const b = new FunctionBuilder(HANDLER_TYPE);
   const pc = b.parameter(0);
   const next = (bytes: number) => b.return(b.op("i32.add", pc, b.i32(bytes)));
@@ -53,7 +58,12 @@ export function buildHandlerFunction(shape: HandlerShape, imports: Imports, hotC
 }
 
 /** Builds a module with one function for each shape, put into the handler table at the shapes' ids. */
-export function buildHandlerModule(shapes: readonly HandlerShape[], pages: MemoryPages, available: ReadonlySet<string>, hotCount: number | undefined): Uint8Array<ArrayBuffer> {
+export function buildHandlerModule(
+  shapes: readonly HandlerShape[],
+  pages: MemoryPages,
+  available: ReadonlySet<string>,
+  hotCount: number | undefined,
+): Uint8Array<ArrayBuffer> {
   const module = new ModuleWriter();
   module.importMemory("env", "memory", pages);
   const table = module.importTable("env", "handlers", { initial: 0 });

@@ -17,7 +17,7 @@ export class HotHandlers implements Fusion {
       this.#inlineIds = new Set();
       return;
     }
-    const fusedNames = FUSED_SHAPES.flatMap(([first, second]) => [first, second]);
+    const fusedNames = FUSED_SHAPES.flat();
     shapes.addByName([...new Set([...HOT_SHAPES, ...fusedNames])], FORMS);
     const singles: InlineHandler[] = shapes.shapes.map((shape) => ({ id: shape.id, shapes: [shape] }));
     const pairs = FUSED_SHAPES.flatMap(([first, second]) => {

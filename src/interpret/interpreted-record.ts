@@ -1,8 +1,8 @@
-import { CPU_STATE } from "../layout/memory-map.ts";
-import * as cpu from "../layout/cpu-state.ts";
-import * as record from "../layout/record.ts";
-import type { HelperName } from "../isa/helpers.ts";
 import type { HandlerShape } from "../decode/shape.ts";
+import type { HelperName } from "../isa/helpers.ts";
+import * as cpu from "../layout/cpu-state.ts";
+import { CPU_STATE } from "../layout/memory-map.ts";
+import * as record from "../layout/record.ts";
 import type { FieldLoad, RecordContext, RegisterBits } from "../lower/record-context.ts";
 import type { Expr, FunctionBuilder } from "../wasm/function-builder.ts";
 import type { FunctionRef } from "../wasm/module-writer.ts";
@@ -10,14 +10,23 @@ import type { OpName } from "../wasm/opcodes.ts";
 import type { HandlerContext } from "./shared-functions.ts";
 
 const LOADS: Record<RegisterBits, OpName> = {
-  8: "i32.load8_u", 16: "i32.load16_u", 32: "i32.load", 64: "i64.load", 128: "v128.load",
+  8: "i32.load8_u",
+  16: "i32.load16_u",
+  32: "i32.load",
+  64: "i64.load",
+  128: "v128.load",
 };
 const STORES: Record<RegisterBits, OpName> = {
-  8: "i32.store8", 16: "i32.store16", 32: "i32.store", 64: "i64.store", 128: "v128.store",
+  8: "i32.store8",
+  16: "i32.store16",
+  32: "i32.store",
+  64: "i64.store",
+  128: "v128.store",
 };
 
 /** Helpers in which devices and the time-stamp counter are accessed. */
-const ASKS_FOR_TIME = /^(rdtsc|rdtscp|rdmsr|wrmsr|portIn|portOut|string|readSlow|writeSlow|modifySlow|commitWrite|writeControl|readControl|fxsave|fxrstor|xsave|xrstor|x87)/;
+const ASKS_FOR_TIME =
+  /^(rdtsc|rdtscp|rdmsr|wrmsr|portIn|portOut|string|readSlow|writeSlow|modifySlow|commitWrite|writeControl|readControl|fxsave|fxrstor|xsave|xrstor|x87)/;
 
 /**
  * Lowering for the interpreter: state in memory, operands from the record at

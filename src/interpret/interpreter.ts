@@ -1,17 +1,24 @@
-import {
-  CPU_STATE, GUEST_RAM, JUMP_CACHE, JUMP_CACHE_ENTRIES, JUMP_CACHE_ENTRY_BYTES, JUMP_COUNT, JUMP_RECORD, PAGE_BYTES,
-} from "../layout/memory-map.ts";
-import * as cpu from "../layout/cpu-state.ts";
-import * as record from "../layout/record.ts";
-import { invariant } from "../layout/invariant.ts";
-import { type CodeBits, MAX_INSTRUCTION_BYTES } from "../decode/decoder.ts";
-import { FIRST_SHAPE_HANDLER, HANDLER_UNDEFINED } from "../decode/record-writer.ts";
-import { type HandlerShape, ShapeTable } from "../decode/shape.ts";
+import type { CoreExports } from "../cpu/core-exports.ts";
 import type { Engine, EngineExit } from "../cpu/engine.ts";
 import type { RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
 import type { StateView } from "../cpu/state-view.ts";
+import { type CodeBits, MAX_INSTRUCTION_BYTES } from "../decode/decoder.ts";
+import { FIRST_SHAPE_HANDLER, HANDLER_UNDEFINED } from "../decode/record-writer.ts";
+import { type HandlerShape, ShapeTable } from "../decode/shape.ts";
+import * as cpu from "../layout/cpu-state.ts";
+import { invariant } from "../layout/invariant.ts";
+import {
+  CPU_STATE,
+  GUEST_RAM,
+  JUMP_CACHE,
+  JUMP_CACHE_ENTRIES,
+  JUMP_CACHE_ENTRY_BYTES,
+  JUMP_COUNT,
+  JUMP_RECORD,
+  PAGE_BYTES,
+} from "../layout/memory-map.ts";
+import * as record from "../layout/record.ts";
 import { BlockCache } from "./block-cache.ts";
-import type { CoreExports } from "../cpu/core-exports.ts";
 import { buildHandlerModule, type MemoryPages } from "./handler-module.ts";
 import { HotHandlers } from "./hot-handlers.ts";
 import { buildRunModule } from "./run-module-builder.ts";
@@ -107,16 +114,26 @@ export class Interpreter implements Engine {
     });
     this.#run = instance.exports as RunExports;
     this.#translator = parts.createTranslator?.({
-      memory: parts.memory, pages: parts.pages, core: parts.core, run: this.#run, handlers: this.#table,
-      shapes: this.#shapes, regions: this.#blocks,
+      memory: parts.memory,
+      pages: parts.pages,
+      core: parts.core,
+      run: this.#run,
+      handlers: this.#table,
+      shapes: this.#shapes,
+      regions: this.#blocks,
     });
   }
 
   get statistics(): InterpreterStatistics {
     return {
-      lookups: this.#lookups, links: this.#links, crossings: this.#crossings,
-      decodedBlocks: this.#blocks.decodedBlocks, invalidatedBlocks: this.#blocks.invalidatedBlocks,
-      recordFlushes: this.#blocks.flushes, handlerModules: this.#modules, handlerShapes: this.#shapes.shapes.length,
+      lookups: this.#lookups,
+      links: this.#links,
+      crossings: this.#crossings,
+      decodedBlocks: this.#blocks.decodedBlocks,
+      invalidatedBlocks: this.#blocks.invalidatedBlocks,
+      recordFlushes: this.#blocks.flushes,
+      handlerModules: this.#modules,
+      handlerShapes: this.#shapes.shapes.length,
       ...this.#translator?.statistics,
     };
   }
@@ -204,7 +221,8 @@ export class Interpreter implements Engine {
   #fetch(physical: number): Uint8Array | undefined {
     const bytes = new Uint8Array(2 * MAX_INSTRUCTION_BYTES).fill(0xff);
     const onPage = Math.min(MAX_INSTRUCTION_BYTES, PAGE_BYTES - (physical & (PAGE_BYTES - 1)));
-    if (this.#isRam(physical)) bytes.set(this.#u8.subarray(GUEST_RAM + physical, GUEST_RAM + physical + onPage));
+    if (this.#isRam(physical))
+      bytes.set(this.#u8.subarray(GUEST_RAM + physical, GUEST_RAM + physical + onPage));
     if (onPage < MAX_INSTRUCTION_BYTES && this.#blocks.isTruncated(bytes, onPage, this.#codeBits())) {
       const next = this.#translate(this.#linearAddress() + BigInt(onPage));
       if (next < 0) return undefined;
@@ -231,7 +249,9 @@ export class Interpreter implements Engine {
     if (!this.#isRam(physical)) return this.#deviceCode(physical, offset);
     const at = this.#blocks.recordAt(physical, this.#codeBits());
     this.#compilePending();
-    const entry = JUMP_CACHE + Number((linear ^ (linear >> 14n)) & BigInt(JUMP_CACHE_ENTRIES - 1)) * JUMP_CACHE_ENTRY_BYTES;
+    const entry =
+      JUMP_CACHE +
+      Number((linear ^ (linear >> 14n)) & BigInt(JUMP_CACHE_ENTRIES - 1)) * JUMP_CACHE_ENTRY_BYTES;
     const tag = linear ^ this.#i64[(CPU_STATE + cpu.MODE_KEY) >> 3]!;
     const isNew = this.#i64[entry >> 3] !== tag;
     this.#i64[entry >> 3] = tag;
@@ -260,7 +280,8 @@ export class Interpreter implements Engine {
     const flushes = this.#blocks.flushes;
     const at = this.#lookup();
     const isBlockStart = this.#u8[stale + record.INDEX] === 0;
-    if (at !== 0 && at !== stale && isBlockStart && flushes === this.#blocks.flushes) this.#blocks.forward(stale, at);
+    if (at !== 0 && at !== stale && isBlockStart && flushes === this.#blocks.flushes)
+      this.#blocks.forward(stale, at);
     return at;
   }
 
@@ -283,7 +304,8 @@ export class Interpreter implements Engine {
     const at = this.#blocks.recordAt(physical, this.#codeBits());
     this.#compilePending();
     // After a flush the jump's own record is gone.
-    if (flushes === this.#blocks.flushes && from >= record.RECORD_BYTES) this.#i32[(from + record.LINK) >> 2] = at;
+    if (flushes === this.#blocks.flushes && from >= record.RECORD_BYTES)
+      this.#i32[(from + record.LINK) >> 2] = at;
     this.#setRipBase(physical & (PAGE_BYTES - 1));
     if (this.#state32(cpu.BUDGET) <= 0) this.#setState32(cpu.EXIT_REASON, cpu.EXIT_BUDGET);
     return this.#state32(cpu.BUDGET) <= 0 ? this.#run.dispatch() : at;
@@ -333,11 +355,15 @@ export class Interpreter implements Engine {
   #compilePending(): void {
     const all = this.#shapes.shapes;
     if (this.#compiled === all.length) return;
-    const pending: HandlerShape[] = all.slice(this.#compiled).filter((shape) => !this.#hot.isInline(shape.id));
+    const pending: HandlerShape[] = all
+      .slice(this.#compiled)
+      .filter((shape) => !this.#hot.isInline(shape.id));
     this.#compiled = all.length;
     if (pending.length === 0) return;
     invariant(this.#shapes.nextId <= TABLE_SIZE, "the handler table has room for every shape");
-    const module = new WebAssembly.Module(buildHandlerModule(pending, this.#parts.pages, this.#available, this.#parts.hotCount));
+    const module = new WebAssembly.Module(
+      buildHandlerModule(pending, this.#parts.pages, this.#available, this.#parts.hotCount),
+    );
     new WebAssembly.Instance(module, {
       env: { memory: this.#parts.memory, handlers: this.#table },
       core: this.#parts.core,
@@ -360,7 +386,8 @@ export class Interpreter implements Engine {
   #noteFault(): void {
     const at = this.#state32(cpu.EXIT_RECORD);
     if (this.#state32(cpu.FAULT_NON_CANONICAL) !== 0) {
-      if ((this.#u8[at + record.FLAGS]! & record.RECORD_FLAG_STACK) !== 0) this.#setState32(cpu.FAULT_VECTOR, 12);
+      if ((this.#u8[at + record.FLAGS]! & record.RECORD_FLAG_STACK) !== 0)
+        this.#setState32(cpu.FAULT_VECTOR, 12);
       this.#setState32(cpu.FAULT_NON_CANONICAL, 0);
     }
     if (this.#u16[(at + record.HANDLER) >> 1] === HANDLER_UNDEFINED) this.#countUndefined();
@@ -373,7 +400,9 @@ export class Interpreter implements Engine {
     if (physical < 0n || !this.#isRam(Number(physical))) return;
     const at = GUEST_RAM + Number(physical);
     if (this.undefinedInstructions.size >= MAX_UNDEFINED_NOTED) return;
-    const text = [...this.#u8.subarray(at, at + 8)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
+    const text = [...this.#u8.subarray(at, at + 8)]
+      .map((byte) => byte.toString(16).padStart(2, "0"))
+      .join(" ");
     this.undefinedInstructions.set(text, (this.undefinedInstructions.get(text) ?? 0) + 1);
   }
 

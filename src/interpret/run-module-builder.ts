@@ -1,21 +1,27 @@
-import { type Expr, FunctionBuilder, type Label } from "../wasm/function-builder.ts";
-import { ModuleWriter } from "../wasm/module-writer.ts";
-import type { FunctionType } from "../wasm/value-type.ts";
-import { HANDLER, RECORD_BYTES } from "../layout/record.ts";
 import {
-  HANDLER_CONTINUE, HANDLER_CROSSING, HANDLER_FORWARD, HANDLER_STALE, HANDLER_STOP, HANDLER_TOO_LONG, HANDLER_UNDEFINED,
+  HANDLER_CONTINUE,
+  HANDLER_CROSSING,
+  HANDLER_FORWARD,
+  HANDLER_STALE,
+  HANDLER_STOP,
+  HANDLER_TOO_LONG,
+  HANDLER_UNDEFINED,
 } from "../decode/record-writer.ts";
 import type { HandlerShape } from "../decode/shape.ts";
-import * as address from "./address-handlers.ts";
+import { HELPERS, type HelperName } from "../isa/helpers.ts";
+import { HANDLER, RECORD_BYTES } from "../layout/record.ts";
 import { buildRecord } from "../lower/build-record.ts";
 import { helperType } from "../lower/helper-type.ts";
-import { InterpretedRecord } from "./interpreted-record.ts";
-import { type HandlerContext, SHARED_FUNCTIONS, type SharedFunction } from "./shared-functions.ts";
-import { HANDLER_TYPE, type MemoryPages } from "./handler-module.ts";
-import * as shared from "./run-module.ts";
 import type { RecordOps } from "../lower/record-ops.ts";
-import { HELPERS, type HelperName } from "../isa/helpers.ts";
+import { type Expr, FunctionBuilder, type Label } from "../wasm/function-builder.ts";
 import type { FunctionRef } from "../wasm/module-writer.ts";
+import { ModuleWriter } from "../wasm/module-writer.ts";
+import type { FunctionType } from "../wasm/value-type.ts";
+import * as address from "./address-handlers.ts";
+import { HANDLER_TYPE, type MemoryPages } from "./handler-module.ts";
+import { InterpretedRecord } from "./interpreted-record.ts";
+import * as shared from "./run-module.ts";
+import { type HandlerContext, SHARED_FUNCTIONS, type SharedFunction } from "./shared-functions.ts";
 
 /** A handler that lies in the loop itself: one record, or several that are executed as one. */
 export interface InlineHandler {
@@ -30,7 +36,10 @@ export interface InlineHandler {
  * to an imported function first.
  */
 export function buildRunModule(
-  inline: readonly InlineHandler[], pages: MemoryPages, available: ReadonlySet<string>, observed: boolean,
+  inline: readonly InlineHandler[],
+  pages: MemoryPages,
+  available: ReadonlySet<string>,
+  observed: boolean,
   hotCount: number | undefined,
 ): Uint8Array<ArrayBuffer> {
   const module = new ModuleWriter();
@@ -40,9 +49,14 @@ export function buildRunModule(
   for (const name of Object.keys(HELPERS) as HelperName[]) {
     if (available.has(name)) helpers.set(name, module.importFunction("core", name, helperType(name)));
   }
-  const observe = observed ? module.importFunction("env", "observe", { params: ["i32"], results: [] }) : undefined;
+  const observe = observed
+    ? module.importFunction("env", "observe", { params: ["i32"], results: [] })
+    : undefined;
   const refs = Object.fromEntries(
-    Object.entries(SHARED_FUNCTIONS).map(([name, type]) => [name, module.declareFunction(name, type as FunctionType)]),
+    Object.entries(SHARED_FUNCTIONS).map(([name, type]) => [
+      name,
+      module.declareFunction(name, type as FunctionType),
+    ]),
   ) as Record<SharedFunction, FunctionRef>;
   const onward = module.declareFunction("dispatchOnward", SHARED_FUNCTIONS.dispatch);
   module.defineFunction(refs.dispatch, shared.buildDispatch(true, hotCount));
@@ -78,14 +92,21 @@ export function buildRunModule(
   }
 
   const run = module.declareFunction("run", HANDLER_TYPE);
-  module.defineFunction(run, buildRun(inline, table, observe, hotCount, helper, (name) => refs[name]));
+  module.defineFunction(
+    run,
+    buildRun(inline, table, observe, hotCount, helper, (name) => refs[name]),
+  );
   module.exportFunction("run", run);
   return module.finish();
 }
 
 function buildRun(
-  inline: readonly InlineHandler[], table: ReturnType<ModuleWriter["importTable"]>, observe: FunctionRef | undefined, hotCount: number | undefined,
-  helper: (name: HelperName) => FunctionRef, sharedFunction: (name: SharedFunction) => FunctionRef,
+  inline: readonly InlineHandler[],
+  table: ReturnType<ModuleWriter["importTable"]>,
+  observe: FunctionRef | undefined,
+  hotCount: number | undefined,
+  helper: (name: HelperName) => FunctionRef,
+  sharedFunction: (name: SharedFunction) => FunctionRef,
 ): FunctionBuilder {
   const b = new FunctionBuilder(HANDLER_TYPE);
   const pc = b.variable("i32", b.parameter(0));
@@ -126,8 +147,14 @@ function buildRun(
 }
 
 function buildArm(
-  b: FunctionBuilder, pc: ReturnType<FunctionBuilder["variable"]>, arm: InlineHandler, again: Label, leave: Label, hotCount: number | undefined,
-  helper: (name: HelperName) => FunctionRef, sharedFunction: (name: SharedFunction) => FunctionRef,
+  b: FunctionBuilder,
+  pc: ReturnType<FunctionBuilder["variable"]>,
+  arm: InlineHandler,
+  again: Label,
+  leave: Label,
+  hotCount: number | undefined,
+  helper: (name: HelperName) => FunctionRef,
+  sharedFunction: (name: SharedFunction) => FunctionRef,
 ): void {
   b.scope(() => {
     const goTo = (record: Expr): void => {
@@ -135,7 +162,11 @@ function buildArm(
       b.br(again);
     };
     const context: HandlerContext = {
-      b, pc: b.getLazy(pc), helper, shared: sharedFunction, hotCount,
+      b,
+      pc: b.getLazy(pc),
+      helper,
+      shared: sharedFunction,
+      hotCount,
       next: (bytes) => goTo(b.op("i32.add", b.getLazy(pc), b.i32(bytes))),
       goTo,
       leave: (record) => {

@@ -1,7 +1,13 @@
-import {
-  CPU_STATE, JUMP_CACHE, JUMP_CACHE_ENTRIES, JUMP_CACHE_ENTRY_BYTES, JUMP_COUNT, JUMP_RECORD, JUMP_TAG,
-} from "../layout/memory-map.ts";
 import * as cpu from "../layout/cpu-state.ts";
+import {
+  CPU_STATE,
+  JUMP_CACHE,
+  JUMP_CACHE_ENTRIES,
+  JUMP_CACHE_ENTRY_BYTES,
+  JUMP_COUNT,
+  JUMP_RECORD,
+  JUMP_TAG,
+} from "../layout/memory-map.ts";
 import * as record from "../layout/record.ts";
 import { type Expr, FunctionBuilder } from "../wasm/function-builder.ts";
 import type { FunctionRef } from "../wasm/module-writer.ts";
@@ -43,7 +49,12 @@ export function buildDispatch(checksBudget: boolean, hotCount: number | undefine
   const b = new FunctionBuilder({ params: [], results: ["i32"] });
   const { get32, get64, set64 } = stateOf(b);
   if (checksBudget) {
-    b.if(b.op("i32.le_s", get32(cpu.BUDGET), b.i32(0)), () => leaveWith(b, cpu.EXIT_BUDGET), undefined, "unlikely");
+    b.if(
+      b.op("i32.le_s", get32(cpu.BUDGET), b.i32(0)),
+      () => leaveWith(b, cpu.EXIT_BUDGET),
+      undefined,
+      "unlikely",
+    );
   }
   const rip = get64(cpu.RIP);
   const linear = b.bind(b.op("i64.add", rip, get64(LINEAR_CODE_BASE)));
@@ -116,7 +127,11 @@ export function buildJumpUnlinked(dispatch: FunctionRef): FunctionBuilder {
   const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
   const pc = b.parameter(0);
   setRipToTarget(b, pc);
-  const linkable = b.op("i32.and", b.load("i32.load8_u", pc, record.FLAGS), b.i32(record.RECORD_FLAG_LINKABLE));
+  const linkable = b.op(
+    "i32.and",
+    b.load("i32.load8_u", pc, record.FLAGS),
+    b.i32(record.RECORD_FLAG_LINKABLE),
+  );
   b.if(linkable, () => {
     stateOf(b).set32(cpu.EXIT_RECORD, pc);
     leaveWith(b, cpu.EXIT_LINK);
@@ -192,7 +207,12 @@ export function buildStop(): FunctionBuilder {
   return b;
 }
 
-export function buildRaise(setFault: FunctionRef, leaveFault: FunctionRef, vector: number, code: number): FunctionBuilder {
+export function buildRaise(
+  setFault: FunctionRef,
+  leaveFault: FunctionRef,
+  vector: number,
+  code: number,
+): FunctionBuilder {
   const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
   b.call(setFault, b.i32(vector), b.i32(code));
   b.returnCall(leaveFault, b.parameter(0));

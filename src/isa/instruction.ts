@@ -131,7 +131,14 @@ export function instruction(definition: InstructionDefinition): Instruction {
  *   `st:i`                                  x87 register number, 32 bits
  */
 export function form(opcode: string, operands = "", attributes: FormAttributes = {}): Form {
-  return { opcode, operands: operands.split(",").map((o) => o.trim()).filter(Boolean), ...attributes };
+  return {
+    opcode,
+    operands: operands
+      .split(",")
+      .map((o) => o.trim())
+      .filter(Boolean),
+    ...attributes,
+  };
 }
 
 export const lockable = { lockable: true } as const;

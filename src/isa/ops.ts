@@ -10,12 +10,23 @@ export type LaneBits = 8 | 16 | 32 | 64;
 
 /** Integer operations on two vectors, lane by lane. */
 export type LaneOp =
-  | "add" | "subtract" | "multiply"
-  | "addSaturateSigned" | "addSaturateUnsigned" | "subtractSaturateSigned" | "subtractSaturateUnsigned"
-  | "minSigned" | "minUnsigned" | "maxSigned" | "maxUnsigned"
-  | "averageUnsigned" | "equal" | "greaterSigned"
+  | "add"
+  | "subtract"
+  | "multiply"
+  | "addSaturateSigned"
+  | "addSaturateUnsigned"
+  | "subtractSaturateSigned"
+  | "subtractSaturateUnsigned"
+  | "minSigned"
+  | "minUnsigned"
+  | "maxSigned"
+  | "maxUnsigned"
+  | "averageUnsigned"
+  | "equal"
+  | "greaterSigned"
   /** High half of the double-width product. */
-  | "multiplyHighSigned" | "multiplyHighUnsigned";
+  | "multiplyHighSigned"
+  | "multiplyHighUnsigned";
 
 /** Shifts of every lane by one count; a count of the lane's width or more gives 0 (or the sign). */
 export type LaneShift = "shiftLeft" | "shiftRight" | "shiftRightSigned";

@@ -2,8 +2,22 @@ import { GPR } from "../layout/cpu-state.ts";
 
 /** General registers in encoding order. */
 export const GENERAL_REGISTERS = [
-  "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-  "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+  "rax",
+  "rcx",
+  "rdx",
+  "rbx",
+  "rsp",
+  "rbp",
+  "rsi",
+  "rdi",
+  "r8",
+  "r9",
+  "r10",
+  "r11",
+  "r12",
+  "r13",
+  "r14",
+  "r15",
 ] as const; // prettier-ignore
 
 export type GeneralRegister = (typeof GENERAL_REGISTERS)[number];
@@ -20,7 +34,22 @@ export function generalRegisterOffset(register: GeneralRegister): number {
 
 /** Condition codes in the order of their encoding (Intel SDM Vol. 1, appendix B, "EFLAGS Condition Codes"). */
 export const CONDITIONS = [
-  "o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g",
+  "o",
+  "no",
+  "b",
+  "ae",
+  "e",
+  "ne",
+  "be",
+  "a",
+  "s",
+  "ns",
+  "p",
+  "np",
+  "l",
+  "ge",
+  "le",
+  "g",
 ] as const;
 
 export type Condition = (typeof CONDITIONS)[number];

@@ -1,15 +1,15 @@
-import { CPU_STATE } from "../layout/memory-map.ts";
-import * as cpu from "../layout/cpu-state.ts";
-import * as record from "../layout/record.ts";
-import { invariant } from "../layout/invariant.ts";
+import type { HandlerShape, OperandShape, RegisterSlot } from "../decode/shape.ts";
 import { Value } from "../isa/lowering/value.ts";
 import type { Bits } from "../isa/ops.ts";
-import type { HandlerShape, OperandShape, RegisterSlot } from "../decode/shape.ts";
+import * as cpu from "../layout/cpu-state.ts";
+import { invariant } from "../layout/invariant.ts";
+import { CPU_STATE } from "../layout/memory-map.ts";
+import * as record from "../layout/record.ts";
 import type { Expr } from "../wasm/function-builder.ts";
 import type { FlagState } from "./flag-state.ts";
+import type { MemoryBits, Modification } from "./memory-access.ts";
 import type { RecordContext, RegisterBits } from "./record-context.ts";
 import { RecordOps } from "./record-ops.ts";
-import type { MemoryBits, Modification } from "./memory-access.ts";
 
 const SLOT_FIELD: Record<RegisterSlot, number> = { a: record.REG_A, b: record.REG_B, c: record.REG_C };
 
@@ -40,16 +40,25 @@ export function buildRecord(context: RecordContext, shape: HandlerShape, flags?:
   const results = instruction.execute<Value>(ops, ...operands.map((o) => o.value ?? placeholder));
   if (instruction.simdExceptions) commitExceptions(ops);
   if (!ops.left) {
-    const values = results === undefined ? [] : Array.isArray(results) ? (results as readonly Value[]) : [results as Value];
+    const values =
+      results === undefined
+        ? []
+        : Array.isArray(results)
+          ? (results as readonly Value[])
+          : [results as Value];
     const kept = values.map((value) => ops.keep(value));
     let next = 0;
     // Memory first: it may fault, registers may not.
-    const written = operands.flatMap((operand, i) => (instruction.access[i] === "r" ? [] : [{ operand, shape: shape.operands[i]!, value: kept[next++] }]));
-    for (const { operand, shape: s, value } of written) if (isMemory(s) && value !== undefined) operand.write(value);
+    const written = operands.flatMap((operand, i) =>
+      instruction.access[i] === "r" ? [] : [{ operand, shape: shape.operands[i]!, value: kept[next++] }],
+    );
+    for (const { operand, shape: s, value } of written)
+      if (isMemory(s) && value !== undefined) operand.write(value);
     // Nothing faults from here on: a fault leaves the x87 tags and TOP as they were.
     if (instruction.unit === "mmx") ops.perform("mmxEnter");
     // The destination comes last: XADD of a register and itself leaves the sum in it.
-    for (const { operand, shape: s, value } of written.reverse()) if (!isMemory(s) && value !== undefined) operand.write(value);
+    for (const { operand, shape: s, value } of written.reverse())
+      if (!isMemory(s) && value !== undefined) operand.write(value);
     if (instruction.unit === "x87" && !instruction.keepsPointers) notePointers(ops, shape);
     if (!context.defersFlags) ops.flags.flush();
   }
@@ -108,7 +117,9 @@ function notePointers(ops: RecordOps, shape: HandlerShape): void {
   ops.setState(cpu.X87_FCS, ops.zeroExtend(ops.state(cpu.SEG_CS + cpu.SEGMENT_SELECTOR, 16), 32));
   if (!shape.hasMemory) return;
   // The data pointer is the offset in the operand's segment.
-  const segment = b.bind(b.op("i32.mul", ops.field("i32.load8_u", record.IMMEDIATE + 2), b.i32(cpu.SEGMENT_BYTES)));
+  const segment = b.bind(
+    b.op("i32.mul", ops.field("i32.load8_u", record.IMMEDIATE + 2), b.i32(cpu.SEGMENT_BYTES)),
+  );
   const at = (field: number) => b.op("i32.add", segment, b.i32(cpu.SEGMENTS + field));
   const base = b.load("i64.load", at(cpu.SEGMENT_EFFECTIVE_BASE), CPU_STATE);
   const offset = new Value(64, b.op("i64.sub", effectiveAddress(ops), base));
@@ -116,13 +127,23 @@ function notePointers(ops: RecordOps, shape: HandlerShape): void {
   ops.setState(cpu.X87_FDS, new Value(32, b.load("i32.load16_u", at(cpu.SEGMENT_SELECTOR), CPU_STATE)));
 }
 
-function readOperand(ops: RecordOps, shape: OperandShape, reads: boolean, writes: boolean, unaligned: boolean): Operand {
+function readOperand(
+  ops: RecordOps,
+  shape: OperandShape,
+  reads: boolean,
+  writes: boolean,
+  unaligned: boolean,
+): Operand {
   const { b } = ops;
   switch (shape.kind) {
     case "general":
-      return registerOperand(ops, shape.slot, shape.bits, reads, (offset, value) => ops.writeRegister(offset, value));
+      return registerOperand(ops, shape.slot, shape.bits, reads, (offset, value) =>
+        ops.writeRegister(offset, value),
+      );
     case "xmm":
-      return registerOperand(ops, shape.slot, 128, reads, (offset, value) => ops.writeRegister(offset, value));
+      return registerOperand(ops, shape.slot, 128, reads, (offset, value) =>
+        ops.writeRegister(offset, value),
+      );
     case "mm":
       return registerOperand(ops, shape.slot, 64, reads, (offset, value) => {
         ops.writeRegister(offset, value);
@@ -159,7 +180,11 @@ function immediate(ops: RecordOps, bits: Bits): Value {
 }
 
 function registerOperand(
-  ops: RecordOps, slot: RegisterSlot, bits: Bits, reads: boolean, write: (offset: Expr, value: Value) => void,
+  ops: RecordOps,
+  slot: RegisterSlot,
+  bits: Bits,
+  reads: boolean,
+  write: (offset: Expr, value: Value) => void,
 ): Operand {
   const offset = ops.field("i32.load16_u", SLOT_FIELD[slot]);
   const value = reads ? ops.readRegister(offset, bits as RegisterBits) : undefined;
@@ -179,7 +204,11 @@ export function effectiveAddress(ops: RecordOps): Expr {
 }
 
 function memoryOperand(
-  ops: RecordOps, shape: OperandShape & { kind: "memory" | "vectorMemory" }, reads: boolean, writes: boolean, unaligned: boolean,
+  ops: RecordOps,
+  shape: OperandShape & { kind: "memory" | "vectorMemory" },
+  reads: boolean,
+  writes: boolean,
+  unaligned: boolean,
 ): Operand {
   const address = new Value(64, ops.b.bind(effectiveAddress(ops)));
   const bits = shape.bits as MemoryBits;

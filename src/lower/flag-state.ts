@@ -1,11 +1,11 @@
+import type { FlagUse } from "../isa/instruction.ts";
+import type { IntegerValues } from "../isa/lowering/integer-values.ts";
+import type { Value } from "../isa/lowering/value.ts";
+import type { Condition, StatusFlag } from "../isa/registers.ts";
 import { FLAG_C, FLAG_R, FLAG_X, FLAG_Y } from "../layout/cpu-state.ts";
 import type { Expr, FunctionBuilder } from "../wasm/function-builder.ts";
 import type { OpName } from "../wasm/opcodes.ts";
-import type { IntegerValues } from "../isa/lowering/integer-values.ts";
-import type { Value } from "../isa/lowering/value.ts";
 import type { RecordContext } from "./record-context.ts";
-import type { FlagUse } from "../isa/instruction.ts";
-import type { Condition, StatusFlag } from "../isa/registers.ts";
 
 const ALL_FLAGS = ["cf", "pf", "af", "zf", "sf", "of"] as const;
 const SIGN = 1n << 63n;
@@ -146,7 +146,9 @@ export class FlagState {
     const result = p.result === undefined ? undefined : v.keep(p.result);
     const cf = p.cf === undefined ? undefined : v.keep(p.cf);
     const difference =
-      this.#difference === undefined ? undefined : { a: v.keep(this.#difference.a), b: v.keep(this.#difference.b) };
+      this.#difference === undefined
+        ? undefined
+        : { a: v.keep(this.#difference.a), b: v.keep(this.#difference.b) };
     if (cf !== undefined && result !== undefined) this.#store32(FLAG_C, cf.e);
     else if (cf !== undefined) {
       const corrections = this.#b.op("i32.and", this.#load32(FLAG_C), this.#b.i32(6));
@@ -189,7 +191,8 @@ export class FlagState {
       const x = p.of === undefined ? r : op("i64.xor", r, bit63(p.of));
       // AF is 0 unless given: bit 4 of X ^ R is 0, so bit 4 of Y is AF itself.
       let y = op("i64.and", x, sign);
-      if (p.af !== undefined) y = op("i64.or", y, op("i64.shl", op("i64.extend_i32_u", p.af.e), this.#b.i64(4n)));
+      if (p.af !== undefined)
+        y = op("i64.or", y, op("i64.shl", op("i64.extend_i32_u", p.af.e), this.#b.i64(4n)));
       this.#store64(FLAG_X, x);
       this.#store64(FLAG_Y, y);
       return;
@@ -271,7 +274,11 @@ export class FlagState {
         return truth(b.op("i32.wrap_i64", b.op("i64.shr_u", b.op("i64.and", x, y), b.i64(63n))));
       }
       case "af": {
-        const bits = b.op("i64.xor", b.op("i64.xor", this.#load64(FLAG_X), this.#load64(FLAG_Y)), this.#load64(FLAG_R));
+        const bits = b.op(
+          "i64.xor",
+          b.op("i64.xor", this.#load64(FLAG_X), this.#load64(FLAG_Y)),
+          this.#load64(FLAG_R),
+        );
         return v.bit({ bits: 64, e: bits, relative: false }, 4);
       }
     }
@@ -316,22 +323,38 @@ export class FlagState {
   #computedCondition(condition: Condition): Value {
     const v = this.#values;
     switch (condition) {
-      case "o": return this.get("of");
-      case "no": return v.not(this.get("of"));
-      case "b": return this.get("cf");
-      case "ae": return v.not(this.get("cf"));
-      case "e": return this.get("zf");
-      case "ne": return v.not(this.get("zf"));
-      case "be": return v.or(this.get("cf"), this.get("zf"));
-      case "a": return v.not(v.or(this.get("cf"), this.get("zf")));
-      case "s": return this.get("sf");
-      case "ns": return v.not(this.get("sf"));
-      case "p": return this.get("pf");
-      case "np": return v.not(this.get("pf"));
-      case "l": return v.xor(this.get("sf"), this.get("of"));
-      case "ge": return v.not(v.xor(this.get("sf"), this.get("of")));
-      case "le": return v.or(this.get("zf"), v.xor(this.get("sf"), this.get("of")));
-      case "g": return v.not(v.or(this.get("zf"), v.xor(this.get("sf"), this.get("of"))));
+      case "o":
+        return this.get("of");
+      case "no":
+        return v.not(this.get("of"));
+      case "b":
+        return this.get("cf");
+      case "ae":
+        return v.not(this.get("cf"));
+      case "e":
+        return this.get("zf");
+      case "ne":
+        return v.not(this.get("zf"));
+      case "be":
+        return v.or(this.get("cf"), this.get("zf"));
+      case "a":
+        return v.not(v.or(this.get("cf"), this.get("zf")));
+      case "s":
+        return this.get("sf");
+      case "ns":
+        return v.not(this.get("sf"));
+      case "p":
+        return this.get("pf");
+      case "np":
+        return v.not(this.get("pf"));
+      case "l":
+        return v.xor(this.get("sf"), this.get("of"));
+      case "ge":
+        return v.not(v.xor(this.get("sf"), this.get("of")));
+      case "le":
+        return v.or(this.get("zf"), v.xor(this.get("sf"), this.get("of")));
+      case "g":
+        return v.not(v.or(this.get("zf"), v.xor(this.get("sf"), this.get("of"))));
     }
   }
 

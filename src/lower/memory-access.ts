@@ -1,10 +1,10 @@
-import { SCRATCH, TLB_ADDEND, TLB_TAG, TLB_WRITE } from "../layout/memory-map.ts";
-import { TLB_BASE } from "../layout/cpu-state.ts";
-import { invariant } from "../layout/invariant.ts";
-import type { Expr } from "../wasm/function-builder.ts";
-import type { OpName } from "../wasm/opcodes.ts";
 import { Value } from "../isa/lowering/value.ts";
 import type { Bits } from "../isa/ops.ts";
+import { TLB_BASE } from "../layout/cpu-state.ts";
+import { invariant } from "../layout/invariant.ts";
+import { SCRATCH, TLB_ADDEND, TLB_TAG, TLB_WRITE } from "../layout/memory-map.ts";
+import type { Expr } from "../wasm/function-builder.ts";
+import type { OpName } from "../wasm/opcodes.ts";
 import type { RecordContext } from "./record-context.ts";
 
 /** Memory that is read now and written later by the same instruction. */
@@ -17,10 +17,18 @@ export interface Modification {
 export type MemoryBits = 8 | 16 | 32 | 64 | 128;
 
 const LOADS: Record<MemoryBits, OpName> = {
-  8: "i32.load8_u", 16: "i32.load16_u", 32: "i32.load", 64: "i64.load", 128: "v128.load",
+  8: "i32.load8_u",
+  16: "i32.load16_u",
+  32: "i32.load",
+  64: "i64.load",
+  128: "v128.load",
 };
 const STORES: Record<MemoryBits, OpName> = {
-  8: "i32.store8", 16: "i32.store16", 32: "i32.store", 64: "i64.store", 128: "v128.store",
+  8: "i32.store8",
+  16: "i32.store16",
+  32: "i32.store",
+  64: "i64.store",
+  128: "v128.store",
 };
 
 /**

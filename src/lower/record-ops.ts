@@ -1,20 +1,25 @@
-import { CPU_STATE, SCRATCH } from "../layout/memory-map.ts";
-import * as cpu from "../layout/cpu-state.ts";
-import * as record from "../layout/record.ts";
-import { invariant } from "../layout/invariant.ts";
-import { FAULTS, type FaultName, FAULTS_WITH_ERROR_CODE } from "../isa/faults.ts";
+import type { HandlerShape } from "../decode/shape.ts";
+import { FAULTS, FAULTS_WITH_ERROR_CODE, type FaultName } from "../isa/faults.ts";
 import { type HelperName, helperSignature } from "../isa/helpers.ts";
 import { Value } from "../isa/lowering/value.ts";
 import { VectorValues } from "../isa/lowering/vector-values.ts";
 import type { Bits, OperandBits, Ops } from "../isa/ops.ts";
 import {
-  type Condition, type GeneralRegister, generalRegisterOffset, SEGMENT_REGISTERS, type SegmentRegister, type StatusFlag,
+  type Condition,
+  type GeneralRegister,
+  generalRegisterOffset,
+  SEGMENT_REGISTERS,
+  type SegmentRegister,
+  type StatusFlag,
 } from "../isa/registers.ts";
+import * as cpu from "../layout/cpu-state.ts";
+import { invariant } from "../layout/invariant.ts";
+import { CPU_STATE, SCRATCH } from "../layout/memory-map.ts";
+import * as record from "../layout/record.ts";
 import type { Expr } from "../wasm/function-builder.ts";
-import type { HandlerShape } from "../decode/shape.ts";
 import { FlagState } from "./flag-state.ts";
-import type { FieldLoad, RecordContext, RegisterBits } from "./record-context.ts";
 import { MemoryAccess, type MemoryBits } from "./memory-access.ts";
+import type { FieldLoad, RecordContext, RegisterBits } from "./record-context.ts";
 
 /** Where in SCRATCH helpers leave 64-bit results (core/system/results.ts). */
 const HELPER_RESULTS = 40;
@@ -124,7 +129,11 @@ export class RecordOps extends VectorValues implements Ops<Value> {
   dataSegmented(offset: Value, bytes: number, access: "read" | "write"): Value {
     const { segment } = this.stringPrefixes();
     if (!this.code64) return this.#segmentAddress(segment.e, offset, bytes, access);
-    const base = this.b.load("i64.load", this.#segment(segment), CPU_STATE + cpu.SEGMENTS + cpu.SEGMENT_EFFECTIVE_BASE);
+    const base = this.b.load(
+      "i64.load",
+      this.#segment(segment),
+      CPU_STATE + cpu.SEGMENTS + cpu.SEGMENT_EFFECTIVE_BASE,
+    );
     return this.add(new Value(64, base), offset);
   }
 
@@ -140,7 +149,13 @@ export class RecordOps extends VectorValues implements Ops<Value> {
 
   #segmentAddress(segment: Expr, offset: Value, bytes: number, access: "read" | "write"): Value {
     const write = this.b.i32(access === "write" ? 1 : 0);
-    const address = this.b.call(this.#context.helper("segmentAddress"), segment, offset.e, this.b.i32(bytes), write)!;
+    const address = this.b.call(
+      this.#context.helper("segmentAddress"),
+      segment,
+      offset.e,
+      this.b.i32(bytes),
+      write,
+    )!;
     this.#leaveWhenFaulted();
     return new Value(64, address);
   }
@@ -158,7 +173,9 @@ export class RecordOps extends VectorValues implements Ops<Value> {
       this.setRegister("rsp", top);
       return;
     }
-    const offset = this.keep(this.#stackOffset(this.subtract(this.register("rsp", 64), this.constant(bytes, 64))));
+    const offset = this.keep(
+      this.#stackOffset(this.subtract(this.register("rsp", 64), this.constant(bytes, 64))),
+    );
     this.store(this.segmented("ss", offset, bytes, "write"), value);
     this.#setStackPointer(offset);
   }

@@ -3,10 +3,10 @@ import { instantiateCore } from "../cpu/core-instance.ts";
 import type { ProcessorSurroundings } from "../cpu/processor.ts";
 import { StateView } from "../cpu/state-view.ts";
 import { VirtualProcessor } from "../cpu/virtual-processor.ts";
-import { Translator } from "../translate/translator.ts";
 import { APIC_BUS_HZ } from "../devices/local-apic/apic-timer.ts";
 import { Interpreter, type InterpreterParts } from "../interpret/interpreter.ts";
 import * as cpu from "../layout/cpu-state.ts";
+import { Translator } from "../translate/translator.ts";
 import { TSC_HZ } from "./machine-time.ts";
 
 const WASM_PAGE_BYTES = 65536;
@@ -59,8 +59,12 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
   engine = new Interpreter({
     memory,
     pages: { initialPages: pages, maximumPages: pages, shared },
-    core, state, observe: request.observe,
-    ...(request.engine === "auto" ? { createTranslator: (host) => new Translator(host), hotCount: HOT_COUNT } : {}),
+    core,
+    state,
+    observe: request.observe,
+    ...(request.engine === "auto"
+      ? { createTranslator: (host) => new Translator(host), hotCount: HOT_COUNT }
+      : {}),
   });
   const processor = new VirtualProcessor({ state, core, engine, surroundings });
   processor.reset();

@@ -43,7 +43,9 @@ export function processorStatisticsLines({ state, engine }: ProcessorParts): str
   return [
     ...counters.map(([name, field]) => `${name}: ${state.get64(field)}`),
     ...Object.entries(engine.statistics).map(([name, value]) => `${engine.name} ${name}: ${value}`),
-    ...[...engine.undefinedInstructions].map(([bytes, count]) => `undefined instruction ${bytes}...: ${count} times`),
+    ...[...engine.undefinedInstructions].map(
+      ([bytes, count]) => `undefined instruction ${bytes}...: ${count} times`,
+    ),
   ];
 }
 

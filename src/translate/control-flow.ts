@@ -32,7 +32,12 @@ export class ControlFlow {
     postorder.reverse();
     postorder.forEach((block, order) => {
       const node: FlowNode = {
-        block, order, successors: successorsOf(block, code), children: [], isLoopHeader: false, isMerge: false,
+        block,
+        order,
+        successors: successorsOf(block, code),
+        children: [],
+        isLoopHeader: false,
+        isMerge: false,
       };
       this.#nodes.set(block.start, node);
       this.#byOrder.push(node);
@@ -66,7 +71,8 @@ export class ControlFlow {
   #visit(code: RegionCode, start: number, seen: Set<number>, postorder: RegionBlock[]): void {
     seen.add(start);
     const block = code.blocks.get(start)!;
-    for (const next of successorsOf(block, code)) if (!seen.has(next)) this.#visit(code, next, seen, postorder);
+    for (const next of successorsOf(block, code))
+      if (!seen.has(next)) this.#visit(code, next, seen, postorder);
     postorder.push(block);
   }
 

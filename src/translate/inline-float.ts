@@ -1,6 +1,6 @@
-import { CPU_STATE } from "../layout/memory-map.ts";
-import { MXCSR } from "../layout/cpu-state.ts";
 import type { HelperName } from "../isa/helpers.ts";
+import { MXCSR } from "../layout/cpu-state.ts";
+import { CPU_STATE } from "../layout/memory-map.ts";
 import type { Expr, FunctionBuilder } from "../wasm/function-builder.ts";
 import type { FunctionRef } from "../wasm/module-writer.ts";
 import type { OpName } from "../wasm/opcodes.ts";
@@ -10,8 +10,16 @@ const MXCSR_SETTING = 0xffff & ~0x1f;
 const MXCSR_SIMPLE = 0x1fa0;
 
 const OPERATIONS: Readonly<Record<string, OpName>> = {
-  f64Add: "f64.add", f64Sub: "f64.sub", f64Mul: "f64.mul", f64Div: "f64.div", f64Sqrt: "f64.sqrt",
-  f32Add: "f32.add", f32Sub: "f32.sub", f32Mul: "f32.mul", f32Div: "f32.div", f32Sqrt: "f32.sqrt",
+  f64Add: "f64.add",
+  f64Sub: "f64.sub",
+  f64Mul: "f64.mul",
+  f64Div: "f64.div",
+  f64Sqrt: "f64.sqrt",
+  f32Add: "f32.add",
+  f32Sub: "f32.sub",
+  f32Mul: "f32.mul",
+  f32Div: "f32.div",
+  f32Sqrt: "f32.sqrt",
 };
 
 /** How numbers of a format look: exponent field, and all significand bits shifted left by the sign. */
@@ -31,14 +39,19 @@ const DOUBLE: Format = { type: "i64", significandBits: 52, exponentMask: 0x7ff }
  * nothing overflowed or underflowed), and no operand is denormal.
  */
 export function inlineFloat(
-  b: FunctionBuilder, name: HelperName, args: readonly Expr[], helper: (name: HelperName) => FunctionRef,
+  b: FunctionBuilder,
+  name: HelperName,
+  args: readonly Expr[],
+  helper: (name: HelperName) => FunctionRef,
 ): Expr | undefined {
   const operation = OPERATIONS[name];
   if (operation === undefined) return undefined;
   const format = name.startsWith("f64") ? DOUBLE : SINGLE;
   const { type } = format;
   const operands = args.map((arg) => b.bind(arg));
-  const numbers = operands.map((arg) => b.op(type === "i64" ? "f64.reinterpret_i64" : "f32.reinterpret_i32", arg));
+  const numbers = operands.map((arg) =>
+    b.op(type === "i64" ? "f64.reinterpret_i64" : "f32.reinterpret_i32", arg),
+  );
   const result = b.variable(type);
   const native = b.bind(
     b.op(type === "i64" ? "i64.reinterpret_f64" : "i32.reinterpret_f32", b.op(operation, ...numbers)),

@@ -1,7 +1,7 @@
-import { CPU_STATE } from "../layout/memory-map.ts";
-import * as cpu from "../layout/cpu-state.ts";
 import type { HelperName } from "../isa/helpers.ts";
 import { VectorValues } from "../isa/lowering/vector-values.ts";
+import * as cpu from "../layout/cpu-state.ts";
+import { CPU_STATE } from "../layout/memory-map.ts";
 import { buildRecord } from "../lower/build-record.ts";
 import { FlagState } from "../lower/flag-state.ts";
 import { helperType } from "../lower/helper-type.ts";
@@ -82,7 +82,13 @@ class RegionBuilder {
   readonly #loops = new Map<FlowNode, Label>();
   #exit: Label | undefined;
 
-  constructor(flow: ControlFlow, memory: DataView, imports: RegionImports, use: StateUse, known: StateUse | undefined) {
+  constructor(
+    flow: ControlFlow,
+    memory: DataView,
+    imports: RegionImports,
+    use: StateUse,
+    known: StateUse | undefined,
+  ) {
     this.#flow = flow;
     this.#memory = memory;
     this.#imports = imports;
@@ -174,7 +180,12 @@ class RegionBuilder {
 
   #record(instruction: RegionInstruction, exits: RegionExits): RegionRecord {
     return new RegionRecord({
-      b: this.#b, memory: this.#memory, instruction, state: this.#state, exits, helper: (name) => this.#imports.helper(name),
+      b: this.#b,
+      memory: this.#memory,
+      instruction,
+      state: this.#state,
+      exits,
+      helper: (name) => this.#imports.helper(name),
     });
   }
 

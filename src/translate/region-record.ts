@@ -60,7 +60,11 @@ export class RegionRecord implements RecordContext {
         return this.b.i32(this.#memory.getUint16(at, true));
       case "i32.load":
         // The interpreter links jumps and counts them in their records: only the target's offset is constant there.
-        return this.b.i32(offset === record.LINK && this.#instruction.target !== undefined ? 0 : this.#memory.getInt32(at, true));
+        return this.b.i32(
+          offset === record.LINK && this.#instruction.target !== undefined
+            ? 0
+            : this.#memory.getInt32(at, true),
+        );
       case "i64.load":
         return this.b.i64(this.#memory.getBigInt64(at, true));
       case "i64.load32_s":

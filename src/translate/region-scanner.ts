@@ -1,9 +1,9 @@
-import { GUEST_RAM, PAGE_BYTES } from "../layout/memory-map.ts";
-import { RECORD_BYTES } from "../layout/record.ts";
+import type { CodeRange, RegionStore } from "../cpu/region-translator.ts";
 import { type DecodedInstruction, Decoder } from "../decode/decoder.ts";
 import { HANDLER_CONTINUE } from "../decode/record-writer.ts";
 import type { HandlerShape, ShapeTable } from "../decode/shape.ts";
-import type { CodeRange, RegionStore } from "../cpu/region-translator.ts";
+import { GUEST_RAM, PAGE_BYTES } from "../layout/memory-map.ts";
+import { RECORD_BYTES } from "../layout/record.ts";
 import type { BlockEnd, RegionBlock, RegionCode, RegionInstruction } from "./region-code.ts";
 
 /** A region holds at most this many instructions. */
@@ -58,7 +58,12 @@ export class RegionScanner {
     for (const [offset, flow] of flows) {
       if (flow.target !== undefined) leaders.add(flow.target);
       if (flow.end === "branch") leaders.add(offset + flow.length);
-      if (flow.end === "call" && flows.has(flow.target!) && flows.has(offset + flow.length) && returnSites.size < MAX_RETURN_SITES) {
+      if (
+        flow.end === "call" &&
+        flows.has(flow.target!) &&
+        flows.has(offset + flow.length) &&
+        returnSites.size < MAX_RETURN_SITES
+      ) {
         leaders.add(offset + flow.length);
         returnSites.add(offset + flow.length);
       }
@@ -108,7 +113,9 @@ export class RegionScanner {
     const other = mnemonic === "ret" ? "return" : endsBlock ? "leave" : "onward";
     const end = relative ? (unconditional ?? "branch") : other;
     return {
-      length, shape, end,
+      length,
+      shape,
+      end,
       separateAddress: this.#regions.writer.recordsFor(d, 64) === 2,
       target: relative ? offset + length + Number(d.immediate) : undefined,
     };
@@ -120,7 +127,12 @@ export class RegionScanner {
   }
 
   /** Writes the fallback records of one block and describes it. */
-  #block(page: number, start: number, flows: ReadonlyMap<number, Flow>, leaders: ReadonlySet<number>): RegionBlock | undefined {
+  #block(
+    page: number,
+    start: number,
+    flows: ReadonlyMap<number, Flow>,
+    leaders: ReadonlySet<number>,
+  ): RegionBlock | undefined {
     const offsets: number[] = [];
     let end: BlockEnd | undefined;
     for (let at = start; end === undefined; ) {
@@ -129,10 +141,12 @@ export class RegionScanner {
       const next = at + flow.length;
       if (flow.end === "branch") end = { kind: "branch", target: flow.target!, next };
       else if (flow.end === "jump") end = { kind: "jump", target: flow.target! };
-      else if (flow.end === "call" && leaders.has(next)) end = { kind: "call", target: flow.target!, returnSite: next };
+      else if (flow.end === "call" && leaders.has(next))
+        end = { kind: "call", target: flow.target!, returnSite: next };
       else if (flow.end === "return") end = { kind: "return" };
       else if (flow.end === "call" || flow.end === "leave") end = { kind: "leave" };
-      else if (leaders.has(next) || !flows.has(next) || offsets.length === MAX_BLOCK_INSTRUCTIONS) end = { kind: "onward", next };
+      else if (leaders.has(next) || !flows.has(next) || offsets.length === MAX_BLOCK_INSTRUCTIONS)
+        end = { kind: "onward", next };
       at = next;
     }
     const records = this.#regions.allocateRecords(2 * offsets.length + 1);
@@ -146,7 +160,13 @@ export class RegionScanner {
       const nextOffset = offset + flow.length;
       const behind = this.#regions.writer.write(to, d, flow.shape, 64, nextOffset, index);
       const instruction = {
-        shape: flow.shape, firstRecord: to, record: behind - RECORD_BYTES, offset, nextOffset, target: flow.target, interpreted: false,
+        shape: flow.shape,
+        firstRecord: to,
+        record: behind - RECORD_BYTES,
+        offset,
+        nextOffset,
+        target: flow.target,
+        interpreted: false,
       };
       const interpreted = flow.separateAddress || !this.#isTranslatable(flow.shape, instruction);
       instructions.push({ ...instruction, interpreted });

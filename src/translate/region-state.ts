@@ -1,15 +1,23 @@
-import { CPU_STATE } from "../layout/memory-map.ts";
 import * as cpu from "../layout/cpu-state.ts";
 import { invariant } from "../layout/invariant.ts";
+import { CPU_STATE } from "../layout/memory-map.ts";
 import type { RegisterBits } from "../lower/record-context.ts";
 import { constantOf, type Expr, type FunctionBuilder, type Variable } from "../wasm/function-builder.ts";
 import type { OpName } from "../wasm/opcodes.ts";
 
 const LOADS: Record<RegisterBits, OpName> = {
-  8: "i32.load8_u", 16: "i32.load16_u", 32: "i32.load", 64: "i64.load", 128: "v128.load",
+  8: "i32.load8_u",
+  16: "i32.load16_u",
+  32: "i32.load",
+  64: "i64.load",
+  128: "v128.load",
 };
 const STORES: Record<RegisterBits, OpName> = {
-  8: "i32.store8", 16: "i32.store16", 32: "i32.store", 64: "i64.store", 128: "v128.store",
+  8: "i32.store8",
+  16: "i32.store16",
+  32: "i32.store",
+  64: "i64.store",
+  128: "v128.store",
 };
 const GENERAL_END = cpu.GPR + 16 * 8;
 const XMM_END = cpu.XMM + 16 * 16;
@@ -63,7 +71,8 @@ export class RegionState {
       return value;
     }
     if (bits === 64 || slot === cpu.FLAG_C) return value;
-    const shifted = at === slot ? value : this.#b.op("i64.shr_u", value, this.#b.i64(BigInt(8 * (at - slot))));
+    const shifted =
+      at === slot ? value : this.#b.op("i64.shr_u", value, this.#b.i64(BigInt(8 * (at - slot))));
     const low = this.#b.op("i32.wrap_i64", shifted);
     return bits === 32 ? low : this.#b.op("i32.and", low, this.#b.i32(bits === 8 ? 0xff : 0xffff));
   }

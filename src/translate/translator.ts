@@ -1,6 +1,6 @@
-import { VectorValues } from "../isa/lowering/vector-values.ts";
 import type { RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
 import type { HandlerShape } from "../decode/shape.ts";
+import { VectorValues } from "../isa/lowering/vector-values.ts";
 import { buildRecord } from "../lower/build-record.ts";
 import { FlagState } from "../lower/flag-state.ts";
 import { helperType } from "../lower/helper-type.ts";
@@ -39,8 +39,11 @@ export class Translator implements RegionTranslator {
 
   get statistics(): Readonly<Record<string, number>> {
     return {
-      regionsMade: this.#made, regionsLive: this.#live, regionInstructions: this.#instructions,
-      regionBytes: this.#bytes, regionsRefused: this.#refused,
+      regionsMade: this.#made,
+      regionsLive: this.#live,
+      regionInstructions: this.#instructions,
+      regionBytes: this.#bytes,
+      regionsRefused: this.#refused,
     };
   }
 
@@ -71,11 +74,15 @@ export class Translator implements RegionTranslator {
     const table = module.importTable("env", "handlers", { initial: 0 });
     const region = new Region(scanned.code, this.#memory);
     const helpers = new Map<string, FunctionRef>();
-    for (const helper of region.helpers) helpers.set(helper, module.importFunction("core", helper, helperType(helper)));
+    for (const helper of region.helpers)
+      helpers.set(helper, module.importFunction("core", helper, helperType(helper)));
     const dispatch = module.importFunction("run", "dispatch", DISPATCH_TYPE);
     const leaveStatus = module.importFunction("run", "leaveStatus", LEAVE_STATUS_TYPE);
     const ref = module.declareFunction(name, HANDLER_TYPE);
-    module.defineFunction(ref, region.build({ helper: (helper) => helpers.get(helper)!, dispatch, leaveStatus }));
+    module.defineFunction(
+      ref,
+      region.build({ helper: (helper) => helpers.get(helper)!, dispatch, leaveStatus }),
+    );
     module.addElements(table, handler, [ref]);
     const bytes = module.finish();
     this.#bytes += bytes.length;
@@ -95,7 +102,10 @@ export class Translator implements RegionTranslator {
     const state = new RegionState(b, new StateUse(), undefined);
     const nothing = (): void => {};
     const context = new RegionRecord({
-      b, memory: this.#memory, instruction, state,
+      b,
+      memory: this.#memory,
+      instruction,
+      state,
       exits: { resume: nothing, status: nothing, jumpTo: nothing, takeJump: nothing },
       helper: (name) => {
         if (!isRegisterFree(name)) translatable = false;

@@ -101,7 +101,9 @@ function executed(generator: Generator, batch: GeneratedBatch, index: number, ou
   const caseAt = batch.offsets[index]!;
   const codeOffset = batch.bytes[caseAt + 4]! | (batch.bytes[caseAt + 5]! << 8);
   const behind = view.getBigUint64(8, true) - BigInt(CODE_BASE + codeOffset);
-  const starts = Array.from(batch.starts.subarray(MAX_INSTRUCTIONS * index, MAX_INSTRUCTIONS * index + reached));
+  const starts = Array.from(
+    batch.starts.subarray(MAX_INSTRUCTIONS * index, MAX_INSTRUCTIONS * index + reached),
+  );
   const faulting = starts.findIndex((start) => BigInt(start) === behind);
   return faulting < 0 ? reached : faulting + 1;
 }
@@ -161,7 +163,12 @@ async function examine(
   }
 }
 
-function noteTolerated(report: JudgeReport, judged: TestResult, their: TestResult, tolerance: Tolerance): void {
+function noteTolerated(
+  report: JudgeReport,
+  judged: TestResult,
+  their: TestResult,
+  tolerance: Tolerance,
+): void {
   const names = toleratedBy(judged, their, tolerance);
   const reasons = names.length > 0 ? names.map((name) => REASONS[name]) : [KERNEL_ADDRESS_REASON];
   for (const reason of reasons) report.tolerated.set(reason, (report.tolerated.get(reason) ?? 0) + 1);

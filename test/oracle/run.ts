@@ -77,7 +77,8 @@ function summarise(generator: Generator, native: NativeTarget, report: JudgeRepo
   );
   for (const s of unreached) console.log(`  not reached: ${s.text}`);
   for (const s of faulting) console.log(`  always faulted: ${s.text}`);
-  for (const [form, reason] of generator.excluded.map((e) => [e.form, e.reason])) console.log(`  excluded: ${form}: ${reason}`);
+  for (const [form, reason] of generator.excluded.map((e) => [e.form, e.reason]))
+    console.log(`  excluded: ${form}: ${reason}`);
   console.log(`${report.instructions} instructions executed`);
   for (const [reason, n] of [...report.tolerated].sort((a, b) => b[1] - a[1]))
     console.log(`  ${n} cases tolerated: ${reason}`);

@@ -1,6 +1,6 @@
+import { invariant } from "../../layout/invariant.ts";
 import type { Expr, FunctionBuilder } from "../../wasm/function-builder.ts";
 import type { OpName } from "../../wasm/opcodes.ts";
-import { invariant } from "../../layout/invariant.ts";
 import type { Bits } from "../ops.ts";
 import { Value } from "./value.ts";
 
@@ -93,7 +93,11 @@ export class IntegerValues {
       return new Value(a.bits, this.b.op(`${typeOf(a)}.rotl`, a.e, this.#count(a, count)));
     }
     const left = this.#count(a, count);
-    const right = this.b.op("i32.and", this.b.op("i32.sub", this.b.i32(a.bits), left), this.b.i32(a.bits - 1));
+    const right = this.b.op(
+      "i32.and",
+      this.b.op("i32.sub", this.b.i32(a.bits), left),
+      this.b.i32(a.bits - 1),
+    );
     const both = this.b.op("i32.or", this.b.op("i32.shl", a.e, left), this.b.op("i32.shr_u", a.e, right));
     return this.#normalised(a.bits, both);
   }
@@ -103,7 +107,11 @@ export class IntegerValues {
       return new Value(a.bits, this.b.op(`${typeOf(a)}.rotr`, a.e, this.#count(a, count)));
     }
     const right = this.#count(a, count);
-    const left = this.b.op("i32.and", this.b.op("i32.sub", this.b.i32(a.bits), right), this.b.i32(a.bits - 1));
+    const left = this.b.op(
+      "i32.and",
+      this.b.op("i32.sub", this.b.i32(a.bits), right),
+      this.b.i32(a.bits - 1),
+    );
     return this.rotateLeft(a, new Value(32, left));
   }
 
