@@ -1,3 +1,4 @@
+import process from "node:process";
 import { defineConfig } from "vitest/config";
 
 const EXCLUDED = ["**/node_modules/**", "build/**", "src/core/**"];
@@ -25,7 +26,8 @@ export default defineConfig({
           name: "guests",
           // Whole systems, after everything else and one file at a time. Slow ones: npm run test:guests.
           include: ["test/guests/**/*.test.ts"],
-          exclude: EXCLUDED,
+          exclude:
+            process.env["RINGFENCE_SLOW_TESTS"] === "1" ? EXCLUDED : [...EXCLUDED, "**/*.slow.test.ts"],
           maxWorkers: 1,
           fileParallelism: false,
           sequence: { groupOrder: 1 },

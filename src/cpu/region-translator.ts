@@ -15,6 +15,8 @@ export interface RegionStore {
   allocateRecords(count: number): number;
   /** Records that stand for the bytes `start .. end - 1` of a page: a write there makes them stale. */
   trackRecords(page: number, range: CodeRange, records: number, recordsEnd: number): void;
+  /** Forgets all decoded and translated code. */
+  flushAll(): void;
   /** Whether a region is entered at a page offset already. */
   hasRegion(page: number, offset: number): boolean;
   /** From now on `handler` executes the 64-bit code at a page offset. The region is void when any of its ranges is written. */
@@ -39,5 +41,7 @@ export interface RegionTranslator {
   translate(page: number, offset: number): void;
   /** A region is void: its handler is free. */
   regionDropped(handler: number): void;
+  /** All regions are void. */
+  allRegionsDropped(): void;
   readonly statistics: Readonly<Record<string, number>>;
 }

@@ -375,6 +375,7 @@ export class Interpreter implements Engine {
   #forgetRecords(): void {
     this.#parts.core.flushJumpCache();
     this.#u8.fill(0xff, JUMP_CACHE, JUMP_CACHE + JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES);
+    this.#translator?.allRegionsDropped();
   }
 
   #observe(pc: number): void {

@@ -36,7 +36,9 @@ export const CORE_DATA = 0x10000;
 
 /**
  * Software TLBs. A bank belongs to a kind of access right: user, supervisor,
- * supervisor that may touch user pages (SMAP off or EFLAGS.AC set).
+ * supervisor that may touch user pages (SMAP off or EFLAGS.AC set), user with
+ * alignment checks (CR0.AM and EFLAGS.AC set), which stays empty: every access
+ * goes the slow way, where the checks are.
  * A bank is a read table followed by a write table.
  */
 export const TLB = 0x100000;
@@ -47,7 +49,8 @@ export const TLB_BANK_BYTES = 0x20000;
 export const TLB_BANK_USER = 0x100000;
 export const TLB_BANK_SUPERVISOR = 0x120000;
 export const TLB_BANK_SUPERVISOR_AC = 0x140000;
-export const TLB_BANKS = 3;
+export const TLB_BANK_USER_ALIGNED = 0x160000;
+export const TLB_BANKS = 4;
 /** Added to a bank's base to reach its write table. */
 export const TLB_WRITE = 0x10000;
 

@@ -23,6 +23,7 @@ export class Translator implements RegionTranslator {
   readonly #memory: DataView;
   readonly #translatable = new Map<HandlerShape, boolean>();
   readonly #freeHandlers: number[] = [];
+  readonly #handlers: number[] = [];
   #live = 0;
   #made = 0;
   #instructions = 0;
@@ -48,13 +49,14 @@ export class Translator implements RegionTranslator {
   }
 
   translate(page: number, offset: number): void {
-    if (this.#live >= MOST_REGIONS || this.#host.regions.hasRegion(page, offset)) return;
+    if (this.#host.regions.hasRegion(page, offset)) return;
+    if (this.#live >= MOST_REGIONS) this.#host.regions.flushAll();
     const region = this.#scanner.scan(page, offset);
     if (region === undefined || !isWorthwhile(region)) {
       this.#refused++;
       return;
     }
-    const handler = this.#freeHandlers.pop() ?? this.#host.shapes.reserveIds(1);
+    const handler = this.#freeHandlers.pop() ?? this.#newHandler();
     this.#compile(region, handler, `region_${page.toString(16)}_${offset.toString(16)}`);
     this.#live++;
     this.#made++;
@@ -64,7 +66,25 @@ export class Translator implements RegionTranslator {
 
   regionDropped(handler: number): void {
     this.#live--;
+    this.#free(handler);
+  }
+
+  allRegionsDropped(): void {
+    this.#freeHandlers.length = 0;
+    for (const handler of this.#handlers) this.#free(handler);
+    this.#live = 0;
+  }
+
+  /** Lets go of the handler's function, so that its module can be collected. */
+  #free(handler: number): void {
+    this.#host.handlers.set(handler, null);
     this.#freeHandlers.push(handler);
+  }
+
+  #newHandler(): number {
+    const handler = this.#host.shapes.reserveIds(1);
+    this.#handlers.push(handler);
+    return handler;
   }
 
   #compile(scanned: ScannedRegion, handler: number, name: string): void {

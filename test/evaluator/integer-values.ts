@@ -1,5 +1,5 @@
-import { expect } from "vitest";
 import type { Bits } from "../../src/isa/ops.ts";
+import { invariant } from "../../src/layout/invariant.ts";
 import { isTrue, signed, truth, type Value, valueOf } from "./value.ts";
 
 /** The integer operations of `Ops`, by their definitions. */
@@ -24,7 +24,8 @@ export class IntegerValues {
   }
   divideSigned(a: Value, b: Value): Value {
     const quotient = signed(a) / signed(b);
-    return this.#fitting(width(a, b), quotient);
+    invariant(BigInt.asIntN(a.bits, quotient) === quotient, "a signed quotient fits");
+    return valueOf(width(a, b), quotient);
   }
   remainderUnsigned(a: Value, b: Value): Value {
     return valueOf(width(a, b), a.value % b.value);
@@ -82,23 +83,23 @@ export class IntegerValues {
     return truth(a.value === 0n);
   }
   bit(a: Value, index: number): Value {
-    expect(index, "a bit of the value").toBeLessThan(a.bits);
+    invariant(index < a.bits, "a bit of the value");
     return truth(((a.value >> BigInt(index)) & 1n) === 1n);
   }
   zeroExtend(a: Value, bits: Bits): Value {
-    expect(bits, "zeroExtend does not narrow").toBeGreaterThanOrEqual(a.bits);
+    invariant(bits >= a.bits, "zeroExtend does not narrow");
     return valueOf(bits, a.value);
   }
   signExtend(a: Value, bits: Bits): Value {
-    expect(bits, "signExtend does not narrow").toBeGreaterThanOrEqual(a.bits);
+    invariant(bits >= a.bits, "signExtend does not narrow");
     return valueOf(bits, signed(a));
   }
   truncate(a: Value, bits: Bits): Value {
-    expect(bits, "truncate does not widen").toBeLessThanOrEqual(a.bits);
+    invariant(bits <= a.bits, "truncate does not widen");
     return valueOf(bits, a.value);
   }
   select(condition: Value, whenTrue: Value, whenFalse: Value): Value {
-    expect(condition.bits, "a condition").toBe(1);
+    invariant(condition.bits === 1, "a condition is a truth value");
     width(whenTrue, whenFalse);
     return isTrue(condition) ? whenTrue : whenFalse;
   }
@@ -121,16 +122,11 @@ export class IntegerValues {
   keep(a: Value): Value {
     return a;
   }
-
-  #fitting(bits: Bits, value: bigint): Value {
-    expect(BigInt.asIntN(bits, value), "a signed quotient fits").toBe(value);
-    return valueOf(bits, value);
-  }
 }
 
 /** The common width of two operands. */
 function width(a: Value, b: Value): Bits {
-  if (a.bits !== b.bits) throw new RangeError(`operands of one width, not ${a.bits} and ${b.bits}`);
+  invariant(a.bits === b.bits, `operands of one width, not ${a.bits} and ${b.bits}`);
   return a.bits;
 }
 

@@ -240,6 +240,8 @@ class InterpreterTarget implements ExecutionTarget {
     state.set(this.#userState);
     copy(words, header + 8, state, cpu.GPR >> 2, 32);
     this.#parts.core.writeFlags(BigInt(words[header + 2]!), 0xffff_ffffn);
+    // What follows from AC.
+    this.#parts.core.updateMode();
     state[cpu.RIP >> 2] = start;
     state[(cpu.RIP >> 2) + 1] = 0;
     this.#loadBase(cpu.SEG_FS, words, header + 4);

@@ -128,7 +128,8 @@ export const DIRECTION_FLAG = 0x400;
 /** What is compared: status flags, TF, IF, DF, NT, AC, ID. RF depends on how a fault is taken. */
 export const COMPARED_FLAGS = STATUS_FLAGS | 0x100 | 0x200 | DIRECTION_FLAG | 0x4000 | 0x4_0000 | 0x20_0000;
 /** Bits of RFLAGS that a case may start with, beside bits 1 and 9, which are always set. */
-export const INITIAL_FLAGS = STATUS_FLAGS | DIRECTION_FLAG;
+export const ALIGNMENT_CHECK = 0x4_0000;
+export const INITIAL_FLAGS = STATUS_FLAGS | DIRECTION_FLAG | ALIGNMENT_CHECK;
 
 /** The jump that stands behind a case's code when that ends at `end`. */
 export function exitJump(end: number): Uint8Array {

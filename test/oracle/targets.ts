@@ -1,3 +1,4 @@
+import { openEvaluatorTarget } from "./evaluator-target.ts";
 import { openInterpreterTarget } from "./interpreter-target.ts";
 import { openNativeTarget } from "./native-target.ts";
 import type { ExecutionTarget } from "./target.ts";
@@ -5,6 +6,8 @@ import type { ExecutionTarget } from "./target.ts";
 /** What can be compared with the processor, by name; each is loaded when it is asked for. */
 const TARGETS: Readonly<Record<string, () => Promise<ExecutionTarget>>> = {
   interpreter: openInterpreterTarget,
+  /** Only instructions of `EVALUATED`. */
+  evaluator: openEvaluatorTarget,
   /** The judge against itself: whatever differs is not determined by the case. */
   native: openNativeTarget,
 };

@@ -23,6 +23,8 @@ export interface Tolerance {
   readonly anyMmxTags: boolean;
   /** FXRSTOR64: AMD extends the sign of FIP and FDP from a bit of its own choice; Intel keeps 64 bits. */
   readonly shortPointers: boolean;
+  /** MASKMOVDQU with EFLAGS.AC: what alignment it wants is left to the processor; AMD's take 8 bytes, as for its halves. */
+  readonly anyAlignment: boolean;
 }
 
 /** Why a difference is tolerated, for the run's summary. */
@@ -34,6 +36,7 @@ export const REASONS: Readonly<Record<keyof Tolerance, string>> = {
   anyFaultAddress: "which of two memory operands faults first",
   anyMxcsrMask: "MXCSR bit 17, AMD's",
   anyMmxTags: "x87 tags after a MASKMOVQ that faults, AMD's",
+  anyAlignment: "what alignment MASKMOVDQU wants with EFLAGS.AC",
   shortPointers: "upper bits of FIP and FDP after FXRSTOR64, AMD's",
 };
 
@@ -46,6 +49,7 @@ export const NO_TOLERANCE: Tolerance = {
   anyMxcsrMask: false,
   anyMmxTags: false,
   shortPointers: false,
+  anyAlignment: false,
 };
 
 /** What a sequence of instructions asks tolerance for, instruction by instruction. */
@@ -61,6 +65,7 @@ export class ToleranceCollector {
     if (shape.usesMxcsrMask) this.#bits |= ANY_MXCSR_MASK;
     const { mnemonic } = shape.instruction;
     if (mnemonic === "maskmovq") this.#bits |= ANY_MMX_TAGS;
+    if (mnemonic === "maskmovdqu") this.#bits |= ANY_ALIGNMENT;
     if (mnemonic === "fxrstor") this.#bits |= SHORT_POINTERS;
   }
 
@@ -87,6 +92,7 @@ const ANY_FAULT_ADDRESS = 1 << 26;
 const ANY_MXCSR_MASK = 1 << 27;
 const ANY_MMX_TAGS = 1 << 28;
 const SHORT_POINTERS = 1 << 29;
+const ANY_ALIGNMENT = 1 << 30;
 
 export function unpackTolerance(packed: number): Tolerance {
   return {
@@ -98,5 +104,6 @@ export function unpackTolerance(packed: number): Tolerance {
     anyMxcsrMask: (packed & ANY_MXCSR_MASK) !== 0,
     anyMmxTags: (packed & ANY_MMX_TAGS) !== 0,
     shortPointers: (packed & SHORT_POINTERS) !== 0,
+    anyAlignment: (packed & ANY_ALIGNMENT) !== 0,
   };
 }

@@ -6,6 +6,7 @@ import {
   TLB_BANK_SUPERVISOR,
   TLB_BANK_SUPERVISOR_AC,
   TLB_BANK_USER,
+  TLB_BANK_USER_ALIGNED,
   TLB_FLAGS,
   TLB_TAG,
   TLB_WRITE,
@@ -44,11 +45,12 @@ export function isCanonical(va: u64): bool {
   return <u64>(<i64>(va << 16) >> 16) == va;
 }
 
-/** The bank of explicit accesses at the current privilege level. */
+/** The bank of explicit accesses at the current privilege level. Alignment is the caller's to check (alignment.ts). */
 // @ts-ignore: decorator
 @inline
 export function currentBank(): usize {
-  return load<usize>(CPU_STATE + TLB_BASE);
+  const bank = load<usize>(CPU_STATE + TLB_BASE);
+  return bank == TLB_BANK_USER_ALIGNED ? TLB_BANK_USER : bank;
 }
 
 /**

@@ -1,6 +1,6 @@
 // What follows from the control registers, the segment registers and the privilege level,
 // kept in words of its own so that no engine derives it at every instruction.
-import { CPU_STATE, TLB_BANK_SUPERVISOR, TLB_BANK_SUPERVISOR_AC, TLB_BANK_USER } from "../../layout/memory-map";
+import { CPU_STATE, TLB_BANK_SUPERVISOR, TLB_BANK_SUPERVISOR_AC, TLB_BANK_USER, TLB_BANK_USER_ALIGNED } from "../../layout/memory-map";
 import {
   CODE_BITS,
   CPL,
@@ -87,7 +87,15 @@ export function updateMode(): void {
 
 /** After EFLAGS.AC changed and nothing else. */
 export function updateTlbBank(): void {
-  store<i32>(CPU_STATE + TLB_BASE, bankOf(load<i32>(CPU_STATE + CPL)));
+  const cpl = load<i32>(CPU_STATE + CPL);
+  store<i32>(CPU_STATE + TLB_BASE, cpl == 3 && alignmentMatters() ? TLB_BANK_USER_ALIGNED : bankOf(cpl));
+}
+
+/** CR0.AM and EFLAGS.AC: user code has its accesses' alignment checked. */
+// @ts-ignore: decorator
+@inline
+function alignmentMatters(): bool {
+  return (load<u64>(CPU_STATE + CR0) & load<u64>(CPU_STATE + RFLAGS_SYSTEM) & 0x40000) != 0;
 }
 
 /** The bank of explicit accesses at a privilege level, with CR4.SMAP and EFLAGS.AC as they are. */

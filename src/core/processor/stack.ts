@@ -1,6 +1,7 @@
 // The stack in every mode. SDM 1 "Stacks", "Address-Size Attributes for Stack Accesses".
 import { CPU_STATE } from "../../layout/memory-map";
 import { RSP, STACK_BITS, STATUS_FAULT, STATUS_OK } from "../../layout/cpu-state";
+import { isAligned } from "../memory/alignment";
 import { faulted, readIn, writeIn } from "../memory/linear-memory";
 import { currentBank } from "../memory/translate";
 import { asStackFault } from "./faults";
@@ -33,7 +34,7 @@ export function push(value: u64, bits: i32): i32 {
   const bytes = bits >> 3;
   const pointer = (load<u64>(CPU_STATE + RSP) - <u64>bytes) & stackMask(load<i32>(CPU_STATE + STACK_BITS));
   const address = stackAddress(pointer, bytes, 1);
-  if (faulted()) return STATUS_FAULT;
+  if (faulted() || !isAligned(address, bytes)) return STATUS_FAULT;
   const bank = currentBank();
   if (bits == 64) writeIn<u64>(bank, address, value);
   else if (bits == 32) writeIn<u32>(bank, address, <u32>value);
@@ -54,7 +55,7 @@ export function pop(bits: i32): u64 {
 export function peek(displacement: i32, bits: i32): u64 {
   const pointer = (load<u64>(CPU_STATE + RSP) + <u64>displacement) & stackMask(load<i32>(CPU_STATE + STACK_BITS));
   const address = stackAddress(pointer, bits >> 3, 0);
-  if (faulted()) return 0;
+  if (faulted() || !isAligned(address, bits >> 3)) return 0;
   const bank = currentBank();
   let value: u64;
   if (bits == 64) value = readIn<u64>(bank, address);

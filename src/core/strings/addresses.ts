@@ -9,18 +9,24 @@ import {
   SEGMENT_LIMIT,
 } from "../../layout/cpu-state";
 import { ATTRIBUTE_CODE, ATTRIBUTE_EXPAND_DOWN } from "../processor/descriptors";
+import { checksAlignment, isAligned } from "../memory/alignment";
+import { faulted } from "../processor/faults";
 import { segmentAddress } from "../processor/segments";
 
 export const SEGMENT_ES: i32 = 0;
 
-/** The linear address of an element; a violated limit or right is a fault, which `faulted` tells. */
+/** The linear address of an element; a violated limit, right or alignment is a fault, which `faulted` tells. */
 // @ts-ignore: decorator
 @inline
 export function elementAddress(segment: i32, offset: u64, bytes: i32, write: bool): u64 {
   if (load<i32>(CPU_STATE + CODE_BITS) == 64) {
-    return offset + load<u64>(segmentSlot(segment), SEGMENT_EFFECTIVE_BASE);
+    const va = offset + load<u64>(segmentSlot(segment), SEGMENT_EFFECTIVE_BASE);
+    if (checksAlignment()) isAligned(va, bytes);
+    return va;
   }
-  return segmentAddress(segment, offset, bytes, write);
+  const va = segmentAddress(segment, offset, bytes, write);
+  if (checksAlignment() && !faulted()) isAligned(va, bytes);
+  return va;
 }
 
 /**

@@ -6,6 +6,7 @@
 // FOP are always saved and restored, as Intel processors do (AMD: only when FSW.ES is set).
 import { CPU_STATE } from "../../layout/memory-map";
 import { CODE_BITS, CR0, CR4, RAX, RDX, STATUS_FAULT, STATUS_OK, XCR0 } from "../../layout/cpu-state";
+import { isAligned } from "../memory/alignment";
 import { prepareWrite } from "../memory/access";
 import { readLinear64, writeLinear64 } from "../memory/linear-memory";
 import { isCanonical } from "../memory/translate";
@@ -118,6 +119,7 @@ export function xrstor(va: u64, operand64: i32): i32 {
 function checkFx(va: u64): i32 {
   if (load<u64>(CPU_STATE + CR0) & (CR0_EM | CR0_TS)) return raise(VECTOR_NM);
   if (!isCanonical(va)) return raiseNonCanonical();
+  if (!isAligned(va, 4)) return STATUS_FAULT;
   return va & 15 ? raiseGP(0) : STATUS_OK;
 }
 

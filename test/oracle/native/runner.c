@@ -150,8 +150,9 @@ __asm__(
   "  syscall\n"
   "signal_return_return:\n"
   "  ud2\n"
-  "signal_entry:\n" // the case's AC and TF must not act on the handler
-  "  pushq $2; popfq\n"
+  // The case's AC and TF must not act on the handler; NT and ID stay, because returning from a signal does not restore them.
+  "signal_entry:\n"
+  "  pushfq; andl $~0x40100, (%rsp); popfq\n"
   "  jmp on_signal\n");
 
 void enter_case(void);
