@@ -68,8 +68,8 @@ test.skipIf(obstacle !== undefined)(
     );
     await terminal.shows(PROMPT.trim());
 
-    terminal.press("clear; stty size; tty", "Enter");
-    expect(await terminal.shows("/dev/ttyS0")).toContain("34 110");
+    terminal.press("clear; stty size", "Enter");
+    await terminal.shows("34 110");
 
     terminal.press("top", "Enter");
     await terminal.shows("Load average:");

@@ -114,13 +114,13 @@ export class CaseEncoder {
     return true;
   }
 
-  /** What POPF pops: TF and AC stay clear, the rest is random. */
+  /** What POPF pops: TF stays clear, the rest is random. */
   #patchFlags(): boolean {
     const state = this.#state;
     if (state.uses[RSP] !== POINTER) return false;
     return state.patchValue(
       state.draft.registers[2 * RSP]!,
-      this.#random.next() & 0x3b_7eff,
+      this.#random.next() & 0x3f_7eff,
       this.#random.next(),
     );
   }

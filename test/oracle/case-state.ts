@@ -1,7 +1,14 @@
 import type { CaseDraft } from "./batch.ts";
 import { putInteger, putSigned } from "./corner-values.ts";
 import { chooseAddress, chooseStack, isPatchable } from "./memory-target.ts";
-import { ALIGNMENT_CHECK, CODE_BASE, CODE_END, MAX_PATCHES, STATUS_FLAGS, WRITABLE_CODE } from "./protocol.ts";
+import {
+  ALIGNMENT_CHECK,
+  CODE_BASE,
+  CODE_END,
+  MAX_PATCHES,
+  STATUS_FLAGS,
+  WRITABLE_CODE,
+} from "./protocol.ts";
 import type { Random } from "./random.ts";
 
 export const RAX = 0;
@@ -67,7 +74,11 @@ export class CaseState {
     this.uses.fill(FREE);
     this.point(RSP, random.chance(95) ? chooseStack(random) : chooseAddress(random, 8, 50));
     for (let i = random.below(4); i > 0; i--) this.point(random.below(16), chooseAddress(random, 16, 80));
-    draft.rflags = 0x202 | (random.next() & STATUS_FLAGS) | (random.chance(15) ? 0x400 : 0) | (random.chance(ALIGNMENT_CHECKS) ? ALIGNMENT_CHECK : 0);
+    draft.rflags =
+      0x202 |
+      (random.next() & STATUS_FLAGS) |
+      (random.chance(15) ? 0x400 : 0) |
+      (random.chance(ALIGNMENT_CHECKS) ? ALIGNMENT_CHECK : 0);
     draft.fsBase.fill(0);
     draft.gsBase.fill(0);
     if (random.chance(10)) this.#chooseBase(draft.fsBase);

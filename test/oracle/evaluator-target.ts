@@ -1,10 +1,10 @@
 import type { Instruction } from "../../src/isa/instruction.ts";
 import { INSTRUCTIONS } from "../../src/isa/instructions/all.ts";
+import { GENERAL_REGISTERS } from "../../src/isa/registers.ts";
 import * as cpu from "../../src/layout/cpu-state.ts";
 import { GuestFault } from "../evaluator/faults.ts";
 import { runInstruction } from "../evaluator/run-instruction.ts";
 import { isCanonical, State } from "../evaluator/state.ts";
-import { GENERAL_REGISTERS } from "../../src/isa/registers.ts";
 import {
   CODE_FILL,
   caseEnd,
@@ -28,7 +28,19 @@ const MAX_INSTRUCTIONS = 1000;
 const MAX_INSTRUCTION_BYTES = 15;
 
 /** Instructions that need functions of src/core which the evaluator has no model of. */
-const WITHOUT_MODEL = new Set(["fxsave", "fxrstor", "xsave", "xrstor", "xgetbv", "xsetbv", "rcpps", "rcpss", "rsqrtps", "rsqrtss", "fwait"]);
+const WITHOUT_MODEL = new Set([
+  "fxsave",
+  "fxrstor",
+  "xsave",
+  "xrstor",
+  "xgetbv",
+  "xsetbv",
+  "rcpps",
+  "rcpss",
+  "rsqrtps",
+  "rsqrtss",
+  "fwait",
+]);
 
 /** What the evaluator can run of what runs in user mode. */
 export const EVALUATED: readonly Instruction[] = INSTRUCTIONS.filter(

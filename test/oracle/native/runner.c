@@ -105,6 +105,7 @@ __asm__(
   ".globl enter_case\n"
   "enter_case:\n"
   "  push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
+  "  pushq $2; popfq\n" // IRETQ refuses with NT
   "  mov %rsp, C+0xc0\n"
   "  cmpb $0, C+0xd8; je 1f\n"
   "  mov C+0xa8, %rdx; wrfsbase %rdx\n"
