@@ -265,6 +265,11 @@ export class Interpreter implements Engine {
     this.#setState32(cpu.CURRENT_RECORD, 0);
   }
 
+  /** Translates the code at RIP at once, if there is a translator and RIP can be fetched from. For tests. */
+  translateHere(): void {
+    if (this.#heat() === 0) this.#setState32(cpu.FAULT_VECTOR, -1);
+  }
+
   /** The code at RIP has become hot. */
   #heat(): number {
     const physical = this.#translate(this.#linearAddress());

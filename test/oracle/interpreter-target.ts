@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { ProcessorSurroundings } from "../../src/cpu/processor.ts";
 import * as cpu from "../../src/layout/cpu-state.ts";
 import { CPU_STATE, GUEST_RAM } from "../../src/layout/memory-map.ts";
-import { createProcessor, type ProcessorParts } from "../../src/machine/create-processor.ts";
+import { createProcessor, type EngineName, type ProcessorParts } from "../../src/machine/create-processor.ts";
 import { createMachineMemory } from "../../src/machine/machine-memory.ts";
 import { indexBatch } from "./batch.ts";
 import {
@@ -50,9 +50,18 @@ export function interpreterUnavailable(): string | undefined {
 
 /** Opens the interpreter as a target. */
 export async function openInterpreterTarget(): Promise<ExecutionTarget> {
+  return openTarget("interpreter");
+}
+
+/** Every case is translated before it runs. */
+export async function openTranslatorTarget(): Promise<ExecutionTarget> {
+  return openTarget("auto");
+}
+
+function openTarget(engine: EngineName): ExecutionTarget {
   const reason = interpreterUnavailable();
   if (reason !== undefined) throw new Error(`cannot run cases in the interpreter: ${reason}`);
-  return new InterpreterTarget(new WebAssembly.Module(readFileSync(CORE)));
+  return new InterpreterTarget(new WebAssembly.Module(readFileSync(CORE)), engine);
 }
 
 /** A machine without devices: nothing that a case does can reach them. */
@@ -76,7 +85,8 @@ const surroundings: ProcessorSurroundings = {
  * to an unmapped page, whose fault is the case's normal end.
  */
 class InterpreterTarget implements ExecutionTarget {
-  readonly name = "interpreter";
+  readonly name: string;
+  readonly #eager: boolean;
   readonly #parts: ProcessorParts;
   readonly #ram: Uint8Array;
   readonly #state: Uint32Array;
@@ -97,7 +107,9 @@ class InterpreterTarget implements ExecutionTarget {
   }[];
   readonly #final = emptyFinalState();
 
-  constructor(coreModule: WebAssembly.Module) {
+  constructor(coreModule: WebAssembly.Module, engine: EngineName) {
+    this.#eager = engine === "auto";
+    this.name = this.#eager ? "translator" : "interpreter";
     const memory = createMachineMemory(GUEST_RAM_BYTES, true);
     this.#parts = createProcessor({
       coreModule,
@@ -105,6 +117,7 @@ class InterpreterTarget implements ExecutionTarget {
       deterministic: true,
       surroundings,
       memory,
+      engine,
     });
     this.#ram = new Uint8Array(memory.buffer, GUEST_RAM, GUEST_RAM_BYTES);
     this.#pages = this.#ram.subarray(physicalOf(0), physicalOf(PAGES.length));
@@ -166,7 +179,8 @@ class InterpreterTarget implements ExecutionTarget {
 
   /** Runs until a handler halts; false when the case takes too long. A run may end early, as POPF's does when it sets TF. */
   #runToHandler(): boolean {
-    const { processor } = this.#parts;
+    const { processor, engine } = this.#parts;
+    if (this.#eager) engine.translateHere();
     while (processor.instructions < MAX_INSTRUCTIONS)
       if (processor.run(MAX_INSTRUCTIONS - processor.instructions) === "halt") return true;
     return false;

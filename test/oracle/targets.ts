@@ -1,11 +1,12 @@
 import { openEvaluatorTarget } from "./evaluator-target.ts";
-import { openInterpreterTarget } from "./interpreter-target.ts";
+import { openInterpreterTarget, openTranslatorTarget } from "./interpreter-target.ts";
 import { openNativeTarget } from "./native-target.ts";
 import type { ExecutionTarget } from "./target.ts";
 
 /** What can be compared with the processor, by name; each is loaded when it is asked for. */
 const TARGETS: Readonly<Record<string, () => Promise<ExecutionTarget>>> = {
   interpreter: openInterpreterTarget,
+  translator: openTranslatorTarget,
   /** Only instructions of `EVALUATED`. */
   evaluator: openEvaluatorTarget,
   /** The judge against itself: whatever differs is not determined by the case. */
