@@ -33,7 +33,7 @@ const TABLES: readonly (readonly [family: string, codeBits: CodeBits, rows: read
 const ELSEWHERE = new Set(
   // Segments, gates and levels: test/core/processor.
   ("retf iret int int3 int1 syscall sysret sysenter sysexit lar lsl verr verw sldt str sgdt sidt smsw " +
-    "les lds lss lfs lgs cpuid rdtsc rdtscp rdpmc rdrand xgetbv xsetbv fxsave fxrstor xsave xrstor").split(" "),
+    "les lds lss lfs lgs fwait emms cpuid rdtsc rdtscp rdpmc rdrand xgetbv xsetbv fxsave fxrstor xsave xrstor").split(" "),
 );
 
 const interpreter = interpreterUnavailable() === undefined ? await openInterpreterRunner() : undefined;

@@ -142,3 +142,30 @@ test("a restored HPET fires when the saved one would have", () => {
   expect(restoredClock.nextDeadlineNs()).toBe(1000);
   expect(clock.nextDeadlineNs()).toBe(1000);
 });
+
+test("a periodic timer goes on after the host has stood still in the middle of its interrupt", () => {
+  const inner = new ManualClock();
+  let interrupts = 0;
+  let stalledNs = 0;
+  let stallNs = 0;
+  const clock = {
+    nowNs: () => {
+      stalledNs += stallNs;
+      return inner.nowNs() + stalledNs;
+    },
+    schedule: (atNs: number, callback: () => void) => inner.schedule(atNs - stalledNs, callback),
+  };
+  const line = { set: (on: boolean) => (interrupts += on ? 1 : 0) };
+  const none = { set: () => {} };
+  const hpet = new Hpet(clock, [], { irq0: line, irq8: none, replaced: () => {} });
+  hpet.writeMemory(0x100, 4, 0x14c); // interrupts on, periodic, comparator to be set, 32 bits
+  hpet.writeMemory(0x108, 4, 400_000); // every 4 ms
+  hpet.writeMemory(0x010, 4, 3);
+  stallNs = 10_000_000; // between two looks at the clock
+  inner.advance(4_000_000);
+  stallNs = 0;
+  const before = interrupts;
+  inner.advance(20_000_000);
+  expect(before).toBeGreaterThan(0);
+  expect(interrupts - before).toBeGreaterThanOrEqual(5);
+});

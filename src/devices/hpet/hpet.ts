@@ -179,8 +179,12 @@ export class Hpet implements MmioDevice {
   }
 
   get #counter(): bigint {
+    return this.#counterAt(this.#nowTick);
+  }
+
+  #counterAt(tick: number): bigint {
     const { counter, countingSinceTick } = this.#state;
-    return this.#running ? BigInt.asUintN(64, counter + BigInt(this.#nowTick - countingSinceTick)) : counter;
+    return this.#running ? BigInt.asUintN(64, counter + BigInt(tick - countingSinceTick)) : counter;
   }
 
   #readWord(offset: number): number {
@@ -284,18 +288,21 @@ export class Hpet implements MmioDevice {
     timer.valueSet = timer.valueSet === "both" && !upper ? "high" : "none";
   }
 
-  /** Waits for the counter to reach the comparator. `mayBeNow`: equality counts, else a full turn later. */
-  #arm(index: number, mayBeNow: boolean): void {
+  /**
+   * Waits for the counter to reach the comparator. `mayBeNow`: equality counts, else a full turn later. A caller that
+   * has chosen the comparator by the counter gives the tick of that: by now the counter may be past the comparator.
+   */
+  #arm(index: number, mayBeNow: boolean, nowTick: number = this.#nowTick): void {
     this.#deadlines[index]?.cancel();
     this.#deadlines[index] = undefined;
     const timer = this.#state.timers[index];
     // Timers run without INT_ENB too, but then only to set the status bit, which nobody waits for.
     if (timer === undefined || !this.#running || (timer.configuration & INT_ENB) === 0) return;
     const turn = (timer.configuration & MODE_32) !== 0 ? TWO_32 : TWO_64;
-    const distance = (((timer.comparator - this.#counter) % turn) + turn) % turn;
+    const distance = (((timer.comparator - this.#counterAt(nowTick)) % turn) + turn) % turn;
     const ticks = distance === 0n && !mayBeNow ? turn : distance;
     const near = ticks < FARTHEST_TICKS;
-    const atNs = (this.#nowTick + Number(near ? ticks : FARTHEST_TICKS)) * NS_PER_TICK;
+    const atNs = (nowTick + Number(near ? ticks : FARTHEST_TICKS)) * NS_PER_TICK;
     this.#deadlines[index] = this.#clock.schedule(atNs, () =>
       near ? this.#fire(index) : this.#arm(index, true),
     );
@@ -304,10 +311,11 @@ export class Hpet implements MmioDevice {
   #fire(index: number): void {
     const timer = this.#state.timers[index];
     if (timer === undefined) return;
+    const nowTick = this.#nowTick;
     let missed = false;
     if ((timer.configuration & TYPE_PERIODIC) !== 0 && timer.period > 0n) {
       const turn = (timer.configuration & MODE_32) !== 0 ? TWO_32 : TWO_64;
-      const late = (((this.#counter - timer.comparator) % turn) + turn) % turn;
+      const late = (((this.#counterAt(nowTick) - timer.comparator) % turn) + turn) % turn;
       // Periods that a late machine missed follow one by one: a guest that counts ticks against the TSC, as Linux
       // does to find out whether the timer works, would see too few. Those longer ago are given up.
       missed = late >= timer.period && late <= MOST_LATE_TICKS;
@@ -322,7 +330,7 @@ export class Hpet implements MmioDevice {
       this.#line(index)?.set(false);
     }
     if (missed) this.#deadlines[index] = this.#clock.schedule(this.#clock.nowNs(), () => this.#fire(index));
-    else this.#arm(index, false);
+    else this.#arm(index, false, nowTick);
   }
 
   #driveLevel(index: number): void {

@@ -88,7 +88,7 @@ export class Pit8254 {
     const tick = this.#tick;
     if (offset === CONTROL) this.#writeControl(value, tick);
     else this.#channels[offset]?.writeCount(value, tick);
-    if (offset === 0 || (offset === CONTROL && value >> 6 === 0)) this.#schedule();
+    if (offset === 0 || (offset === CONTROL && value >> 6 === 0)) this.#schedule(tick);
   }
 
   /** "Programming the 8254": a control word, a counter latch command or a read-back command. */
@@ -119,11 +119,13 @@ export class Pit8254 {
     this.#channels[2].setGate((value & GATE2) !== 0, this.#tick);
   }
 
-  /** Brings the line to OUT's level and waits for the next rise. */
-  #schedule(): void {
+  /**
+   * Brings the line to OUT's level and waits for the next rise. `tick` is that of the write that makes it necessary: a
+   * short count may be over by now.
+   */
+  #schedule(tick: number = this.#tick): void {
     if (this.#irq0 === undefined) return;
     this.#timer?.cancel();
-    const tick = this.#tick;
     this.#irq0.set(this.#channels[0].output(tick));
     this.#waitForRiseAfter(tick);
   }
