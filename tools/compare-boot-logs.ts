@@ -1,10 +1,10 @@
 /**
  * Boots Debian's kernels under QEMU and here, and compares what they write into their logs.
  *
- *     node tools/compare-boot-logs.ts [--logs FOLDER] [--write-docs] [GUEST ...]
+ *     node tools/compare-boot-logs.ts [--logs FOLDER] [--reuse] [--write-docs] [GUEST ...]
  *
  * GUEST is one of cloud-kernel, standard-kernel, debian-installer; by default all of them. Logs go into FOLDER
- * (build/boot-logs), and logs of QEMU that are there are used again. Every message that only one of the two boots has
+ * (build/boot-logs); with --reuse, those that are there are not made anew. Every message that only one of the two boots has
  * must be explained by a class of tools/boot-logs/differences.ts; the status is 1 when one is not, or when a warning
  * comes here alone. With --write-docs, docs/boot-logs.md is written anew.
  */
@@ -25,19 +25,21 @@ import {
 
 const ROOT = path.resolve(import.meta.dirname, "..");
 
-async function differenceOf(guest: LoggedGuest, folder: string): Promise<LogDifference> {
+async function differenceOf(guest: LoggedGuest, folder: string, reuse: boolean): Promise<LogDifference> {
   const say = (line: string) => console.error(line);
   const boot = await prepareBoot(guest, say);
   const initrdPath = path.join(folder, `${guest}.cpio`);
   writeFileSync(initrdPath, boot.initrd);
   const qemuLog = path.join(folder, `${guest}.qemu.log`);
-  if (!existsSync(qemuLog)) {
+  if (!reuse || !existsSync(qemuLog)) {
     say(`${guest}: booting under QEMU`);
     writeFileSync(qemuLog, await bootInQemu(boot, initrdPath), "latin1");
   }
-  say(`${guest}: booting here`);
   const hereLog = path.join(folder, `${guest}.ringfence.log`);
-  writeFileSync(hereLog, await bootHere(boot, initrdPath), "latin1");
+  if (!reuse || !existsSync(hereLog)) {
+    say(`${guest}: booting here`);
+    writeFileSync(hereLog, await bootHere(boot, initrdPath), "latin1");
+  }
   const [qemu, here] = [qemuLog, hereLog].map((file) => kernelMessages(readFileSync(file, "latin1")));
   return compareLogs(qemu ?? [], here ?? []);
 }
@@ -61,14 +63,14 @@ function report(guest: LoggedGuest, difference: LogDifference): number {
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
-    options: { logs: { type: "string" }, "write-docs": { type: "boolean" } },
+    options: { logs: { type: "string" }, reuse: { type: "boolean" }, "write-docs": { type: "boolean" } },
     allowPositionals: true,
   });
   const folder = values.logs ?? path.join(ROOT, "build", "boot-logs");
   mkdirSync(folder, { recursive: true });
   const asked = LOGGED_GUESTS.filter((name) => positionals.length === 0 || positionals.includes(name));
   const differences = new Map<LoggedGuest, LogDifference>();
-  for (const guest of asked) differences.set(guest, await differenceOf(guest, folder));
+  for (const guest of asked) differences.set(guest, await differenceOf(guest, folder, values.reuse ?? false));
   let wrong = 0;
   for (const [guest, difference] of differences) wrong += report(guest, difference);
   if (values["write-docs"])

@@ -18,7 +18,7 @@ export const GENERAL_REGISTERS = [
   "r13",
   "r14",
   "r15",
-] as const; // prettier-ignore
+] as const;
 
 export type GeneralRegister = (typeof GENERAL_REGISTERS)[number];
 

@@ -84,7 +84,10 @@ export class RegionRecord implements RecordContext {
     return inlineFloat(this.b, name, args, this.#helper);
   }
 
-  beforeHelper(): void {}
+  beforeHelper(name: HelperName): void {
+    // One that faults leaves the flags in memory as they are.
+    if (writesFlags(name)) this.#state.storeFlags();
+  }
 
   afterHelper(name: HelperName): void {
     if (writesFlags(name)) this.#state.reloadFlags();

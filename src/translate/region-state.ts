@@ -105,6 +105,14 @@ export class RegionState {
     }
   }
 
+  /** Writes the flag words to memory, for a helper that may write them there. */
+  storeFlags(): void {
+    for (const slot of FLAG_WORDS) {
+      const bits = bitsOf(kindOf(slot));
+      this.#b.store(STORES[bits], this.#b.i32(slot), this.#b.get(this.#local(slot)), CPU_STATE);
+    }
+  }
+
   /** A helper has written the flag words in memory. */
   reloadFlags(): void {
     for (const slot of FLAG_WORDS) {

@@ -117,7 +117,8 @@ export class Translator implements RegionTranslator {
   #isTranslatable(shape: HandlerShape, instruction: RegionInstruction): boolean {
     const known = this.#translatable.get(shape);
     if (known !== undefined) return known;
-    let translatable = true;
+    // ENTER stores several times and loads in between: it cannot begin anew after a part.
+    let translatable = shape.instruction.mnemonic !== "enter";
     const b = new FunctionBuilder(HANDLER_TYPE);
     const state = new RegionState(b, new StateUse(), undefined);
     const nothing = (): void => {};

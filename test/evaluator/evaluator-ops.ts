@@ -11,13 +11,13 @@ import {
   type SegmentRegister,
   type StatusFlag,
 } from "../../src/isa/registers.ts";
-import { invariant } from "../../src/layout/invariant.ts";
 import * as cpu from "../../src/layout/cpu-state.ts";
+import { invariant } from "../../src/layout/invariant.ts";
 import { GuestFault } from "./faults.ts";
 import * as definitions from "./flag-definitions.ts";
 import { callModel } from "./helpers.ts";
 import { isCanonical, type State } from "./state.ts";
-import { isTrue, truth, type Value, valueOf } from "./value.ts";
+import { cut, isTrue, truth, type Value } from "./value.ts";
 import { VectorValues } from "./vector-values.ts";
 
 const SS = 2;
@@ -47,7 +47,7 @@ export class EvaluatorOps extends VectorValues implements Ops<Value> {
   // ---- registers and flags ----
 
   register(register: GeneralRegister, bits: OperandBits): Value {
-    return valueOf(bits, this.#state.register(register));
+    return cut(bits, this.#state.register(register));
   }
   setRegister(register: GeneralRegister, value: Value): void {
     this.writeGeneral(generalRegisterOffset(register), value);
@@ -93,10 +93,10 @@ export class EvaluatorOps extends VectorValues implements Ops<Value> {
   }
   segmented(segment: SegmentRegister, offset: Value, bytes: number, access: "read" | "write"): Value {
     const index = SEGMENT_REGISTERS.indexOf(segment);
-    return valueOf(64, this.#state.segmentAddress(index, offset.value, bytes, access));
+    return cut(64, this.#state.segmentAddress(index, offset.value, bytes, access));
   }
   dataSegmented(offset: Value, bytes: number, access: "read" | "write"): Value {
-    return valueOf(64, this.#state.segmentAddress(this.#decoded.segment, offset.value, bytes, access));
+    return cut(64, this.#state.segmentAddress(this.#decoded.segment, offset.value, bytes, access));
   }
   selectorOf(segment: Value): Value {
     const at = cpu.SEGMENTS + cpu.SEGMENT_BYTES * Number(segment.value) + cpu.SEGMENT_SELECTOR;
@@ -108,7 +108,7 @@ export class EvaluatorOps extends VectorValues implements Ops<Value> {
   }
   #load(bits: Bits, { value: address }: Value, isStack: boolean): Value {
     this.#state.checkAccess(address, bits / 8, "read", isStack);
-    return valueOf(bits, this.#state.memory.read(address, bits / 8));
+    return cut(bits, this.#state.memory.read(address, bits / 8));
   }
   #store({ value: address }: Value, { bits, value }: Value, isStack: boolean): void {
     this.#state.checkAccess(address, bits / 8, "write", isStack);
@@ -137,19 +137,23 @@ export class EvaluatorOps extends VectorValues implements Ops<Value> {
     this.#state.checkAccess(value, bits / 8, "write", true);
   }
   pokeStack(value: Value, offsetBytes: number): void {
-    this.#store(this.#stackAddress(this.#aboveTop(BigInt(offsetBytes)), value.bits / 8, "write"), value, true);
+    this.#store(
+      this.#stackAddress(this.#aboveTop(BigInt(offsetBytes)), value.bits / 8, "write"),
+      value,
+      true,
+    );
   }
   releaseStack(bytes: Value | number): void {
     const top = this.#aboveTop(typeof bytes === "number" ? BigInt(bytes) : bytes.value);
     const stackBits = this.#stackBits;
-    this.writeGeneral(cpu.RSP, valueOf(stackBits, top.value));
+    this.writeGeneral(cpu.RSP, cut(stackBits, top.value));
   }
 
   #aboveTop(bytes: bigint): Value {
-    return valueOf(64, this.#state.register("rsp") + bytes);
+    return cut(64, this.#state.register("rsp") + bytes);
   }
   #stackAddress(pointer: Value, bytes: number, access: "read" | "write"): Value {
-    return this.segmented("ss", valueOf(64, BigInt.asUintN(this.#stackBits, pointer.value)), bytes, access);
+    return this.segmented("ss", cut(64, BigInt.asUintN(this.#stackBits, pointer.value)), bytes, access);
   }
   get #stackBits(): 16 | 32 | 64 {
     return Number(this.#state.field(cpu.STACK_BITS, 32)) as 64;
@@ -158,7 +162,7 @@ export class EvaluatorOps extends VectorValues implements Ops<Value> {
   // ---- leaving ----
 
   nextInstruction(): Value {
-    return valueOf(64, this.#state.rip);
+    return cut(64, this.#state.rip);
   }
   checkTarget({ value: target }: Value, before?: () => void): void {
     const limit = this.#state.field(cpu.SEG_CS + cpu.SEGMENT_LIMIT, 32);
@@ -187,8 +191,12 @@ export class EvaluatorOps extends VectorValues implements Ops<Value> {
   call(helper: HelperName, ...args: Value[]): Value {
     const { result, parameters } = helperSignature(helper);
     invariant(args.length === parameters.length, `${helper} takes ${parameters.length} arguments`);
-    const value = callModel(helper, this.#state, args.map((arg) => arg.value)); // prettier-ignore
-    return valueOf(result === "i64" ? 64 : 32, value);
+    const value = callModel(
+      helper,
+      this.#state,
+      args.map((arg) => arg.value),
+    );
+    return cut(result === "i64" ? 64 : 32, value);
   }
   query(helper: HelperName, ...args: Value[]): Value {
     return this.call(helper, ...args);
@@ -200,22 +208,26 @@ export class EvaluatorOps extends VectorValues implements Ops<Value> {
     this.call(helper, ...args);
   }
   helperResult(index: 0 | 1): Value {
-    return valueOf(64, this.#state.results[index]);
+    return cut(64, this.#state.results[index]);
   }
   state(offset: number, bits: 8 | 16 | 32 | 64): Value {
-    return valueOf(bits, this.#state.field(offset, bits));
+    return cut(bits, this.#state.field(offset, bits));
   }
   setState(offset: number, { bits, value }: Value): void {
     this.#state.setField(offset, bits as 64, value);
   }
   stringPrefixes(): { addressBits: Value; repeat: Value; segment: Value } {
     const { addressBits, repeat, segment } = this.#decoded;
-    return { addressBits: valueOf(32, addressBits), repeat: valueOf(32, repeat), segment: valueOf(32, segment) };
+    return {
+      addressBits: cut(32, addressBits),
+      repeat: cut(32, repeat),
+      segment: cut(32, segment),
+    };
   }
   counter(): Value {
-    return valueOf(64, BigInt.asUintN(this.#decoded.addressBits, this.#state.register("rcx")));
+    return cut(64, BigInt.asUintN(this.#decoded.addressBits, this.#state.register("rcx")));
   }
   setCounter({ value }: Value): void {
-    this.writeGeneral(cpu.RCX, valueOf(this.#decoded.addressBits as 64, value));
+    this.writeGeneral(cpu.RCX, cut(this.#decoded.addressBits as 64, value));
   }
 }

@@ -23,7 +23,13 @@ export function setAdditionOverflow(flags: Flags, bits: number, a: bigint, b: bi
 }
 
 /** OF and AF of a - b = difference, perhaps with a borrow. */
-export function setSubtractionOverflow(flags: Flags, bits: number, a: bigint, b: bigint, difference: bigint): void {
+export function setSubtractionOverflow(
+  flags: Flags,
+  bits: number,
+  a: bigint,
+  b: bigint,
+  difference: bigint,
+): void {
   // Operands of different signs gave a difference of the subtrahend's.
   flags.of = bit(a, bits - 1) !== bit(b, bits - 1) && bit(difference, bits - 1) !== bit(a, bits - 1);
   flags.af = bit(a ^ b ^ difference, 4);
@@ -40,21 +46,37 @@ export function setSubtractionFlags(flags: Flags, bits: number, a: bigint, b: bi
 /** Condition codes (Intel SDM Vol. 1, appendix B, "EFLAGS Condition Codes"). */
 export function holds(condition: Condition, { cf, pf, zf, sf, of }: Flags): boolean {
   switch (condition) {
-    case "o": return of;
-    case "no": return !of;
-    case "b": return cf;
-    case "ae": return !cf;
-    case "e": return zf;
-    case "ne": return !zf;
-    case "be": return cf || zf;
-    case "a": return !cf && !zf;
-    case "s": return sf;
-    case "ns": return !sf;
-    case "p": return pf;
-    case "np": return !pf;
-    case "l": return sf !== of;
-    case "ge": return sf === of;
-    case "le": return zf || sf !== of;
-    case "g": return !zf && sf === of;
-  } // prettier-ignore
+    case "o":
+      return of;
+    case "no":
+      return !of;
+    case "b":
+      return cf;
+    case "ae":
+      return !cf;
+    case "e":
+      return zf;
+    case "ne":
+      return !zf;
+    case "be":
+      return cf || zf;
+    case "a":
+      return !cf && !zf;
+    case "s":
+      return sf;
+    case "ns":
+      return !sf;
+    case "p":
+      return pf;
+    case "np":
+      return !pf;
+    case "l":
+      return sf !== of;
+    case "ge":
+      return sf === of;
+    case "le":
+      return zf || sf !== of;
+    case "g":
+      return !zf && sf === of;
+  }
 }

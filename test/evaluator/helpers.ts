@@ -1,8 +1,8 @@
 import type { HelperName } from "../../src/isa/helpers.ts";
 import * as cpu from "../../src/layout/cpu-state.ts";
 import { GuestFault, UnsupportedHelper } from "./faults.ts";
-import { STRING_HELPERS } from "./string-helpers.ts";
 import type { State } from "./state.ts";
+import { STRING_HELPERS } from "./string-helpers.ts";
 
 /** A function of src/core: its arguments are unsigned, and a value that it returns is cut to its width. */
 type Model = (state: State, ...args: bigint[]) => bigint | void;

@@ -27,7 +27,11 @@ export class Memory {
     for (let i = 0; i < bytes; i++) {
       const at = BigInt.asUintN(64, address + BigInt(i));
       const page = this.#pageAt(at);
-      if (page === undefined || (use === "write" && !page.writable) || (use === "execute" && !page.executable))
+      if (
+        page === undefined ||
+        (use === "write" && !page.writable) ||
+        (use === "execute" && !page.executable)
+      )
         return at;
     }
     return undefined;

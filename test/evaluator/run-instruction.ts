@@ -15,7 +15,7 @@ import { invariant } from "../../src/layout/invariant.ts";
 import { EvaluatorOps } from "./evaluator-ops.ts";
 import { GuestFault } from "./faults.ts";
 import type { State } from "./state.ts";
-import { type Value, valueOf } from "./value.ts";
+import { cut, type Value } from "./value.ts";
 
 const decoder = new Decoder();
 const shapes = new ShapeTable(0);
@@ -65,16 +65,20 @@ function execute(decoded: DecodedInstruction, state: State): void {
   const ops = new EvaluatorOps(state, shape, decoded);
   if (instruction.unit === "mmx" || instruction.unit === "x87") ops.system("x87Check");
   if (shape.privileged) ops.requirePrivilege();
-  const places = shape.operands.map((operand, i) => new Place(operand, form.operands[i]!, decoded, state, ops, shape));
+  const places = shape.operands.map(
+    (operand, i) => new Place(operand, form.operands[i]!, decoded, state, ops, shape),
+  );
   const values = places.map((place, i) => place.access(instruction.access[i]!, instruction.unaligned));
   const returned = instruction.execute<Value>(ops, ...values);
-  const results = returned === undefined ? [] : Array.isArray(returned) ? (returned as Value[]) : [returned as Value];
+  const results =
+    returned === undefined ? [] : Array.isArray(returned) ? (returned as Value[]) : [returned as Value];
 
   const written = places.filter((_, i) => instruction.access[i] !== "r");
   for (const [i, place] of written.entries()) if (place.isMemory && results[i]) place.write(results[i]);
   if (instruction.unit === "mmx") ops.perform("mmxEnter");
   // The destination comes last: XADD of a register and itself leaves the sum in it.
-  for (const [i, place] of [...written.entries()].reverse()) if (!place.isMemory && results[i]) place.write(results[i]);
+  for (const [i, place] of [...written.entries()].reverse())
+    if (!place.isMemory && results[i]) place.write(results[i]);
 }
 
 /** An operand: where it lies, and how to read and write it. */
@@ -111,20 +115,20 @@ class Place {
     const decoded = this.#decoded;
     switch (operand.kind) {
       case "immediate":
-        return valueOf(operand.bits, decoded.immediate);
+        return cut(operand.bits, decoded.immediate);
       case "immediate2":
-        return valueOf(32, decoded.immediate2);
+        return cut(32, decoded.immediate2);
       case "relative":
-        return valueOf(64, this.#state.rip + decoded.immediate);
+        return cut(64, this.#state.rip + decoded.immediate);
       case "number":
-        return valueOf(32, this.#number & (this.#spec.source === "fixed" ? 7 : this.#spec.register));
+        return cut(32, this.#number & (this.#spec.source === "fixed" ? 7 : this.#spec.register));
       case "address":
         return this.#effectiveAddress(1, "read");
       case "memory":
       case "vectorMemory":
         return this.#accessMemory(operand.bits as Bits, use, unaligned);
       default:
-        return valueOf(this.#registerBits, this.#state.field(this.#offset, this.#registerBits));
+        return cut(this.#registerBits, this.#state.field(this.#offset, this.#registerBits));
     }
   }
 
@@ -142,10 +146,10 @@ class Place {
     const address = this.#effectiveAddress(bits / 8, use === "r" ? "read" : "write");
     this.#address = address;
     if (bits === 128 && !unaligned && address.value % 16n !== 0n) throw new GuestFault("#GP");
-    if (use === "w") return valueOf(bits, 0);
+    if (use === "w") return cut(bits, 0);
     if (use === "rw") this.#ops.checkWrite(bits, address);
     const value = this.#ops.load(bits as 64, address);
-    return this.#operand.kind === "vectorMemory" ? valueOf(128, value.value) : value;
+    return this.#operand.kind === "vectorMemory" ? cut(128, value.value) : value;
   }
 
   /** Base + index * scale + displacement, cut to the address size, in the operand's segment. */
@@ -159,8 +163,8 @@ class Place {
     // POP computes the address after it has incremented RSP.
     if (form.form.popsFirst && base === 4) sum += BigInt(this.#shape.operandBits / 8);
     const offset = BigInt.asUintN(addressBits, sum);
-    if (form.form.offsetOnly) return valueOf(64, offset);
-    return valueOf(64, this.#state.segmentAddress(segment, offset, bytes, access));
+    if (form.form.offsetOnly) return cut(64, offset);
+    return cut(64, this.#state.segmentAddress(segment, offset, bytes, access));
   }
 
   get #number(): number {
@@ -183,7 +187,8 @@ class Place {
     if (this.#operand.kind === "xmm") return cpu.XMM + 16 * n;
     if (this.#operand.kind === "mm") return cpu.X87 + cpu.X87_REGISTER_BYTES * (n & 7);
     // Without REX, byte registers 4 to 7 are AH, CH, DH and BH.
-    const isHigh = this.#registerBits === 8 && n >= 4 && n < 8 && this.#decoded.rex === 0 && this.#spec.source !== "fixed";
+    const isHigh =
+      this.#registerBits === 8 && n >= 4 && n < 8 && this.#decoded.rex === 0 && this.#spec.source !== "fixed";
     return generalRegisterOffset("rax") + (isHigh ? 8 * (n - 4) + 1 : 8 * n);
   }
 }

@@ -5,8 +5,13 @@ import { Memory } from "./memory.ts";
 
 /** Places of the status flags in RFLAGS. */
 export const FLAG_POSITIONS: Readonly<Record<StatusFlag, bigint>> = {
-  cf: 0n, pf: 2n, af: 4n, zf: 6n, sf: 7n, of: 11n,
-}; // prettier-ignore
+  cf: 0n,
+  pf: 2n,
+  af: 4n,
+  zf: 6n,
+  sf: 7n,
+  of: 11n,
+};
 
 const STATE_BYTES = 0x600;
 const VM = 1n << 17n;
@@ -20,8 +25,13 @@ const ALIGNMENT = 1n << 18n;
 export class State {
   readonly memory = new Memory();
   readonly flags: Record<StatusFlag, boolean> = {
-    cf: false, pf: false, af: false, zf: false, sf: false, of: false,
-  }; // prettier-ignore
+    cf: false,
+    pf: false,
+    af: false,
+    zf: false,
+    sf: false,
+    of: false,
+  };
   /** What the last helper left: quotient and remainder. */
   readonly results: [bigint, bigint] = [0n, 0n];
   readonly #fields = new DataView(new ArrayBuffer(STATE_BYTES));
@@ -53,7 +63,8 @@ export class State {
   }
 
   setField(offset: number, bits: 8 | 16 | 32 | 64 | 128, value: bigint): void {
-    for (let i = 0; i < bits / 8; i++) this.#fields.setUint8(offset + i, Number((value >> BigInt(8 * i)) & 0xffn));
+    for (let i = 0; i < bits / 8; i++)
+      this.#fields.setUint8(offset + i, Number((value >> BigInt(8 * i)) & 0xffn));
   }
 
   register(register: GeneralRegister): bigint {

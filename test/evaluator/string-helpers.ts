@@ -72,13 +72,26 @@ class StringRun {
   }
 }
 
-type StringHelper = (state: State, bits: bigint, repeat: bigint, addressBits: bigint, segment: bigint) => void;
+type StringHelper = (
+  state: State,
+  bits: bigint,
+  repeat: bigint,
+  addressBits: bigint,
+  segment: bigint,
+) => void;
 
 /** A helper from what one iteration does. */
 function helper(iteration: (run: StringRun, state: State) => boolean | undefined): StringHelper {
   return (state, ...args) => {
     const run = new StringRun(state, ...args);
-    run.run(() => iteration(run, state));
+    const flags = { ...state.flags };
+    try {
+      run.run(() => iteration(run, state));
+    } catch (error) {
+      // A repetition that faults leaves the flags as they were (Intel SDM Vol. 2B, "REP/REPE/REPZ/REPNE/REPNZ").
+      Object.assign(state.flags, flags);
+      throw error;
+    }
   };
 }
 

@@ -7,7 +7,7 @@ export interface Value {
 }
 
 /** A value of any number, cut to the width. */
-export function valueOf(bits: Bits, value: bigint | number): Value {
+export function cut(bits: Bits, value: bigint | number): Value {
   return { bits, value: BigInt.asUintN(bits, BigInt(value)) };
 }
 

@@ -1,6 +1,6 @@
 import type { LaneBits, LaneOp, LaneShift } from "../../src/isa/ops.ts";
 import { IntegerValues } from "./integer-values.ts";
-import { signed, type Value, valueOf } from "./value.ts";
+import { cut, signed, type Value } from "./value.ts";
 
 type Lanes = readonly Value[];
 
@@ -46,16 +46,16 @@ export class VectorValues extends IntegerValues {
       shiftRight: (lane) => lane.value >> n,
       shiftRightSigned: (lane) => signed(lane) >> n,
     };
-    return join(split(laneBits, a).map((lane) => valueOf(laneBits, shifts[op](lane))));
+    return join(split(laneBits, a).map((lane) => cut(laneBits, shifts[op](lane))));
   }
 
   multiplyAddPairs(a: Value, b: Value): Value {
     const products = split(16, a).map((lane, i) => signed(lane) * signed(split(16, b)[i]!));
-    return join([0, 1, 2, 3].map((i) => valueOf(32, products[2 * i]! + products[2 * i + 1]!)));
+    return join([0, 1, 2, 3].map((i) => cut(32, products[2 * i]! + products[2 * i + 1]!)));
   }
 
   multiplyEvenUnsigned(a: Value, b: Value): Value {
-    return join([0, 2].map((i) => valueOf(64, split(32, a)[i]!.value * split(32, b)[i]!.value)));
+    return join([0, 2].map((i) => cut(64, split(32, a)[i]!.value * split(32, b)[i]!.value)));
   }
 
   sumAbsoluteDifferences(a: Value, b: Value): Value {
@@ -64,14 +64,14 @@ export class VectorValues extends IntegerValues {
       return difference < 0n ? -difference : difference;
     });
     const sum = (from: number): bigint => differences.slice(from, from + 8).reduce((x, y) => x + y);
-    return join([valueOf(64, sum(0)), valueOf(64, sum(8))]);
+    return join([cut(64, sum(0)), cut(64, sum(8))]);
   }
 
   packSaturate(fromBits: 16 | 32, isSigned: boolean, a: Value, b: Value): Value {
     const bits = (fromBits / 2) as 8 | 16;
     const clamp = isSigned ? clampSigned : clampUnsigned;
     const wide = [...split(fromBits, a), ...split(fromBits, b)];
-    return join(wide.map((lane) => valueOf(bits, clamp(bits, signed(lane)))));
+    return join(wide.map((lane) => cut(bits, clamp(bits, signed(lane)))));
   }
 
   shuffleBytes(indices: readonly number[], a: Value, b: Value): Value {
@@ -107,29 +107,29 @@ export class VectorValues extends IntegerValues {
   }
   laneSigns(laneBits: LaneBits, a: Value): Value {
     const signs = split(laneBits, a).map((lane) => lane.value >> BigInt(laneBits - 1));
-    return valueOf(
+    return cut(
       32,
       signs.reduceRight((all, sign) => (all << 1n) | sign, 0n),
     );
   }
   shiftBytes(direction: "left" | "right", a: Value, count: Value): Value {
     const n = 8n * count.value;
-    return valueOf(128, direction === "left" ? a.value << n : a.value >> n);
+    return cut(128, direction === "left" ? a.value << n : a.value >> n);
   }
   vector64(low: Value): Value {
-    return valueOf(128, low.value);
+    return cut(128, low.value);
   }
   low64(a: Value): Value {
-    return valueOf(64, a.value);
+    return cut(64, a.value);
   }
 }
 
 function split(laneBits: LaneBits, a: Value): Lanes {
-  return Array.from({ length: 128 / laneBits }, (_, i) => valueOf(laneBits, a.value >> BigInt(laneBits * i)));
+  return Array.from({ length: 128 / laneBits }, (_, i) => cut(laneBits, a.value >> BigInt(laneBits * i)));
 }
 
 function join(lanes: Lanes): Value {
-  return valueOf(
+  return cut(
     128,
     lanes.reduceRight((all, { bits, value }) => (all << BigInt(bits)) | value, 0n),
   );
@@ -137,5 +137,5 @@ function join(lanes: Lanes): Value {
 
 function zip(laneBits: LaneBits, a: Value, b: Value, op: (a: Value, b: Value) => bigint): Value {
   const others = split(laneBits, b);
-  return join(split(laneBits, a).map((lane, i) => valueOf(laneBits, op(lane, others[i]!))));
+  return join(split(laneBits, a).map((lane, i) => cut(laneBits, op(lane, others[i]!))));
 }

@@ -21,7 +21,8 @@ function run(setup: Setup): Outcome {
   state.setField(cpu.CPL, 32, user ? 3n : 0n);
   state.setField(STACK_SELECTOR, 16, user ? 0x2bn : 0x10n);
   state.setField(DATA_SELECTOR, 16, user ? 0n : 0x10n);
-  for (let at = data; at < data + DATA_BYTES; at += PAGE_BYTES) state.memory.map(BigInt(at), new Uint8Array(PAGE_BYTES));
+  for (let at = data; at < data + DATA_BYTES; at += PAGE_BYTES)
+    state.memory.map(BigInt(at), new Uint8Array(PAGE_BYTES));
   for (const [address, value] of setup.memory) state.memory.write(BigInt(address), 8, value);
   for (const register of GENERAL_REGISTERS) state.setRegister(register, setup.registers[register]);
   state.rflags = setup.rflags;
@@ -33,6 +34,8 @@ function run(setup: Setup): Outcome {
     const value = state.memory.read(BigInt(at), 8);
     if (value !== (setup.memory.get(at) ?? 0n)) changed.set(at, value);
   }
-  const registers = Object.fromEntries(GENERAL_REGISTERS.map((name) => [name, state.register(name)])) as Registers;
+  const registers = Object.fromEntries(
+    GENERAL_REGISTERS.map((name) => [name, state.register(name)]),
+  ) as Registers;
   return { fault: fault?.fault, registers, rflags: state.rflags, rip: state.rip, changed };
 }

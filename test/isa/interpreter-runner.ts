@@ -5,7 +5,7 @@ import { openInterpreterTarget } from "../oracle/interpreter-target.ts";
 import { MEMORY_BYTES, STATUS_FAULT } from "../oracle/protocol.ts";
 import { type ExecutionTarget, runCase } from "../oracle/target.ts";
 import { LegacyProcessor } from "./legacy-processor.ts";
-import { type Outcome, type Registers, type RowRunner, type Setup } from "./row.ts";
+import type { Outcome, Registers, RowRunner, Setup } from "./row.ts";
 
 const BREAKPOINT = 3;
 
@@ -38,10 +38,11 @@ async function run64(target: ExecutionTarget, setup: Setup): Promise<Outcome> {
   const faulted = result.status === STATUS_FAULT && !jumped;
   return {
     fault: faulted ? (faultName(result.vector) as FaultName) : undefined,
-    registers: Object.fromEntries(GENERAL_REGISTERS.map((name, i) => [name, result.registers[i]!])) as Registers,
+    registers: Object.fromEntries(
+      GENERAL_REGISTERS.map((name, i) => [name, result.registers[i]!]),
+    ) as Registers,
     rflags: result.rflags,
     rip: jumped ? result.rip - 1n : result.rip,
     changed: new Map(result.changes.map(({ address, value }) => [address, value])),
   };
 }
-

@@ -1,7 +1,7 @@
 import { type FaultName, faultName } from "../../src/isa/faults.ts";
 import { GENERAL_REGISTERS } from "../../src/isa/registers.ts";
 import { invariant } from "../../src/layout/invariant.ts";
-import { Guest, GDT, HANDLERS, IDT } from "../processor/guest.ts";
+import { GDT, Guest, HANDLERS, IDT } from "../processor/guest.ts";
 import { DATA_BYTES, type Outcome, PLACES, type Registers, type Setup } from "./row.ts";
 
 const HALT = 0xf4;
@@ -35,18 +35,32 @@ export class LegacyProcessor {
     const stopped = Number(registers.get("rip")) - 1;
     const vector = stopped - HANDLERS;
     const faulted = vector >= 0 && vector < VECTORS;
-    const after = Object.fromEntries(GENERAL_REGISTERS.map((name) => [name, registers.get(name)])) as Registers;
+    const after = Object.fromEntries(
+      GENERAL_REGISTERS.map((name) => [name, registers.get(name)]),
+    ) as Registers;
     if (faulted) {
       // The handler's frame lies on the same stack.
       const restored = { ...after, rsp: setup.registers.rsp };
-      return { fault: faultName(vector) as FaultName, registers: restored, rflags: setup.rflags, rip: 0n, changed: new Map() };
+      return {
+        fault: faultName(vector) as FaultName,
+        registers: restored,
+        rflags: setup.rflags,
+        rip: 0n,
+        changed: new Map(),
+      };
     }
     const changed = new Map<number, bigint>();
     for (let at = data; at < data + DATA_BYTES; at += 8) {
       const value = view.getBigUint64(at, true);
       if (value !== (setup.memory.get(at) ?? 0n)) changed.set(at, value);
     }
-    return { fault: undefined, registers: after, rflags: registers.get("rflags"), rip: BigInt(stopped), changed };
+    return {
+      fault: undefined,
+      registers: after,
+      rflags: registers.get("rflags"),
+      rip: BigInt(stopped),
+      changed,
+    };
   }
 
   #writeTables(): void {
@@ -55,7 +69,11 @@ export class LegacyProcessor {
     for (let vector = 0; vector < VECTORS; vector++) {
       const gate = BigInt(HANDLERS + vector) | (BigInt(CODE_SELECTOR) << 16n) | (0x8e00n << 32n);
       // Offset in bits 0..15 and 48..63, selector in 16..31, type in 40..47.
-      view.setBigUint64(IDT + 8 * vector, (gate & ~0xffff_0000n) | (BigInt(CODE_SELECTOR) << 16n) | (BigInt(HANDLERS >> 16) << 48n), true);
+      view.setBigUint64(
+        IDT + 8 * vector,
+        (gate & ~0xffff_0000n) | (BigInt(CODE_SELECTOR) << 16n) | (BigInt(HANDLERS >> 16) << 48n),
+        true,
+      );
       ram[HANDLERS + vector] = HALT;
     }
   }

@@ -34,8 +34,16 @@ export const PLACES = {
 export const DATA_BYTES = 0x2000;
 
 const FLAGS: Readonly<Record<string, bigint>> = {
-  CF: 1n, PF: 4n, AF: 0x10n, ZF: 0x40n, SF: 0x80n, IF: 0x200n, DF: 0x400n, OF: 0x800n, AC: 0x4_0000n,
-}; // prettier-ignore
+  CF: 1n,
+  PF: 4n,
+  AF: 0x10n,
+  ZF: 0x40n,
+  SF: 0x80n,
+  IF: 0x200n,
+  DF: 0x400n,
+  OF: 0x800n,
+  AC: 0x4_0000n,
+};
 /** Compared even where a row names none of them: the status flags and DF. */
 const COMPARED_FLAGS = 0xcd5n;
 
@@ -81,8 +89,14 @@ const hex = (digits: string): bigint => BigInt(`0x${digits}`);
 
 function parseSide(text: string): Side {
   const side: Side = {
-    registers: {}, memory: new Map(), setFlags: 0n, namedFlags: 0n, undefinedFlags: 0n, rip: undefined, fault: undefined,
-  }; // prettier-ignore
+    registers: {},
+    memory: new Map(),
+    setFlags: 0n,
+    namedFlags: 0n,
+    undefinedFlags: 0n,
+    rip: undefined,
+    fault: undefined,
+  };
   for (const token of text.split(" ").filter(Boolean)) parseToken(token, side);
   return side;
 }
@@ -99,7 +113,10 @@ function parseToken(token: string, side: Side): void {
     side.namedFlags |= flag;
     if (digits !== "0") side.setFlags |= flag;
   } else {
-    invariant((GENERAL_REGISTERS as readonly string[]).includes(name) && digits !== undefined, `"${token}" in a row`);
+    invariant(
+      (GENERAL_REGISTERS as readonly string[]).includes(name) && digits !== undefined,
+      `"${token}" in a row`,
+    );
     side.registers[name as GeneralRegister] = hex(digits);
   }
 }
@@ -134,8 +151,11 @@ export interface Readable {
 export function expectationOf(row: Row, setup: Setup): Readable {
   const side = parseSide(row[3]);
   const end = BigInt(PLACES[setup.codeBits].code + setup.code.length);
-  if (side.fault !== undefined) return readable({ ...setup, fault: side.fault, rip: 0n, changed: new Map() }, side);
-  const changed = new Map([...side.memory].filter(([address, value]) => value !== (setup.memory.get(address) ?? 0n)));
+  if (side.fault !== undefined)
+    return readable({ ...setup, fault: side.fault, rip: 0n, changed: new Map() }, side);
+  const changed = new Map(
+    [...side.memory].filter(([address, value]) => value !== (setup.memory.get(address) ?? 0n)),
+  );
   const registers = { ...setup.registers, ...side.registers };
   // Without a flag to name, one beyond the status flags and DF is as it was.
   const rflags = side.setFlags;

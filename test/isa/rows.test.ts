@@ -6,7 +6,16 @@ import { INSTRUCTIONS } from "../../src/isa/instructions/all.ts";
 import { interpreterUnavailable } from "../oracle/interpreter-target.ts";
 import { evaluatorRunner } from "./evaluator-runner.ts";
 import { openInterpreterRunner } from "./interpreter-runner.ts";
-import { bytesOf, type CodeBits, expectationOf, observationOf, PLACES, type Row, type RowRunner, setupOf } from "./row.ts";
+import {
+  bytesOf,
+  type CodeBits,
+  expectationOf,
+  observationOf,
+  PLACES,
+  type Row,
+  type RowRunner,
+  setupOf,
+} from "./row.ts";
 import { arithmetic32, arithmetic64 } from "./rows/arithmetic.ts";
 import { controlFlow16, controlFlow32, controlFlow64 } from "./rows/control-flow.ts";
 import { dataTransfer16, dataTransfer32, dataTransfer64 } from "./rows/data-transfer.ts";
@@ -32,8 +41,10 @@ const TABLES: readonly (readonly [family: string, codeBits: CodeBits, rows: read
 /** Mnemonics without a row: what they do takes more than one instruction's state, or is tested elsewhere. */
 const ELSEWHERE = new Set(
   // Segments, gates and levels: test/core/processor.
-  ("retf iret int int3 int1 syscall sysret sysenter sysexit lar lsl verr verw sldt str sgdt sidt smsw " +
-    "les lds lss lfs lgs fwait emms cpuid rdtsc rdtscp rdpmc rdrand xgetbv xsetbv fxsave fxrstor xsave xrstor").split(" "),
+  (
+    "retf iret int int3 int1 syscall sysret sysenter sysexit lar lsl verr verw sldt str sgdt sidt smsw " +
+    "les lds lss lfs lgs fwait emms cpuid rdtsc rdtscp rdpmc rdrand xgetbv xsetbv fxsave fxrstor xsave xrstor"
+  ).split(" "),
 );
 
 const interpreter = interpreterUnavailable() === undefined ? await openInterpreterRunner() : undefined;
@@ -61,7 +72,8 @@ describe("the rows", () => {
     for (const [, codeBits, rows] of TABLES) {
       for (const [, bytes] of rows) {
         const code = bytesOf(bytes);
-        if (decoder.decode(code, 0, code.length, codeBits) > 0) covered.add(decoder.result.form.instruction.mnemonic);
+        if (decoder.decode(code, 0, code.length, codeBits) > 0)
+          covered.add(decoder.result.form.instruction.mnemonic);
       }
     }
   });

@@ -58,7 +58,7 @@ export async function prepareBoot(name: LoggedGuest, progress: (line: string) =>
     kernelPath: guest.kernelPath,
     // The kernel unpacks archives that follow one another into the same root.
     initrd: own === undefined ? addition : Buffer.concat([own, addition]),
-    commandLine: "console=ttyS0 rdinit=/log/init printk.time=1 log_buf_len=4M",
+    commandLine: "console=ttyS0 rdinit=/log/init panic=-1 log_buf_len=4M",
     memory: installer ? "1G" : "512M",
   };
 }

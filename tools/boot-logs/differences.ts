@@ -55,12 +55,13 @@ overrides.`,
     here: [/^ACPI: INT_SRC_OVR \(bus 0 bus_irq \d+ global_irq \d+ (low|high) level\)$/],
   },
   {
-    title: "Time-stamp counter",
+    title: "Time",
     explanation: `Our processor tells its TSC's frequency in CPUID (leaf 0x15), so the kernel calibrates nothing and uses the counter at
 once, with the APIC's deadline timer. Under QEMU it measures the TSC against PIT, HPET and PM timer; how often it fails or retries
-depends on the load of the host, and the APIC timer needs a calibration of its own.`,
+depends on the load of the host (so do ticks that QEMU's RTC or PIT loses), and the APIC timer needs a calibration of its own.`,
     qemu: [
       /^tsc: (Fast TSC|Unable to calibrate|using (HPET|PMTIMER)|Refined TSC|PIT calibration|Marking TSC)/,
+      /^hpet: Lost \d+ RTC interrupts$/,
       /^APIC (calibration not consistent|delta adjusted)/,
       /^hpet: 3 channels of 0 reserved for per-cpu timers$/,
       /^clocksource: /,

@@ -50,7 +50,7 @@ export function isCanonical(va: u64): bool {
 @inline
 export function currentBank(): usize {
   const bank = load<usize>(CPU_STATE + TLB_BASE);
-  return bank == TLB_BANK_USER_ALIGNED ? TLB_BANK_USER : bank;
+  return bank == TLB_BANK_USER_ALIGNED ? <usize>TLB_BANK_USER : bank;
 }
 
 /**

@@ -29,6 +29,7 @@ import { system } from "./system.ts";
 import { x87Instructions } from "./x87.ts";
 
 /** Every instruction, family by family: the table from which everything else is made. */
+// biome-ignore format: a table
 export const INSTRUCTIONS: readonly Instruction[] = [
   ...arithmetic, ...dataTransfer, ...compareExchange, ...stack, ...controlFlow, ...interrupts,
   ...shifts, ...doubleShifts, ...bits, ...multiplyDivide, ...decimal, ...strings, ...flags, ...hints,

@@ -170,16 +170,14 @@ export const test = instruction({
   },
 });
 
+// 40+r and 48+r are REX prefixes in 64-bit code, INC and DEC elsewhere.
+
 export const inc = instruction({
   mnemonic: "inc",
   source: "Intel SDM Vol. 2A, INC",
   access: "rw",
   flags: { writes: "pf af zf sf of" },
-  forms: [
-    form("FE /0", "rm8", lockable),
-    form("FF /0", "rm:v", lockable),
-    ...incrementRegisterForms(0x40),
-  ],
+  forms: [form("FE /0", "rm8", lockable), form("FF /0", "rm:v", lockable), form("40", "+r:v", not64)],
   execute(ops, dst) {
     const one = ops.constant(1, ops.bitsOf(dst));
     const sum = ops.add(dst, one);
@@ -194,11 +192,7 @@ export const dec = instruction({
   source: "Intel SDM Vol. 2A, DEC",
   access: "rw",
   flags: { writes: "pf af zf sf of" },
-  forms: [
-    form("FE /1", "rm8", lockable),
-    form("FF /1", "rm:v", lockable),
-    ...incrementRegisterForms(0x48),
-  ],
+  forms: [form("FE /1", "rm8", lockable), form("FF /1", "rm:v", lockable), form("48", "+r:v", not64)],
   execute(ops, dst) {
     const one = ops.constant(1, ops.bitsOf(dst));
     const difference = ops.subtract(dst, one);
@@ -207,11 +201,6 @@ export const dec = instruction({
     return difference;
   },
 });
-
-/** 40+r and 48+r: REX prefixes in 64-bit code, INC and DEC elsewhere. */
-function incrementRegisterForms(first: number): Form[] {
-  return [form(first.toString(16), "+r:v", not64)];
-}
 
 export const neg = instruction({
   mnemonic: "neg",

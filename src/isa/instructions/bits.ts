@@ -18,15 +18,24 @@ interface BitTest {
 const BIT_TESTS: readonly BitTest[] = [
   { mnemonic: "bt", source: "Intel SDM Vol. 2A, BT", digit: 4, opcode: "A3" },
   {
-    mnemonic: "bts", source: "Intel SDM Vol. 2A, BTS", digit: 5, opcode: "AB",
+    mnemonic: "bts",
+    source: "Intel SDM Vol. 2A, BTS",
+    digit: 5,
+    opcode: "AB",
     change: (ops, value, mask) => ops.or(value, mask),
   },
   {
-    mnemonic: "btr", source: "Intel SDM Vol. 2A, BTR", digit: 6, opcode: "B3",
+    mnemonic: "btr",
+    source: "Intel SDM Vol. 2A, BTR",
+    digit: 6,
+    opcode: "B3",
     change: (ops, value, mask) => ops.and(value, ops.not(mask)),
   },
   {
-    mnemonic: "btc", source: "Intel SDM Vol. 2A, BTC", digit: 7, opcode: "BB",
+    mnemonic: "btc",
+    source: "Intel SDM Vol. 2A, BTC",
+    digit: 7,
+    opcode: "BB",
     change: (ops, value, mask) => ops.xor(value, mask),
   },
 ];
@@ -36,7 +45,9 @@ const BIT_TEST_FLAGS = { writes: "cf", undefined: "of sf af pf" };
 
 /** The bit's position within the operand. */
 function positionOf<V>(ops: Ops<V>, offset: V): V {
-  return ops.keep(ops.and(ops.truncate(ops.zeroExtend(offset, 64), 32), ops.constant(ops.operandBits - 1, 32)));
+  return ops.keep(
+    ops.and(ops.truncate(ops.zeroExtend(offset, 64), 32), ops.constant(ops.operandBits - 1, 32)),
+  );
 }
 
 function chosenBit<V>(ops: Ops<V>, value: V, position: V): V {
@@ -144,6 +155,7 @@ export const conditionalSets = CONDITIONS.map((condition, code) =>
   }),
 );
 
+// biome-ignore format: a table
 export const bits = [
   ...BIT_TESTS.map(bitTest), ...BIT_TESTS.map(bitTestInMemory), bsf, bsr, ...conditionalSets,
 ] as const;

@@ -7,7 +7,13 @@ import { placed } from "./bits.ts";
 function compareAccumulator<V>(ops: Ops<V>, dst: V): V {
   const accumulator = ops.register("rax", ops.operandBits);
   const equal = ops.keep(ops.equal(accumulator, dst));
-  setSubtractionFlags(ops, accumulator, dst, ops.subtract(accumulator, dst), ops.lessUnsigned(accumulator, dst));
+  setSubtractionFlags(
+    ops,
+    accumulator,
+    dst,
+    ops.subtract(accumulator, dst),
+    ops.lessUnsigned(accumulator, dst),
+  );
   ops.when(ops.not(equal), () => ops.setRegister("rax", dst));
   return equal;
 }
@@ -46,7 +52,10 @@ export const cmpxchg8b = instruction({
   forms: [form("0F C7 /1", "m64", { ...lockable, rexW: false })],
   execute(ops, dst) {
     const pair = (high: "rdx" | "rcx", low: "rax" | "rbx") =>
-      ops.or(ops.shiftLeft(ops.zeroExtend(ops.register(high, 32), 64), 32), ops.zeroExtend(ops.register(low, 32), 64));
+      ops.or(
+        ops.shiftLeft(ops.zeroExtend(ops.register(high, 32), 64), 32),
+        ops.zeroExtend(ops.register(low, 32), 64),
+      );
     const replacement = pair("rcx", "rbx");
     const equal = ops.keep(ops.equal(pair("rdx", "rax"), dst));
     ops.setFlag("zf", equal);

@@ -102,9 +102,7 @@ export const retImmediate = instruction({
   },
 });
 
-function loop(
-  mnemonic: string, opcode: string, reads: string, goesOn: <V>(ops: Ops<V>, left: V) => V,
-) {
+function loop(mnemonic: string, opcode: string, reads: string, goesOn: <V>(ops: Ops<V>, left: V) => V) {
   return instruction({
     mnemonic,
     source: "Intel SDM Vol. 2A, LOOP/LOOPcc",
@@ -220,6 +218,7 @@ export const hlt = instruction({
   },
 });
 
+// biome-ignore format: a table
 export const controlFlow = [
   ...conditionalJumps, jmp, jmpIndirect, call, callIndirect, ret, retImmediate, ...loops, jrcxz, ...farTransfers,
   retFar, retFarImmediate, iret, hlt,

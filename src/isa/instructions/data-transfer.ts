@@ -56,16 +56,6 @@ export const movsxd = instruction({
   },
 });
 
-export const movnti = instruction({
-  mnemonic: "movnti",
-  source: "Intel SDM Vol. 2B, MOVNTI",
-  access: "w r",
-  forms: [form("NP 0F C3 /r", "m:y, r:y")],
-  execute(_ops, _dst, src) {
-    return src;
-  },
-});
-
 // These two stand before XCHG, whose row 90+r covers their opcode.
 export const nop = instruction({
   mnemonic: "nop",
@@ -159,8 +149,12 @@ export function wrapAddress<V>(ops: Ops<V>, offset: V): V {
 }
 
 const AH_FLAGS: readonly (readonly [flag: StatusFlag, bit: number])[] = [
-  ["sf", 7], ["zf", 6], ["af", 4], ["pf", 2], ["cf", 0],
-]; // prettier-ignore
+  ["sf", 7],
+  ["zf", 6],
+  ["af", 4],
+  ["pf", 2],
+  ["cf", 0],
+];
 
 export const lahf = instruction({
   mnemonic: "lahf",
@@ -216,6 +210,7 @@ export const cwd = instruction({
   },
 });
 
+// biome-ignore format: a table
 export const dataTransfer = [
-  mov, movzx, movsx, movsxd, movnti, nop, pause, xchg, bswap, lea, ...conditionalMoves, xlat, lahf, sahf, cbw, cwd,
+  mov, movzx, movsx, movsxd, nop, pause, xchg, bswap, lea, ...conditionalMoves, xlat, lahf, sahf, cbw, cwd,
 ] as const;

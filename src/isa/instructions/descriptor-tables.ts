@@ -1,5 +1,13 @@
 import {
-  CR0, GDTR_BASE, GDTR_LIMIT, IDTR_BASE, IDTR_LIMIT, RFLAGS_SYSTEM, SEG_LDTR, SEG_TR, SEGMENT_SELECTOR,
+  CR0,
+  GDTR_BASE,
+  GDTR_LIMIT,
+  IDTR_BASE,
+  IDTR_LIMIT,
+  RFLAGS_SYSTEM,
+  SEG_LDTR,
+  SEG_TR,
+  SEGMENT_SELECTOR,
 } from "../../layout/cpu-state.ts";
 import type { HelperName } from "../helpers.ts";
 import { force64, form, instruction, not64, only64, privileged } from "../instruction.ts";
@@ -77,7 +85,10 @@ function loadSelector(mnemonic: string, source: string, digit: number, helper: H
     mnemonic,
     source,
     access: "r",
-    forms: [form(`0F 00 /${digit}`, "rm16", { ...only64, ...privileged }), form(`0F 00 /${digit}`, "rm16", not64)],
+    forms: [
+      form(`0F 00 /${digit}`, "rm16", { ...only64, ...privileged }),
+      form(`0F 00 /${digit}`, "rm16", not64),
+    ],
     execute(ops, selector) {
       ops.system(helper, selector);
     },
@@ -131,6 +142,7 @@ export const arpl = instruction({
   },
 });
 
+// biome-ignore format: a table
 export const descriptorTables = [
   ...storeSelector("sldt", "Intel SDM Vol. 2B, SLDT", 0, SEG_LDTR),
   ...storeSelector("str", "Intel SDM Vol. 2B, STR", 1, SEG_TR),

@@ -22,7 +22,12 @@ function opposite<V>(ops: Ops<V>, count: V): V {
 }
 
 /** Sets the flags, unless the count is 0. `of` is computed from the operands and the result. */
-function setFlags<V>(ops: Ops<V>, count: V, result: V, flags: () => { readonly cf: V; readonly of: V }): void {
+function setFlags<V>(
+  ops: Ops<V>,
+  count: V,
+  result: V,
+  flags: () => { readonly cf: V; readonly of: V },
+): void {
   ops.when(ops.not(ops.isZero(count)), () => {
     const { cf, of } = flags();
     ops.setFlag("cf", cf);

@@ -4,7 +4,7 @@ import { form, instruction } from "../instruction.ts";
 
 export const nopOperand = instruction({
   mnemonic: "nop",
-  source: "Intel SDM Vol. 2B, NOP; opcode map, \"Reserved NOP\"",
+  source: 'Intel SDM Vol. 2B, NOP; opcode map, "Reserved NOP"',
   access: "w",
   forms: [0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f].map((opcode) =>
     form(`0F ${opcode.toString(16)} /r`, "rm:v", { offsetOnly: true }),
@@ -30,8 +30,11 @@ export const prefetchw = instruction({
 
 /** Fences order nothing here: all accesses of one processor are in order. */
 export const fences = (
-  [["lfence", "Intel SDM Vol. 2A, LFENCE", "E8"], ["mfence", "Intel SDM Vol. 2B, MFENCE", "F0"],
-    ["sfence", "Intel SDM Vol. 2B, SFENCE", "F8"]] as const
+  [
+    ["lfence", "Intel SDM Vol. 2A, LFENCE", "E8"],
+    ["mfence", "Intel SDM Vol. 2B, MFENCE", "F0"],
+    ["sfence", "Intel SDM Vol. 2B, SFENCE", "F8"],
+  ] as const
 ).map(([mnemonic, source, modRM]) =>
   instruction({ mnemonic, source, access: "", forms: [form(`NP 0F AE ${modRM}+i`)], execute() {} }),
 );

@@ -57,7 +57,10 @@ export const imul = instruction({
     const accumulator = ops.register("rax", ops.operandBits);
     const [low, high] =
       ops.operandBits === 64
-        ? [ops.keep(ops.multiply(accumulator, src)), ops.keep(ops.call("multiplyHighSigned", accumulator, src))]
+        ? [
+            ops.keep(ops.multiply(accumulator, src)),
+            ops.keep(ops.call("multiplyHighSigned", accumulator, src)),
+          ]
         : halves(ops, ops.multiply(ops.signExtend(accumulator, 64), ops.signExtend(src, 64)));
     setDouble(ops, low, high);
     setOverflow(ops, ops.not(ops.equal(high, ops.shiftRightSigned(low, ops.operandBits - 1))));

@@ -60,6 +60,7 @@ function loadFarPointer(mnemonic: string, opcode: string, segment: number, attri
   });
 }
 
+// biome-ignore format: a table
 export const segmentRegisters = [
   movFromSegment, movFromSegmentToMemory, movToSegment,
   loadFarPointer("les", "C4", 0, not64),

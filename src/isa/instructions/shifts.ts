@@ -39,7 +39,12 @@ function lowBit<V>(ops: Ops<V>, v: V): V {
 }
 
 /** Sets the flags of a shift, unless its count is 0. */
-function setShiftFlags<V>(ops: Ops<V>, count: V, result: V, flags: () => { readonly cf: V; readonly of: V }): void {
+function setShiftFlags<V>(
+  ops: Ops<V>,
+  count: V,
+  result: V,
+  flags: () => { readonly cf: V; readonly of: V },
+): void {
   ops.when(ops.not(ops.isZero(count)), () => {
     const { cf, of } = flags();
     ops.setFlag("cf", cf);

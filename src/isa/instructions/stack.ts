@@ -79,7 +79,9 @@ export const popSegment = instruction({
 
 /** A load of SS holds interrupts off until the end of the next instruction. */
 export function shadowInterrupts<V>(ops: Ops<V>, segment: V): void {
-  ops.when(ops.equal(segment, ops.constant(SS, 32)), () => ops.setState(INTERRUPT_SHADOW, ops.constant(2, 32)));
+  ops.when(ops.equal(segment, ops.constant(SS, 32)), () =>
+    ops.setState(INTERRUPT_SHADOW, ops.constant(2, 32)),
+  );
 }
 
 const ALL_REGISTERS: readonly GeneralRegister[] = ["rdi", "rsi", "rbp", "rsp", "rbx", "rdx", "rcx", "rax"];
@@ -205,6 +207,7 @@ function wordBits<V>(ops: Ops<V>): 16 | 32 | 64 {
   return ops.operandBits as 16 | 32 | 64;
 }
 
+// biome-ignore format: a table
 export const stack = [
   push, pushSegment, pop, popMemory, popSegment, pusha, popa, pushf, popf, enter, leave,
 ] as const;

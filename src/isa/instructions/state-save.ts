@@ -36,6 +36,7 @@ export const stmxcsr = instruction({
   },
 });
 
+// biome-ignore format: a table
 export const stateSave = [
   saveArea("fxsave", "Intel SDM Vol. 2A, FXSAVE", 0, "fxsave"),
   saveArea("fxrstor", "Intel SDM Vol. 2A, FXRSTOR", 1, "fxrstor"),

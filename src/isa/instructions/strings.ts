@@ -2,7 +2,13 @@ import type { HelperName } from "../helpers.ts";
 import { type FlagUse, form, type Instruction, instruction, repeatable } from "../instruction.ts";
 
 /** A string instruction: the byte form at `opcode`, the others behind it. */
-function string(mnemonic: string, source: string, opcode: number, helper: HelperName, flags: FlagUse = {}): Instruction {
+function string(
+  mnemonic: string,
+  source: string,
+  opcode: number,
+  helper: HelperName,
+  flags: FlagUse = {},
+): Instruction {
   const hex = (n: number) => n.toString(16).padStart(2, "0");
   return instruction({
     mnemonic,

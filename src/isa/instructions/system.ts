@@ -19,7 +19,9 @@ export const movFromControl = instruction({
   flags: { undefined: "of sf zf af pf cf" },
   forms: fullWidthForms("0F 20 /r", (register) => `${register}, cr`),
   execute(ops, _dst, number) {
-    const exists = CONTROL_REGISTERS.map((n) => ops.equal(number, ops.constant(n, 32))).reduce((a, b) => ops.or(a, b));
+    const exists = CONTROL_REGISTERS.map((n) => ops.equal(number, ops.constant(n, 32))).reduce((a, b) =>
+      ops.or(a, b),
+    );
     ops.raiseWhen(ops.not(exists), "#UD");
     return ops.truncate(ops.call("readControl", number), ops.operandBits);
   },
@@ -118,7 +120,11 @@ export const clflush = instruction({
 
 /** An instruction without operands that a function of src/core carries out. */
 function byHelper(
-  mnemonic: string, source: string, opcode: string, helper: HelperName, attributes: FormAttributes = {},
+  mnemonic: string,
+  source: string,
+  opcode: string,
+  helper: HelperName,
+  attributes: FormAttributes = {},
 ) {
   return instruction({
     mnemonic,
@@ -189,6 +195,7 @@ function setCarryOnly<V>(ops: Ops<V>): void {
   ops.setResultFlags(one);
 }
 
+// biome-ignore format: a table
 export const system = [
   movFromControl, movToControl, movFromDebug, movToDebug, smsw, smswToMemory, lmsw,
   byHelper("clts", "Intel SDM Vol. 2A, CLTS", "0F 06", "clts", privileged),

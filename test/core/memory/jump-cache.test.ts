@@ -110,6 +110,23 @@ describe("INVLPG", () => {
     expect(supervisorKey()).toBe(before[1]);
   });
 
+  test("tells pages apart all over the address space", () => {
+    mapPage(machine, 500, 0x20, P | RW | US);
+    machine.write64(PD + 300 * 8, P | RW | US | PS);
+    executeAsUser(0x1f_4000n);
+    const first = userKey();
+    machine.core.invalidatePage(0x1f_5000n);
+    expect(userKey()).toBe(first);
+    machine.core.invalidatePage(0x1f_4000n);
+    expect(userKey()).not.toBe(first);
+    executeAsUser(0x2580_0000n);
+    const second = userKey();
+    machine.core.invalidatePage(0x25a0_0000n);
+    expect(userKey()).toBe(second);
+    machine.core.invalidatePage(0x2581_0000n);
+    expect(userKey()).not.toBe(second);
+  });
+
   test("of a page that nobody executed ends none", () => {
     executeAsUser(0x5000n);
     const before = [userKey(), supervisorKey()];

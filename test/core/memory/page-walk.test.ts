@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { COUNT_PAGE_WALK, CR0, CR3, MSR_EFER } from "../../../src/layout/cpu-state.ts";
+import { COUNT_PAGE_WALK, COUNT_TLB_MISS, CR0, CR3, MSR_EFER } from "../../../src/layout/cpu-state.ts";
 import { GUEST_RAM } from "../../../src/layout/memory-map.ts";
 import type { CoreMachine } from "./core-machine.ts";
 import {
@@ -257,4 +257,5 @@ test("a hit walks no tables, and gives the host address", () => {
   expect(machine.core.readSlow(0x5ff8n, 8)).toBe(GUEST_RAM + 0x20ff8);
   expect(machine.core.translateExecute(0x5555n)).toBe(0x20555n);
   expect(machine.get64(COUNT_PAGE_WALK)).toBe(1n);
+  expect(machine.get64(COUNT_TLB_MISS)).toBe(1n);
 });

@@ -87,6 +87,20 @@ describe("coherence", () => {
     expect(machine.core.readLinear64(0x23_3000n)).toBe(0x43n);
   });
 
+  test("INVLPG in a 2 MiB page leaves its neighbours alone", () => {
+    machine.write64(PD + 300 * 8, P | RW | PS);
+    machine.write64(PD + 301 * 8, P | RW | PS);
+    machine.core.readLinear8(0x2580_0000n);
+    machine.core.readLinear8(0x25a0_0000n);
+    machine.write64(PD + 300 * 8, 0n);
+    machine.write64(PD + 301 * 8, 0n);
+    machine.core.invalidatePage(0x2580_1000n);
+    machine.core.readLinear8(0x25a0_0000n);
+    expect(machine.fault()).toBe("none");
+    machine.core.readLinear8(0x2580_0000n);
+    expect(machine.fault()).toBe("14(0) at 25800000");
+  });
+
   test("INVLPG anywhere in a 1 GiB page forgets all of it", () => {
     machine.write64(PDPT + 8, P | RW | PS);
     machine.core.readLinear64(0x4012_3000n);

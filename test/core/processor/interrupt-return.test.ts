@@ -200,6 +200,35 @@ describe("IRETQ", () => {
   });
 });
 
+test("IRETD in 64-bit code pops five doublewords, IRET five words", () => {
+  [0x7000, USER_CODE, 0x202, 0x1_5000, USER_DATA].forEach((value, index) => {
+    machine.write32(FRAME + index * 4, value);
+  });
+  expect(machine.core.interruptReturn(32)).toBe(STATUS_JUMP);
+  expect(machine.get64(RIP)).toBe(0x7000n);
+  expect(machine.get64(RSP)).toBe(USER_STACK);
+  expect(machine.get32(CPL)).toBe(3);
+  machine = longModeSystem();
+  machine.set64(RSP, BigInt(FRAME));
+  [0x7000, KERNEL_CODE, 0x202, 0x8000, KERNEL_DATA].forEach((value, index) => {
+    machine.write16(FRAME + index * 2, value);
+  });
+  expect(machine.core.interruptReturn(16)).toBe(STATUS_JUMP);
+  expect(machine.get64(RIP)).toBe(0x7000n);
+  expect(machine.get64(RSP)).toBe(0x8000n);
+});
+
+test("IRETD refuses what IRETQ refuses, and changes nothing", () => {
+  enterCompatibility(machine);
+  machine.set64(RSP, USER_STACK - 12n);
+  machine.write32(Number(USER_STACK) - 12, 0x7000);
+  machine.write32(Number(USER_STACK) - 8, USER_DATA);
+  expect(machine.core.interruptReturn(32)).toBe(STATUS_FAULT);
+  expect(machine.fault()).toBe("13(20)");
+  expect(machine.get64(RIP)).toBe(0x6000n);
+  expect(machine.get64(RSP)).toBe(USER_STACK - 12n);
+});
+
 test("IRETD in compatibility mode at the same privilege pops three doublewords", () => {
   enterCompatibility(machine);
   machine.set64(RSP, USER_STACK - 12n);

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import {
+  GDTR_LIMIT,
   SEG_CS,
   SEG_DS,
   SEG_ES,
@@ -89,6 +90,14 @@ describe("loads of DS, ES, FS and GS", () => {
   test("accept any null selector and keep its RPL", () => {
     expect(machine.core.loadSegment(GS, 3)).toBe(STATUS_OK);
     expect(machine.segment(SEG_GS)).toEqual({ selector: 3, base: 0n, limit: 0, attributes: 0x10000 });
+  });
+
+  test("refuse a descriptor that the GDT's limit cuts", () => {
+    machine.set32(GDTR_LIMIT, 0x26);
+    expect(machine.core.loadSegment(DS, USER_DATA)).toBe(STATUS_FAULT);
+    expect(machine.takeFault()).toBe("13(20)");
+    machine.set32(GDTR_LIMIT, 0x27);
+    expect(machine.core.loadSegment(DS, USER_DATA)).toBe(STATUS_OK);
   });
 
   test("find descriptors in the LDT", () => {
