@@ -6,7 +6,7 @@
  * GUEST is one of cloud-kernel, standard-kernel, debian-installer; by default all of them. Logs go into FOLDER
  * (build/boot-logs); with --reuse, those that are there are not made anew. Every message that only one of the two boots has
  * must be explained by a class of tools/boot-logs/differences.ts; the status is 1 when one is not, or when a warning
- * comes here alone. With --write-docs, docs/boot-logs.md is written anew.
+ * comes here alone; if all is well, --write-docs writes docs/boot-logs.md anew.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -73,7 +73,7 @@ async function main(): Promise<number> {
   for (const guest of asked) differences.set(guest, await differenceOf(guest, folder, values.reuse ?? false));
   let wrong = 0;
   for (const [guest, difference] of differences) wrong += report(guest, difference);
-  if (values["write-docs"])
+  if (values["write-docs"] && wrong === 0)
     writeFileSync(path.join(ROOT, "docs", "boot-logs.md"), bootLogsDocument(differences));
   return wrong === 0 ? 0 : 1;
 }

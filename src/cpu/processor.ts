@@ -34,9 +34,9 @@ export type RunOutcome =
 /** One virtual processor, as the machine drives it. */
 export interface Processor {
   /**
-   * Executes up to about `maxInstructions` (exactly up to the end of the
-   * decoded block in which the budget ends), delivering interrupts that are
-   * pending and allowed.
+   * Executes up to about `maxInstructions` (exactly: up to the first jump that
+   * is taken, or the end of the page, once they are used up), delivering
+   * interrupts that are pending and allowed.
    */
   run(maxInstructions: number): RunOutcome;
   /** Instructions executed since reset; a whole number. */

@@ -6,7 +6,7 @@ import type { HandlerShape, OperandShape, RegisterSlot } from "./shape.ts";
 // Pseudo-records, which stand for no instruction of the guest. Their handler numbers are the engine's lowest.
 /** Leaves by RIP; what a write over decoded code turns records into. */
 export const HANDLER_STALE = 0;
-/** Goes on at the page offset of NEXT_OFFSET: the end of a block by length or at the page's end. */
+/** Goes on at the page offset of NEXT_OFFSET: the end of a block by length. */
 export const HANDLER_CONTINUE = 1;
 /** Raises #UD. */
 export const HANDLER_UNDEFINED = 2;
@@ -26,7 +26,17 @@ export const HANDLER_ADDRESS_OFFSET = 8;
 export const HANDLER_STOP = 9;
 /** Goes on at the record in LINK: a stale record whose code has been decoded anew. */
 export const HANDLER_FORWARD = 10;
-export const FIRST_SHAPE_HANDLER = 11;
+/**
+ * The same at the end of the page, where the budget is looked at: code without
+ * jumps would run to the end of memory otherwise.
+ */
+export const HANDLER_PAGE_END = 11;
+export const FIRST_SHAPE_HANDLER = 12;
+
+/** The pseudo-record's handler that goes on at a page offset. */
+export function continueHandler(offset: number): number {
+  return offset >= 4096 ? HANDLER_PAGE_END : HANDLER_CONTINUE;
+}
 
 /** What a memory operand's access needs to know for limit checks. */
 export interface MemoryUse {

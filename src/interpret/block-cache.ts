@@ -7,6 +7,7 @@ import {
   MAX_INSTRUCTION_BYTES,
 } from "../decode/decoder.ts";
 import {
+  continueHandler,
   HANDLER_CONTINUE,
   HANDLER_CROSSING,
   HANDLER_STALE,
@@ -155,7 +156,7 @@ export class BlockCache implements RegionStore {
     let previousShape: HandlerShape | undefined;
     for (;;) {
       if (count === MAX_BLOCK_INSTRUCTIONS || here >= PAGE_BYTES) {
-        writer.writePseudo(at, HANDLER_CONTINUE, here, 0, count);
+        writer.writePseudo(at, continueHandler(here), here, 0, count);
         at += record.RECORD_BYTES;
         break;
       }

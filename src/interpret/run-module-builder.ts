@@ -2,6 +2,7 @@ import {
   HANDLER_CONTINUE,
   HANDLER_CROSSING,
   HANDLER_FORWARD,
+  HANDLER_PAGE_END,
   HANDLER_STALE,
   HANDLER_STOP,
   HANDLER_TOO_LONG,
@@ -83,6 +84,7 @@ export function buildRunModule(
   pseudo(HANDLER_STALE, "stale", shared.buildStale());
   pseudo(HANDLER_FORWARD, "forward", shared.buildForward());
   pseudo(HANDLER_CONTINUE, "continue", shared.buildContinue(onward));
+  pseudo(HANDLER_PAGE_END, "pageEnd", shared.buildContinue(refs.dispatch));
   pseudo(HANDLER_UNDEFINED, "undefined", shared.buildRaise(refs.setFault, refs.leaveFault, 6, -1));
   pseudo(HANDLER_TOO_LONG, "tooLong", shared.buildRaise(refs.setFault, refs.leaveFault, 13, 0));
   pseudo(HANDLER_CROSSING, "crossing", shared.buildCrossing());

@@ -1,6 +1,6 @@
 import type { CodeRange, RegionStore } from "../cpu/region-translator.ts";
 import { type DecodedInstruction, Decoder } from "../decode/decoder.ts";
-import { HANDLER_CONTINUE } from "../decode/record-writer.ts";
+import { continueHandler } from "../decode/record-writer.ts";
 import type { HandlerShape, ShapeTable } from "../decode/shape.ts";
 import { GUEST_RAM, PAGE_BYTES } from "../layout/memory-map.ts";
 import { RECORD_BYTES } from "../layout/record.ts";
@@ -173,7 +173,13 @@ export class RegionScanner {
       to = behind;
     }
     const last = instructions.at(-1)!;
-    this.#regions.writer.writePseudo(to, HANDLER_CONTINUE, last.nextOffset, 0, offsets.length);
+    this.#regions.writer.writePseudo(
+      to,
+      continueHandler(last.nextOffset),
+      last.nextOffset,
+      0,
+      offsets.length,
+    );
     this.#regions.trackRecords(page, { start, end: last.nextOffset }, records, to + RECORD_BYTES);
     return { start, instructions, end, behind: to };
   }

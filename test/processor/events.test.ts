@@ -396,7 +396,7 @@ describe.skipIf(!nasmAvailable)("refusals", () => {
     ["mov rsp, 0x900000000000\npush rax", 12],
     ["mov rsp, 0x900000000000\ncall $ + 5", 12],
     ["mov rsp, 0x900000000000\nret", 12],
-    ["mov rax, 0x7ffffffffffc\nmov rbx, [rax]", 14],
+    ["mov rax, 0x7ffffffffffc\nmov rbx, [rax]", 13],
   ])("%s: a non-canonical address is vector %i", (source, vector) => {
     expect(faultOf(source)).toMatchObject({ vector, at: 10 });
   });

@@ -65,7 +65,13 @@ function writePrepared<V>(ops: Ops<V>, address: V, bytes: number, write: () => v
 }
 
 /** A store to memory: the value is prepared, stored, and then the unit's state follows. */
-function store(mnemonic: string, opcode: string, bits: 16 | 32 | 64, helper: HelperName, pops: 0 | 1): Instruction {
+function store(
+  mnemonic: string,
+  opcode: string,
+  bits: 16 | 32 | 64,
+  helper: HelperName,
+  pops: 0 | 1,
+): Instruction {
   return x87(mnemonic, {
     forms: [form(opcode, "m")],
     access: "r",
@@ -106,19 +112,25 @@ function arithmetic(operation: number): Instruction[] {
   const reversedRow = (0xc0 + 8 * reversed).toString(16);
   const list = [
     x87(`f${name}`, {
-      forms: [form(`D8 /${operation}`, "m32")], access: "r",
+      forms: [form(`D8 /${operation}`, "m32")],
+      access: "r",
       execute: (ops, value) => ops.system("x87Arith32", op(ops), value),
     }),
     x87(`f${name}`, {
-      forms: [form(`DC /${operation}`, "m64")], access: "r",
+      forms: [form(`DC /${operation}`, "m64")],
+      access: "r",
       execute: (ops, value) => ops.system("x87Arith64", op(ops), value),
     }),
     x87(`fi${name}`, {
-      forms: [form(`DA /${operation}`, "m32")], access: "r", name: `F${name.toUpperCase()}`,
+      forms: [form(`DA /${operation}`, "m32")],
+      access: "r",
+      name: `F${name.toUpperCase()}`,
       execute: (ops, value) => ops.system("x87ArithI32", op(ops), value),
     }),
     x87(`fi${name}`, {
-      forms: [form(`DE /${operation}`, "m16")], access: "r", name: `F${name.toUpperCase()}`,
+      forms: [form(`DE /${operation}`, "m16")],
+      access: "r",
+      name: `F${name.toUpperCase()}`,
       execute: (ops, value) => ops.system("x87ArithI16", op(ops), ops.signExtend(value, 32)),
     }),
   ];
@@ -126,22 +138,31 @@ function arithmetic(operation: number): Instruction[] {
   return [
     ...list,
     x87(`f${name}`, {
-      forms: [form(`D8 ${stackRow}+i`, "st:i")], access: "r",
+      forms: [form(`D8 ${stackRow}+i`, "st:i")],
+      access: "r",
       execute: (ops, i) => ops.system("x87Arith", op(ops), number(ops, 0), i, number(ops, 0)),
     }),
     x87(`f${name}`, {
-      forms: [form(`DC ${reversedRow}+i`, "st:i")], access: "r",
+      forms: [form(`DC ${reversedRow}+i`, "st:i")],
+      access: "r",
       execute: (ops, i) => ops.system("x87Arith", op(ops), i, number(ops, 0), number(ops, 0)),
     }),
     x87(`f${name}p`, {
-      forms: [form(`DE ${reversedRow}+i`, "st:i")], access: "r", name: `F${name.toUpperCase()}`,
+      forms: [form(`DE ${reversedRow}+i`, "st:i")],
+      access: "r",
+      name: `F${name.toUpperCase()}`,
       execute: (ops, i) => ops.system("x87Arith", op(ops), i, number(ops, 0), number(ops, 1)),
     }),
   ];
 }
 
 /** A comparison with ST(i) that sets the condition codes. `opcodes` holds the manual's row and the aliases processors accept. */
-function compare(mnemonic: string, opcodes: readonly string[], pops: number, unordered: boolean): Instruction {
+function compare(
+  mnemonic: string,
+  opcodes: readonly string[],
+  pops: number,
+  unordered: boolean,
+): Instruction {
   return x87(mnemonic, {
     forms: opcodes.map((opcode) => form(opcode, "st:i")),
     access: "r",
@@ -158,8 +179,18 @@ function compareFlags(mnemonic: string, opcode: string, pops: number, unordered:
   });
 }
 
-const MOVES = [["b", "DA C0+i"], ["e", "DA C8+i"], ["be", "DA D0+i"], ["p", "DA D8+i"]] as const;
-const INVERSE_MOVES = [["ae", "DB C0+i"], ["ne", "DB C8+i"], ["a", "DB D0+i"], ["np", "DB D8+i"]] as const;
+const MOVES = [
+  ["b", "DA C0+i"],
+  ["e", "DA C8+i"],
+  ["be", "DA D0+i"],
+  ["p", "DA D8+i"],
+] as const;
+const INVERSE_MOVES = [
+  ["ae", "DB C0+i"],
+  ["ne", "DB C8+i"],
+  ["a", "DB D0+i"],
+  ["np", "DB D8+i"],
+] as const;
 
 const conditionalMoves = [...MOVES, ...INVERSE_MOVES].map(([condition, opcode]) =>
   x87(`fcmov${condition}`, {
@@ -190,13 +221,15 @@ export const x87Instructions: readonly Instruction[] = [
   compare("fcom", ["D8 D0+i", "DC D0+i"], 0, false),
   compare("fcomp", ["D8 D8+i", "DC D8+i", "DE D0+i"], 1, false),
   x87("fcompp", {
-    name: "FCOM/FCOMP/FCOMPP", forms: [form("DE D9")],
+    name: "FCOM/FCOMP/FCOMPP",
+    forms: [form("DE D9")],
     execute: (ops) => ops.system("x87Compare", number(ops, 1), number(ops, 2), number(ops, 0)),
   }),
   compare("fucom", ["DD E0+i"], 0, true),
   compare("fucomp", ["DD E8+i"], 1, true),
   x87("fucompp", {
-    name: "FUCOM/FUCOMP/FUCOMPP", forms: [form("DA E9")],
+    name: "FUCOM/FUCOMP/FUCOMPP",
+    forms: [form("DA E9")],
     execute: (ops) => ops.system("x87Compare", number(ops, 1), number(ops, 2), number(ops, 1)),
   }),
   compareFlags("fcomi", "DB F0+i", 0, false),
@@ -208,22 +241,29 @@ export const x87Instructions: readonly Instruction[] = [
   load("fld", "D9 /0", "m32", "x87Load32"),
   load("fld", "DD /0", "m64", "x87Load64"),
   x87("fld", {
-    forms: [form("DB /5", "m")], access: "r",
+    forms: [form("DB /5", "m")],
+    access: "r",
     execute: (ops, address) => {
       const low = ops.load(64, address);
       const high = ops.load(16, ops.add(address, ops.constant(8, 64)));
       ops.system("x87Load80", low, ops.zeroExtend(high, 32));
     },
   }),
-  x87("fld", { forms: [form("D9 C0+i", "st:i")], access: "r", execute: (ops, i) => ops.system("x87LoadSt", i) }),
+  x87("fld", {
+    forms: [form("D9 C0+i", "st:i")],
+    access: "r",
+    execute: (ops, i) => ops.system("x87LoadSt", i),
+  }),
   x87("fild", {
-    forms: [form("DF /0", "m16")], access: "r",
+    forms: [form("DF /0", "m16")],
+    access: "r",
     execute: (ops, value) => ops.system("x87LoadI16", ops.signExtend(value, 32)),
   }),
   load("fild", "DB /0", "m32", "x87LoadI32"),
   load("fild", "DF /5", "m64", "x87LoadI64"),
   x87("fbld", {
-    forms: [form("DF /4", "m")], access: "r",
+    forms: [form("DF /4", "m")],
+    access: "r",
     execute: (ops, address) => {
       const low = ops.load(64, address);
       const high = ops.load(16, ops.add(address, ops.constant(8, 64)));
@@ -244,7 +284,8 @@ export const x87Instructions: readonly Instruction[] = [
   store("fistp", "DB /3", 32, "x87PrepareStoreI32", 1),
   store("fistp", "DF /7", 64, "x87PrepareStoreI64", 1),
   x87("fst", {
-    forms: [form("DD D0+i", "st:i")], access: "r",
+    forms: [form("DD D0+i", "st:i")],
+    access: "r",
     execute: (ops, i) => ops.system("x87StoreSt", i, number(ops, 0)),
   }),
   x87("fstp", {
@@ -261,16 +302,19 @@ export const x87Instructions: readonly Instruction[] = [
   }),
 
   x87("fxch", {
-    forms: [form("D9 C8+i", "st:i"), form("DD C8+i", "st:i"), form("DF C8+i", "st:i")], access: "r",
+    forms: [form("D9 C8+i", "st:i"), form("DD C8+i", "st:i"), form("DF C8+i", "st:i")],
+    access: "r",
     execute: (ops, i) => ops.system("x87Exchange", i),
   }),
   x87("ffree", {
-    forms: [form("DD C0+i", "st:i")], access: "r",
+    forms: [form("DD C0+i", "st:i")],
+    access: "r",
     execute: (ops, i) => ops.system("x87Free", i, number(ops, 0)),
   }),
   x87("ffreep", {
     // Documented by AMD alone, accepted by all.
-    forms: [form("DF C0+i", "st:i")], access: "r",
+    forms: [form("DF C0+i", "st:i")],
+    access: "r",
     execute: (ops, i) => ops.system("x87Free", i, number(ops, 1)),
   }),
   plain("fincstp", "D9 F7", "x87IncTop"),
@@ -303,22 +347,43 @@ export const x87Instructions: readonly Instruction[] = [
     execute: (ops) => ops.system("x87Wait"),
   }),
 
-  x87("fninit", { name: "FINIT/FNINIT", forms: [form("DB E3")], control: true, execute: (ops) => ops.system("x87Initialise") }),
-  x87("fnclex", { name: "FCLEX/FNCLEX", forms: [form("DB E2")], control: true, execute: (ops) => ops.system("x87ClearExceptions") }),
+  x87("fninit", {
+    name: "FINIT/FNINIT",
+    forms: [form("DB E3")],
+    control: true,
+    execute: (ops) => ops.system("x87Initialise"),
+  }),
+  x87("fnclex", {
+    name: "FCLEX/FNCLEX",
+    forms: [form("DB E2")],
+    control: true,
+    execute: (ops) => ops.system("x87ClearExceptions"),
+  }),
   x87("fneni", {
     // FNENI, FNDISI and FNSETPM of the 8087 and 80287 do nothing.
-    name: "x87 opcodes", forms: [form("DB E0"), form("DB E1"), form("DB E4")], control: true, execute() {},
+    name: "x87 opcodes",
+    forms: [form("DB E0"), form("DB E1"), form("DB E4")],
+    control: true,
+    execute() {},
   }),
   x87("fldcw", {
-    forms: [form("D9 /5", "m16")], access: "r", keepsPointers: true,
+    forms: [form("D9 /5", "m16")],
+    access: "r",
+    keepsPointers: true,
     execute: (ops, value) => ops.system("x87LoadControl", ops.zeroExtend(value, 32)),
   }),
   x87("fnstcw", {
-    name: "FSTCW/FNSTCW", forms: [form("D9 /7", "m16")], access: "w", control: true,
+    name: "FSTCW/FNSTCW",
+    forms: [form("D9 /7", "m16")],
+    access: "w",
+    control: true,
     execute: (ops) => ops.truncate(ops.call("x87StoreControl"), 16),
   }),
   x87("fnstsw", {
-    name: "FSTSW/FNSTSW", forms: [form("DD /7", "m16"), form("DF E0", "ax")], access: "w", control: true,
+    name: "FSTSW/FNSTSW",
+    forms: [form("DD /7", "m16"), form("DF E0", "ax")],
+    access: "w",
+    control: true,
     execute: (ops) => ops.truncate(ops.call("x87StoreStatus"), 16),
   }),
   image("fnstenv", "D9 /6", "x87StoreEnvironment", true),
