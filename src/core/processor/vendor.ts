@@ -6,8 +6,8 @@
 // - FXSAVE, FXRSTOR, XSAVE and XRSTOR move FOP, FIP and FDP always; AMD only when FSW.ES is set. system/save-area.
 // - FXRSTOR64 keeps all 64 bits of FIP and FDP, as SDM 2 "FXRSTOR" has them; AMD extends the sign of a shorter pointer.
 // - MXCSR bit 17 (misaligned exception mask) is reserved. APM 2 "Misaligned Exception Mask".
-// - A repeated CMPS or SCAS that faults has the flags of its last complete iteration, as on AMD; Intel restores
-//   those from before the instruction, which only a debugger sees: the instruction is restarted.
+// - A repeated CMPS or SCAS that faults leaves the flags as they were before the instruction, as on Intel; AMD has those
+//   of the last complete iteration. Only a debugger sees it: the instruction is restarted.
 // - MASKMOVQ that faults leaves the x87 tags and TOP; AMD makes them those of an MMX instruction before it faults.
 //
 // What of these the judge of test/oracle decides otherwise, being AMD's, test/oracle/tolerance.ts tolerates.
