@@ -23,6 +23,9 @@ interface Claim {
   writes: number;
 }
 
+/** Pages that are counted one by one: a guest that touches all addresses must not fill the host's memory. */
+const MOST_UNCLAIMED_PAGES = 1000;
+
 /** Physical addresses outside of RAM. Accesses that leave their device's range are split into bytes. */
 export class MmioBus {
   readonly #claims: Claim[] = [];
@@ -116,7 +119,9 @@ export class MmioBus {
 
   #countUnclaimed(address: number): void {
     const page = address - (address % PAGE_BYTES);
-    this.#unclaimed.set(page, (this.#unclaimed.get(page) ?? 0) + 1);
+    const count = this.#unclaimed.get(page);
+    if (count !== undefined || this.#unclaimed.size < MOST_UNCLAIMED_PAGES)
+      this.#unclaimed.set(page, (count ?? 0) + 1);
   }
 
   #remove(claim: Claim): void {
