@@ -14,12 +14,18 @@ export function checksAlignment(): bool {
   return load<usize>(CPU_STATE + TLB_BASE) == TLB_BANK_USER_ALIGNED;
 }
 
-/** Whether an access of `bytes` bytes may go on; sets #AC if it may not. A non-canonical address has its own fault. */
+// @ts-ignore: decorator
+@inline
+function isCanonical48(va: u64): bool {
+  return <u64>(<i64>(va << 16) >> 16) == va;
+}
+
+/** Whether an access of `bytes` bytes may go on; sets #AC if it may not. A non-canonical first or last byte has its own fault. */
 export function isAligned(va: u64, bytes: i32): bool {
   if (!checksAlignment()) return true;
   // Ten bytes are an x87 operand, which wants 8.
   const alignment: u64 = bytes == 10 ? 8 : bytes;
-  if ((va & (alignment - 1)) == 0 || <u64>(<i64>(va << 16) >> 16) != va) return true;
+  if ((va & (alignment - 1)) == 0 || !isCanonical48(va) || !isCanonical48(va + bytes - 1)) return true;
   raiseWithCode(VECTOR_AC, 0);
   return false;
 }
