@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { fanOut, SharedInterruptLine } from "./interrupt-line.ts";
+import { SharedInterruptLine } from "./interrupt-line.ts";
 
 test("a shared line stays asserted until its last source lets go", () => {
   const levels: boolean[] = [];
@@ -13,11 +13,4 @@ test("a shared line stays asserted until its last source lets go", () => {
   expect(levels.at(-1)).toBe(true);
   second.set(false);
   expect(levels.at(-1)).toBe(false);
-});
-
-test("a fanned-out line drives all its inputs", () => {
-  const log: string[] = [];
-  const line = fanOut({ set: (on) => log.push(`pic ${on}`) }, { set: (on) => log.push(`ioapic ${on}`) });
-  line.set(true);
-  expect(log).toEqual(["pic true", "ioapic true"]);
 });

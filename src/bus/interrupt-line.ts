@@ -26,12 +26,3 @@ export class SharedInterruptLine {
     };
   }
 }
-
-/** One line that drives several inputs, as an ISA interrupt drives the PIC and the I/O APIC. */
-export function fanOut(...lines: readonly InterruptLine[]): InterruptLine {
-  return {
-    set(asserted) {
-      for (const line of lines) line.set(asserted);
-    },
-  };
-}

@@ -5,8 +5,7 @@ export type EngineExit =
   | typeof cpu.EXIT_FAULT
   | typeof cpu.EXIT_BUDGET
   | typeof cpu.EXIT_HALT
-  | typeof cpu.EXIT_SHUTDOWN
-  | typeof cpu.EXIT_MACHINE;
+  | typeof cpu.EXIT_SHUTDOWN;
 
 /**
  * A way to execute guest code. All engines work on the same processor state

@@ -112,7 +112,7 @@ export class RecordWriter {
     let here = at;
     const separate = this.recordsFor(d, codeBits) === 2;
     if (separate) {
-      this.writePseudo(here, this.#addressHandler(d, shape, codeBits), nextOffset, d.length, index);
+      this.writePseudo(here, this.#addressHandler(d, codeBits), nextOffset, d.length, index);
       this.#writeAddress(here, d, codeBits, nextOffset, shape);
       here += record.RECORD_BYTES;
     }
@@ -134,9 +134,8 @@ export class RecordWriter {
     return here + record.RECORD_BYTES;
   }
 
-  #addressHandler(d: DecodedInstruction, shape: HandlerShape, codeBits: CodeBits): number {
+  #addressHandler(d: DecodedInstruction, codeBits: CodeBits): number {
     if (codeBits !== 64) return d.form.form.offsetOnly ? HANDLER_ADDRESS_OFFSET : HANDLER_ADDRESS_SEGMENTED;
-    void shape;
     return needsAbsolute(d) ? HANDLER_ADDRESS_ABSOLUTE : HANDLER_ADDRESS_32;
   }
 

@@ -148,7 +148,7 @@ export class Interpreter implements Engine {
 
   /** Runs from RIP until something outside of the engine has to happen. */
   execute(): EngineExit {
-    let pc = this.#enter();
+    let pc = this.#run.dispatch();
     for (;;) {
       if (pc !== 0) this.#enterRecords(pc);
       const exit = this.#state32(cpu.EXIT_REASON);
@@ -231,11 +231,6 @@ export class Interpreter implements Engine {
       }
     }
     return bytes;
-  }
-
-  #enter(): number {
-    const pc = this.#run.dispatch();
-    return pc;
   }
 
   /** Finds or decodes the code at RIP, notes it in the jump cache, and returns its record; 0 with a fault set. */
