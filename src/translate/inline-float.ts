@@ -114,9 +114,12 @@ function arithmetic(context: FloatContext, name: HelperName, operation: OpName, 
   const format = name.startsWith("f64") ? DOUBLE : SINGLE;
   const { type } = format;
   const isDouble = type === "i64";
-  const operands = args.map((arg) => b.bind(arg));
-  const numbers = operands.map((arg) => b.op(isDouble ? "f64.reinterpret_i64" : "f32.reinterpret_i32", arg));
-  if (!isDouble) for (const operand of operands) refuseWhen(context, isDenormalIn(b, operand, format));
+  const numbers = args.map((arg) => {
+    if (isDouble) return number64(context, arg);
+    const operand = b.bind(arg);
+    refuseWhen(context, isDenormalIn(b, operand, format));
+    return b.op("f32.reinterpret_i32", operand);
+  });
   const result = b.bind(b.op(operation, ...numbers));
   const bits = b.op(isDouble ? "i64.reinterpret_f64" : "i32.reinterpret_f32", result);
   const zero = isDouble ? b.f64(0) : b.f32(0);
