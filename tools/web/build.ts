@@ -2,7 +2,7 @@ import { constants, copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { build } from "vite";
 import { prepareDefaultGuest } from "../../src/host/node/default-guest.ts";
-import { type OfferedGuest, OFFERED_GUEST } from "../../src/web/protocol.ts";
+import { OFFERED_GUEST, type OfferedGuest } from "../../src/web/protocol.ts";
 import { buildCore, coreIsCurrent } from "../build-core.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "..", "..");
@@ -23,7 +23,13 @@ export async function buildPage(folder: string): Promise<void> {
     // The page may lie anywhere on its server.
     base: "./",
     logLevel: "warn",
-    build: { outDir: folder, emptyOutDir: true, target: "esnext", sourcemap: true, chunkSizeWarningLimit: 2000 },
+    build: {
+      outDir: folder,
+      emptyOutDir: true,
+      target: "esnext",
+      sourcemap: true,
+      chunkSizeWarningLimit: 2000,
+    },
     worker: { format: "es" },
   });
 }

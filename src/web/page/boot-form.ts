@@ -15,6 +15,8 @@ export class BootForm {
   readonly #start = element("start", HTMLButtonElement);
   #offered: OfferedGuest | undefined;
   #folder = "";
+  /** The user, or whoever made the page's address, has said which kind of guest it shall be. */
+  #decided: boolean;
 
   constructor(parameters: URLSearchParams) {
     const engines = control(this.#form, "engine", HTMLSelectElement);
@@ -24,12 +26,18 @@ export class BootForm {
       const value = parameters.get(name);
       if (value !== null) control(this.#form, name, HTMLInputElement).value = value;
     }
-    for (const radio of this.#radios()) radio.addEventListener("change", () => this.#showChoice());
-    this.#choose(parameters.has("kernel") ? "addresses" : "files");
+    for (const radio of this.#radios()) {
+      radio.addEventListener("change", () => {
+        this.#decided = true;
+        this.#showChoice();
+      });
+    }
+    this.#decided = parameters.has("kernel");
+    this.#choose(this.#decided ? "addresses" : "files");
   }
 
   /**
-   * Lets the user choose the server's guest, and chooses it unless the page's address names a kernel.
+   * Lets the user choose the server's guest, and chooses it unless something else has been chosen already.
    * @param folder Where its files are, as an address that ends in a slash.
    */
   offer(guest: OfferedGuest, folder: string): void {
@@ -37,7 +45,7 @@ export class BootForm {
     this.#folder = folder;
     this.#radio("offered").disabled = false;
     element("offered-title", HTMLSpanElement).textContent = guest.title;
-    if (this.#kind !== "addresses") this.#choose("offered");
+    if (!this.#decided) this.#choose("offered");
   }
 
   /** Says why there is no guest to offer. */
