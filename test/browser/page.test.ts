@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { fetchGuest } from "../../tools/fetch-guests.ts";
-import { findChromium } from "./chromium.ts";
+import { findChromium } from "../../tools/web/chromium.ts";
 import { startWebRig, type WebPage, type WebRig } from "./web-page.ts";
 
 const chromium = await findChromium();

@@ -1,8 +1,8 @@
 import path from "node:path";
 import { type Browser, chromium, type Locator, type Page } from "playwright-core";
 import { addDefaultGuest, buildPage } from "../../tools/web/build.ts";
+import type { Chromium } from "../../tools/web/chromium.ts";
 import { serve, type WebServer } from "../../tools/web/serve.ts";
-import type { Chromium } from "./chromium.ts";
 
 const FOLDER = path.resolve(import.meta.dirname, "..", "..", "build", "web-test");
 /** Chromium writes a no-break space for a blank of the terminal. */
