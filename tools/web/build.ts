@@ -29,6 +29,8 @@ export async function buildPage(folder: string): Promise<void> {
       target: "esnext",
       sourcemap: true,
       chunkSizeWarningLimit: 2000,
+      // No notices about how long the bundler's own plugins take.
+      rolldownOptions: { checks: { pluginTimings: false } },
     },
     worker: { format: "es" },
   });

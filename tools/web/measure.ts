@@ -1,6 +1,6 @@
 /**
- * Boots the default guest to its shell in Chromium and in Node.js with the same engine, leaves it alone there, and prints what
- * both cost the host. Linux only.
+ * Boots the default guest to its shell in Chromium and in Node.js with the same engine, leaves it alone there, lets it compute,
+ * and prints what both cost the host. Linux only.
  *
  *     node tools/web/measure.ts [--engine NAME] [--idle SECONDS]     # auto, 30
  */
@@ -17,6 +17,9 @@ import { serve } from "./serve.ts";
 
 const PROGRAM = path.resolve(import.meta.dirname, "..", "..", "src", "cli", "main.ts");
 const PROMPT = "root@ringfence:~#";
+/** Work of a few seconds, and what its result begins with. */
+const WORK = "head -c 40000000 /dev/zero | sha256sum";
+const RESULT = "c0e6623abfbed73c146b";
 const SETTLE_MS = 5000;
 const BOOT_MS = 180_000;
 
@@ -25,20 +28,35 @@ const { values } = parseArgs({
 });
 const idleSeconds = Number(values.idle);
 
-/** @param startSeconds CPU time that the tree had used before the guest was asked for. */
-async function measure(what: string, tree: ProcessTree, startSeconds: number): Promise<void> {
+/** A machine at its shell. */
+interface Session {
+  readonly name: string;
+  readonly tree: ProcessTree;
+  /** CPU time that the tree had used before the guest was asked for. */
+  readonly startSeconds: number;
+  type(line: string): Promise<void>;
+  /** Resolves when the guest has printed this. */
+  printed(text: string): Promise<void>;
+}
+
+async function measure({ name, tree, startSeconds, type, printed }: Session): Promise<void> {
   const boot = tree.cpuSeconds() - startSeconds;
   await sleep(SETTLE_MS);
   const [cpuBefore, before] = [tree.cpuSeconds(), performance.now()];
   await sleep(idleSeconds * 1000);
   const share = (tree.cpuSeconds() - cpuBefore) / ((performance.now() - before) / 1000);
   const { largest, all } = tree.residentMegabytes();
+  const beforeWork = tree.cpuSeconds();
+  await type(WORK);
+  await printed(RESULT);
+  const work = tree.cpuSeconds() - beforeWork;
   console.log(
-    `${what}: started with ${startSeconds.toFixed(2)} s of CPU time, boot to the shell ${boot.toFixed(2)} s`,
+    `${name}: started with ${startSeconds.toFixed(2)} s of CPU time, boot to the shell ${boot.toFixed(2)} s`,
   );
-  console.log(`${what}: idle at the shell for ${idleSeconds} s: ${(100 * share).toFixed(2)} % of a core`);
+  console.log(`${name}: idle at the shell for ${idleSeconds} s: ${(100 * share).toFixed(2)} % of a core`);
+  console.log(`${name}: ${WORK}: ${work.toFixed(2)} s of CPU time`);
   console.log(
-    `${what}: resident ${all.toFixed(0)} MB, of it in the largest process ${largest.toFixed(0)} MB`,
+    `${name}: resident ${all.toFixed(0)} MB, of it in the largest process ${largest.toFixed(0)} MB`,
   );
 }
 
@@ -61,7 +79,13 @@ async function measureChromium(): Promise<void> {
   const startSeconds = tree.cpuSeconds();
   await page.getByRole("button", { name: "Boot", exact: true }).click();
   await page.locator(".xterm-rows").getByText(PROMPT).waitFor({ timeout: BOOT_MS });
-  await measure("Chromium", tree, startSeconds);
+  await measure({
+    name: "Chromium",
+    tree,
+    startSeconds,
+    type: (line) => page.keyboard.type(`${line}\n`),
+    printed: (text) => page.locator(".xterm-rows").getByText(text).waitFor({ timeout: BOOT_MS }),
+  });
   await browserServer.close();
   await server.close();
 }
@@ -70,16 +94,27 @@ async function measureNode(): Promise<void> {
   const child = spawn(process.execPath, [PROGRAM, "run", "--engine", values.engine], {
     stdio: ["pipe", "pipe", "ignore"],
   });
-  let output = "";
-  await new Promise<void>((resolve, reject) => {
-    child.stdout.setEncoding("latin1").on("data", (text: string) => {
-      output += text;
-      if (output.includes(PROMPT)) resolve();
+  const printed = (wanted: string) =>
+    new Promise<void>((resolve, reject) => {
+      let output = "";
+      const take = (text: string) => {
+        output += text;
+        if (!output.includes(wanted)) return;
+        child.stdout.off("data", take);
+        resolve();
+      };
+      child.stdout.setEncoding("latin1").on("data", take);
+      child.on("error", reject);
+      child.on("close", () => reject(new Error(`the guest ended before it printed ${wanted}:\n${output}`)));
     });
-    child.on("error", reject);
-    child.on("close", () => reject(new Error(`the guest ended before its shell came:\n${output}`)));
+  await printed(PROMPT);
+  await measure({
+    name: "Node.js",
+    tree: new ProcessTree(child.pid ?? 0),
+    startSeconds: 0,
+    type: async (line) => void child.stdin.write(`${line}\n`),
+    printed,
   });
-  await measure("Node.js", new ProcessTree(child.pid ?? 0), 0);
   child.removeAllListeners("close");
   child.kill();
 }
