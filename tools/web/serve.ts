@@ -1,5 +1,5 @@
 import path from "node:path";
-import { preview } from "vite";
+import { type InlineConfig, preview } from "vite";
 
 /** What browsers ask for before they give a page shared memory, and what keeps the page from running scripts of others. */
 const HEADERS = {
@@ -24,7 +24,7 @@ export interface WebServer {
  * @throws {Error} When the port is in use.
  */
 export async function serve(folder: string, port: number): Promise<WebServer> {
-  const server = await preview({
+  const options: InlineConfig = {
     root: path.dirname(folder),
     configFile: false,
     // What is not there is 404, and not the page once more.
@@ -32,6 +32,11 @@ export async function serve(folder: string, port: number): Promise<WebServer> {
     logLevel: "error",
     build: { outDir: folder },
     preview: { host: "localhost", port, strictPort: true, headers: HEADERS },
+  };
+  const server = await preview(options).catch((cause: Error) => {
+    throw /already in use/.test(cause.message)
+      ? new Error(`port ${port} is in use; choose another one with --port`, { cause })
+      : cause;
   });
   const url = server.resolvedUrls?.local[0];
   if (url === undefined) throw new Error("internal error (please report): the server has no address");
