@@ -7,9 +7,11 @@ const chromium = await findChromium();
 const guest = await fetchGuest("default");
 const noChromium = chromium.available ? undefined : chromium.reason;
 const noGuest = guest.available ? undefined : guest.reason;
-const BOOT_MS = 120_000;
+const BOOT_MS = 240_000;
 const ANSWER_MS = 30_000;
-const PROMPT = /root@ringfence:~# *\s*$/;
+/** Not at the end: on a very busy machine the kernel complains on the console of time that it has missed. */
+const PROMPT = /root@ringfence:~# /;
+const PROMPT_AFTER_INTERRUPT = /\^C\s+root@ringfence:~# /;
 
 let rig: WebRig;
 beforeAll(async () => {
@@ -36,10 +38,7 @@ browserTest(
   async () => {
     const page = await bootToShell("auto");
     await page.type("uname -a");
-    await page.shows(
-      /Linux ringfence 6\.\S+-cloud-amd64 [\s\S]*x86_64[\s\S]*root@ringfence:~# *\s*$/,
-      ANSWER_MS,
-    );
+    await page.shows(/Linux ringfence 6\.\S+-cloud-amd64 [\s\S]*x86_64 GNU\/Linux/, ANSWER_MS);
     await page.type("poweroff");
     await page.status("The guest has powered off.", ANSWER_MS);
     await page.shows(/reboot: Power down/, ANSWER_MS);
@@ -57,11 +56,11 @@ browserTest(
     await page.type("yes 0123456789");
     await page.shows(/(0123456789\s+){20}/, ANSWER_MS);
     await page.page.keyboard.press("Control+c");
-    await page.shows(PROMPT, ANSWER_MS);
+    await page.shows(PROMPT_AFTER_INTERRUPT, ANSWER_MS);
     await page.type("clear; echo begun; while :; do :; done");
     await page.shows(/^begun\s*$/m, ANSWER_MS);
     await page.page.keyboard.press("Control+c");
-    await page.shows(PROMPT, ANSWER_MS);
+    await page.shows(PROMPT_AFTER_INTERRUPT, ANSWER_MS);
     await page.type("clear; echo begun; while :; do :; done");
     await page.shows(/^begun\s*$/m, ANSWER_MS);
     await page.page.getByRole("button", { name: "Pull the plug" }).click();
