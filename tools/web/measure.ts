@@ -70,24 +70,27 @@ async function measureChromium(): Promise<void> {
     executablePath: found.executablePath,
     env: { ...(process.env as Record<string, string>), ...found.environment },
   });
-  const browser = await chromium.connect(browserServer.wsEndpoint());
-  const page = await browser.newPage();
-  await page.goto(`${server.url}?engine=${values.engine}`);
-  await page.getByLabel("Debian's cloud kernel").waitFor();
-  await sleep(SETTLE_MS);
-  const tree = new ProcessTree(browserServer.process().pid ?? 0);
-  const startSeconds = tree.cpuSeconds();
-  await page.getByRole("button", { name: "Boot", exact: true }).click();
-  await page.locator(".xterm-rows").getByText(PROMPT).waitFor({ timeout: BOOT_MS });
-  await measure({
-    name: "Chromium",
-    tree,
-    startSeconds,
-    type: (line) => page.keyboard.type(`${line}\n`),
-    printed: (text) => page.locator(".xterm-rows").getByText(text).waitFor({ timeout: BOOT_MS }),
-  });
-  await browserServer.close();
-  await server.close();
+  try {
+    const browser = await chromium.connect(browserServer.wsEndpoint());
+    const page = await browser.newPage();
+    await page.goto(`${server.url}?engine=${values.engine}`);
+    await page.getByLabel("Debian's cloud kernel").waitFor();
+    await sleep(SETTLE_MS);
+    const tree = new ProcessTree(browserServer.process().pid ?? 0);
+    const startSeconds = tree.cpuSeconds();
+    await page.getByRole("button", { name: "Boot", exact: true }).click();
+    await page.locator(".xterm-rows").getByText(PROMPT).waitFor({ timeout: BOOT_MS });
+    await measure({
+      name: "Chromium",
+      tree,
+      startSeconds,
+      type: (line) => page.keyboard.type(`${line}\n`),
+      printed: (text) => page.locator(".xterm-rows").getByText(text).waitFor({ timeout: BOOT_MS }),
+    });
+  } finally {
+    await browserServer.close();
+    await server.close();
+  }
 }
 
 async function measureNode(): Promise<void> {
@@ -107,16 +110,19 @@ async function measureNode(): Promise<void> {
       child.on("error", reject);
       child.on("close", () => reject(new Error(`the guest ended before it printed ${wanted}:\n${output}`)));
     });
-  await printed(PROMPT);
-  await measure({
-    name: "Node.js",
-    tree: new ProcessTree(child.pid ?? 0),
-    startSeconds: 0,
-    type: async (line) => void child.stdin.write(`${line}\n`),
-    printed,
-  });
-  child.removeAllListeners("close");
-  child.kill();
+  try {
+    await printed(PROMPT);
+    await measure({
+      name: "Node.js",
+      tree: new ProcessTree(child.pid ?? 0),
+      startSeconds: 0,
+      type: async (line) => void child.stdin.write(`${line}\n`),
+      printed,
+    });
+  } finally {
+    child.removeAllListeners("close");
+    child.kill();
+  }
 }
 
 await measureChromium();
