@@ -17,53 +17,23 @@ import {
   RecordWriter,
 } from "../decode/record-writer.ts";
 import type { HandlerShape, ShapeTable } from "../decode/shape.ts";
-import {
-  CODE_CHUNK_SHIFT,
-  CODE_MAP,
-  GUEST_RAM,
-  PAGE_BYTES,
-  RECORDS,
-  RECORDS_END,
-} from "../layout/memory-map.ts";
+import { GUEST_RAM, PAGE_BYTES, RECORDS, RECORDS_END } from "../layout/memory-map.ts";
 import * as record from "../layout/record.ts";
+import { type Block, CodePage, type Region } from "./code-page.ts";
+import { TemplateBuilder, type TemplateMemory } from "./code-template.ts";
 
 const MAX_BLOCK_INSTRUCTIONS = 64;
+/** Code that changes in more than operands this often gets no template again. */
+const MOST_TEMPLATES = 4;
 /** A block's records, its address records and the pseudo-record at its end. */
 const MAX_BLOCK_BYTES = (2 * MAX_BLOCK_INSTRUCTIONS + 1) * record.RECORD_BYTES;
 /** Room at the start of the region for single-stepped instructions. */
 const STEP_RECORDS = RECORDS;
 const FIRST_BLOCK = RECORDS + 8 * record.RECORD_BYTES;
 
-/** Decoded code: which bytes of a page it came from and where its records lie. */
-interface Block {
-  readonly key: number;
-  /** Page offsets of the first byte and of the byte behind the last. */
-  readonly start: number;
-  readonly end: number;
-  readonly records: number;
-  readonly recordsEnd: number;
-  /** For an instruction on two pages: the other page, and the block's key there. */
-  readonly otherPage: number;
-  readonly otherKey: number;
-  /** Void together with this block: the other parts of a region, and where it is entered. */
-  readonly region?: Region;
-}
-
-/** A piece of translated code, entered at one place. */
-interface Region {
-  readonly handler: number;
-  readonly page: number;
-  readonly keys: number[];
-  isVoid: boolean;
-}
-
-class CodePage {
-  /** Blocks by `blockKey`. */
-  readonly blocks = new Map<number, Block>();
-}
-
 const codeBitsIndex = (codeBits: CodeBits): number => (codeBits === 64 ? 2 : codeBits === 32 ? 1 : 0);
-const vacatedKey = (page: number, key: number): number => page * 4 * PAGE_BYTES + key;
+/** Key of a block that no look-up finds. */
+const NO_KEY = -1;
 const blockKey = (offset: number, codeBits: CodeBits): number => offset * 4 + codeBitsIndex(codeBits);
 
 /** Chooses fused handlers after a block has been decoded. */
@@ -88,11 +58,11 @@ export interface BlockCacheHooks {
  * A block starts anywhere and runs to an instruction that never falls
  * through, the page's end, or 64 instructions. A write over decoded bytes turns the
  * records of the blocks concerned into stale ones, wherever they are linked
- * from; their memory is not used again until all records are flushed.
+ * from. Their memory is used again only for code at the same place, so that
+ * what leads to them stays right, until all records are flushed.
  */
 export class BlockCache implements RegionStore {
-  readonly #memory: Uint8Array;
-  readonly #codeMap: BigUint64Array;
+  readonly #memory: TemplateMemory;
   readonly writer: RecordWriter;
   readonly #shapes: ShapeTable;
   readonly #decoder = new Decoder();
@@ -100,17 +70,15 @@ export class BlockCache implements RegionStore {
   readonly #fusion: Fusion;
   #pages = new Map<number, CodePage>();
   #next = FIRST_BLOCK;
-  #uniqueKeys = 0;
-  /** Records of blocks that went stale, by page and key: the code decoded there next takes their place, so that what leads to them stays right. */
-  #vacated = new Map<number, { readonly records: number; readonly end: number }>();
   /** Blocks decoded, and decoded code thrown away, since the start. */
   decodedBlocks = 0;
   invalidatedBlocks = 0;
+  /** Blocks made good by a template, without decoding. */
+  restoredBlocks = 0;
   flushes = 0;
 
   constructor(buffer: ArrayBufferLike, shapes: ShapeTable, fusion: Fusion, hooks: BlockCacheHooks) {
-    this.#memory = new Uint8Array(buffer);
-    this.#codeMap = new BigUint64Array(buffer);
+    this.#memory = { u8: new Uint8Array(buffer), u16: new Uint16Array(buffer), i32: new Int32Array(buffer) };
     this.writer = new RecordWriter(buffer);
     this.#shapes = shapes;
     this.#fusion = fusion;
@@ -121,8 +89,15 @@ export class BlockCache implements RegionStore {
   recordAt(physical: number, codeBits: CodeBits): number {
     const page = physical >>> 12;
     const offset = physical & (PAGE_BYTES - 1);
-    const known = this.#pages.get(page)?.blocks.get(blockKey(offset, codeBits));
-    if (known !== undefined) return known.records;
+    const known = this.#pages.get(page)?.find(blockKey(offset, codeBits));
+    if (known !== undefined) {
+      if (known.isLive) return known.records;
+      if (known.template?.restore(this.#memory, GUEST_RAM + physical, known.records)) {
+        this.restoredBlocks++;
+        this.#enliven(known);
+        return known.records;
+      }
+    }
     this.#reserve();
     return this.#decodeBlock(page, offset, codeBits);
   }
@@ -135,9 +110,8 @@ export class BlockCache implements RegionStore {
 
   /** Forgets all decoded code. */
   flushAll(): void {
-    for (const page of this.#pages.keys()) this.#codeMap[(CODE_MAP >> 3) + page] = 0n;
+    for (const page of this.#pages.values()) page.clear();
     this.#pages = new Map();
-    this.#vacated = new Map();
     this.#next = FIRST_BLOCK;
     this.flushes++;
     this.#hooks.recordsFlushed();
@@ -145,6 +119,10 @@ export class BlockCache implements RegionStore {
 
   #decodeBlock(page: number, offset: number, codeBits: CodeBits): number {
     const { writer } = this;
+    const codePage = this.#pageOf(page);
+    const key = blockKey(offset, codeBits);
+    const old = codePage.find(key);
+    let template = old !== undefined && old.rewrites < MOST_TEMPLATES ? new TemplateBuilder() : undefined;
     const d = this.#decoder.result;
     const pageStart = GUEST_RAM + page * PAGE_BYTES;
     const pageEnd = pageStart + PAGE_BYTES;
@@ -160,11 +138,12 @@ export class BlockCache implements RegionStore {
         at += record.RECORD_BYTES;
         break;
       }
-      const length = this.#decoder.decode(this.#memory, pageStart + here, pageEnd, codeBits);
+      const length = this.#decoder.decode(this.#memory.u8, pageStart + here, pageEnd, codeBits);
       if (length === DECODE_TRUNCATED) {
         writer.writePseudo(at, HANDLER_CROSSING, here, 0, count);
         at += record.RECORD_BYTES;
         here = PAGE_BYTES;
+        template = undefined;
         break;
       }
       if (length < 0) {
@@ -172,6 +151,7 @@ export class BlockCache implements RegionStore {
         writer.writePseudo(at, tooLong ? HANDLER_TOO_LONG : HANDLER_UNDEFINED, here, 0, count);
         at += record.RECORD_BYTES;
         here = Math.min(PAGE_BYTES, here + MAX_INSTRUCTION_BYTES);
+        template = undefined;
         break;
       }
       here += length;
@@ -183,41 +163,55 @@ export class BlockCache implements RegionStore {
         if (fused !== undefined) writer.setHandler(previous, fused);
       }
       previous = behind - record.RECORD_BYTES;
+      template?.add(d, here - offset, previous - first);
       previousShape = shape;
       at = behind;
       count++;
       if (shape.instruction.endsBlock) break;
     }
     this.decodedBlocks++;
-    const key = blockKey(offset, codeBits);
-    const place = this.#settle(page, key, first, at);
-    this.#register(page, { key, start: offset, end: here, ...place, otherPage: -1, otherKey: -1 });
-    return place.records;
+    const made = template?.finish(
+      this.#memory,
+      pageStart + offset,
+      here - offset,
+      first,
+      (at - first) / record.RECORD_BYTES,
+    );
+    const place = this.#settle(old, first, at);
+    const block = old ?? newBlock(codePage, key);
+    Object.assign(block, { start: offset, end: here, ...place });
+    block.template = made;
+    if (old === undefined) codePage.index(block);
+    else block.rewrites++;
+    this.#enliven(block);
+    return block.records;
   }
 
   /** Where the records just written stay: in the place of the stale ones for the same code if they fit, else where they are. */
-  #settle(page: number, key: number, first: number, end: number): { records: number; recordsEnd: number } {
-    const place = this.#vacated.get(vacatedKey(page, key));
-    if (place === undefined || end - first > place.end - place.records) {
+  #settle(old: Block | undefined, first: number, end: number): { records: number; recordsEnd: number } {
+    if (old === undefined || end - first > old.recordsEnd - old.records) {
       this.#next = end;
       return { records: first, recordsEnd: end };
     }
-    this.#memory.copyWithin(place.records, first, end);
+    const { records, recordsEnd } = old;
+    this.#memory.u8.copyWithin(records, first, end);
     // The whole place goes stale with the block, so that it can take a longer one again.
-    for (let at = place.records + end - first; at < place.end; at += record.RECORD_BYTES)
+    for (let at = records + end - first; at < recordsEnd; at += record.RECORD_BYTES)
       this.writer.setHandler(at, HANDLER_STALE);
-    return { records: place.records, recordsEnd: place.end };
+    return { records, recordsEnd };
   }
 
-  #register(page: number, block: Block): void {
-    let codePage = this.#pages.get(page);
-    if (codePage === undefined) {
-      codePage = new CodePage();
-      this.#pages.set(page, codePage);
-      this.#hooks.protectCodePage(page);
-    }
-    codePage.blocks.set(block.key, block);
-    this.#codeMap[(CODE_MAP >> 3) + page]! |= chunkBits(block.start, block.end);
+  #pageOf(number: number): CodePage {
+    const known = this.#pages.get(number);
+    if (known !== undefined) return known;
+    const page = new CodePage(number, this.#memory.i32);
+    this.#pages.set(number, page);
+    return page;
+  }
+
+  #enliven(block: Block): void {
+    if (!block.page.hasCode) this.#hooks.protectCodePage(block.page.number);
+    block.page.enliven(block);
   }
 
   /**
@@ -230,41 +224,28 @@ export class BlockCache implements RegionStore {
     const offset = physical & (PAGE_BYTES - 1);
     // Keys of crossing instructions lie behind those of all blocks.
     const key = blockKey(offset, codeBits) + 4 * PAGE_BYTES;
-    const known = this.#pages.get(page)?.blocks.get(key);
-    if (known !== undefined && known.otherPage === nextPage) return known.records;
-    if (known !== undefined) this.#drop(page, known);
+    const known = this.#pageOf(page).find(key);
+    if (known !== undefined && known.twin?.page.number === nextPage) return known.records;
+    if (known !== undefined) this.#drop(known);
     this.#reserve();
     const bytes = new Uint8Array(2 * MAX_INSTRUCTION_BYTES);
     const onFirst = PAGE_BYTES - offset;
     const firstAt = GUEST_RAM + page * PAGE_BYTES + offset;
     const secondAt = GUEST_RAM + nextPage * PAGE_BYTES;
-    bytes.set(this.#memory.subarray(firstAt, firstAt + onFirst));
-    bytes.set(this.#memory.subarray(secondAt, secondAt + MAX_INSTRUCTION_BYTES), onFirst);
-    const first = this.#next;
-    const at = this.#writeSingle(first, bytes, offset, codeBits, HANDLER_CONTINUE);
-    this.#next = at.recordsEnd;
-    // Several pages may go on in one: the key there tells them apart.
-    const otherKey = key + (page + 1) * 8 * PAGE_BYTES;
-    this.#register(page, {
-      key,
-      start: offset,
-      end: PAGE_BYTES,
-      records: first,
-      recordsEnd: at.recordsEnd,
-      otherPage: nextPage,
-      otherKey,
-    });
-    const behind = Math.max(1, at.end - PAGE_BYTES);
-    this.#register(nextPage, {
-      key: otherKey,
-      start: 0,
-      end: behind,
-      records: first,
-      recordsEnd: at.recordsEnd,
-      otherPage: page,
-      otherKey: key,
-    });
-    return first;
+    bytes.set(this.#memory.u8.subarray(firstAt, firstAt + onFirst));
+    bytes.set(this.#memory.u8.subarray(secondAt, secondAt + MAX_INSTRUCTION_BYTES), onFirst);
+    const records = this.#next;
+    const { recordsEnd, end } = this.#writeSingle(records, bytes, offset, codeBits, HANDLER_CONTINUE);
+    this.#next = recordsEnd;
+    const behind = Math.max(1, end - PAGE_BYTES);
+    const block = newBlock(this.#pageOf(page), key, { start: offset, end: PAGE_BYTES, records, recordsEnd });
+    const twin = newBlock(this.#pageOf(nextPage), NO_KEY, { start: 0, end: behind, records, recordsEnd });
+    block.twin = twin;
+    twin.twin = block;
+    block.page.index(block);
+    this.#enliven(block);
+    this.#enliven(twin);
+    return records;
   }
 
   /** Whether an instruction needs more bytes than the first `available`. */
@@ -307,52 +288,35 @@ export class BlockCache implements RegionStore {
   }
 
   trackRecords(page: number, range: CodeRange, records: number, recordsEnd: number): void {
-    this.#register(page, {
-      ...range,
-      key: this.#uniqueKey(),
-      records,
-      recordsEnd,
-      otherPage: -1,
-      otherKey: -1,
-    });
+    this.#enliven(newBlock(this.#pageOf(page), NO_KEY, { ...range, records, recordsEnd }));
   }
 
   hasRegion(page: number, offset: number): boolean {
-    return this.#pages.get(page)?.blocks.get(blockKey(offset, 64))?.region !== undefined;
+    return this.#pages.get(page)?.find(blockKey(offset, 64))?.region !== undefined;
   }
 
   installRegion(page: number, offset: number, handler: number, ranges: readonly CodeRange[]): void {
+    const records = this.allocateRecords(1);
+    if (records === 0) return this.#hooks.regionDropped(handler);
+    this.writer.writePseudo(records, handler, offset, 0, 0);
+    const codePage = this.#pageOf(page);
     const key = blockKey(offset, 64);
-    const at = this.allocateRecords(1);
-    if (at === 0) return this.#hooks.regionDropped(handler);
-    this.writer.writePseudo(at, handler, offset, 0, 0);
-    const old = this.#pages.get(page)?.blocks.get(key);
-    if (old !== undefined) {
+    const old = codePage.find(key);
+    if (old?.isLive) {
       // The old block's records may be in use; what leads to the first of them leads to the region from now on.
-      this.#register(page, { ...old, key: this.#uniqueKey() });
-      this.forward(old.records, at);
+      codePage.forget(old);
+      old.key = NO_KEY;
+      this.forward(old.records, records);
     }
-    const region: Region = { handler, page, keys: [key], isVoid: false };
-    const parts = ranges.map((range): Block => {
-      const part = {
-        ...range,
-        key: this.#uniqueKey(),
-        records: at,
-        recordsEnd: at + record.RECORD_BYTES,
-        otherPage: -1,
-        otherKey: -1,
-        region,
-      };
-      region.keys.push(part.key);
-      return part;
-    });
-    for (const part of parts) this.#register(page, part);
-    this.#register(page, { ...parts[0]!, key });
-  }
-
-  /** A key that no code address has. */
-  #uniqueKey(): number {
-    return -++this.#uniqueKeys;
+    const region: Region = { handler, parts: [] };
+    const recordsEnd = records + record.RECORD_BYTES;
+    for (const [i, range] of ranges.entries()) {
+      const part = newBlock(codePage, i === 0 ? key : NO_KEY, { ...range, records, recordsEnd });
+      part.region = region;
+      region.parts.push(part);
+      this.#enliven(part);
+    }
+    codePage.index(region.parts[0]!);
   }
 
   /** Makes the first record of a stale block lead to its successor. */
@@ -364,42 +328,31 @@ export class BlockCache implements RegionStore {
   codeWritten(page: number, first: number, last: number): void {
     const codePage = this.#pages.get(page);
     if (codePage === undefined) return;
-    for (const block of [...codePage.blocks.values()]) {
-      const present = codePage.blocks.get(block.key) === block;
-      if (present && block.start <= last && block.end > first) this.#drop(page, block);
+    for (let block = codePage.covering(first, last); block !== undefined; ) {
+      this.#drop(block);
+      block = codePage.covering(first, last);
     }
-    let bits = 0n;
-    for (const block of codePage.blocks.values()) bits |= chunkBits(block.start, block.end);
-    this.#codeMap[(CODE_MAP >> 3) + page] = bits;
-    if (bits === 0n) this.#pages.delete(page);
   }
 
-  #drop(page: number, block: Block): void {
+  #drop(block: Block): void {
+    const { u16 } = this.#memory;
     for (let at = block.records; at < block.recordsEnd; at += record.RECORD_BYTES)
-      this.writer.setHandler(at, HANDLER_STALE);
-    const blocks = this.#pages.get(page)?.blocks;
-    blocks?.delete(block.key);
-    if (block.region !== undefined) {
-      for (const key of block.region.keys) blocks?.delete(key);
-      if (!block.region.isVoid) this.#hooks.regionDropped(block.region.handler);
-      block.region.isVoid = true;
-    }
-    if (block.otherPage >= 0) this.#pages.get(block.otherPage)?.blocks.delete(block.otherKey);
-    else if (block.region === undefined)
-      this.#vacated.set(vacatedKey(page, block.key), { records: block.records, end: block.recordsEnd });
+      u16[(at + record.HANDLER) >> 1] = HANDLER_STALE;
     this.invalidatedBlocks++;
+    const { region, twin } = block;
+    if (region === undefined && twin === undefined) return block.page.kill(block);
+    for (const part of region?.parts ?? [block, twin!]) {
+      part.page.kill(part);
+      part.page.forget(part);
+    }
+    if (region !== undefined) this.#hooks.regionDropped(region.handler);
   }
 }
 
-/** The CODE_MAP bits of the bytes `start .. end - 1` of a page. */
-function chunkBits(start: number, end: number): bigint {
-  let bits = 0n;
-  for (
-    let chunk = start >> CODE_CHUNK_SHIFT;
-    chunk <= (Math.min(end, PAGE_BYTES) - 1) >> CODE_CHUNK_SHIFT;
-    chunk++
-  ) {
-    bits |= 1n << BigInt(chunk);
-  }
-  return bits;
+function newBlock(
+  page: CodePage,
+  key: number,
+  place = { start: 0, end: 0, records: 0, recordsEnd: 0 },
+): Block {
+  return { page, key, ...place, isLive: false, rewrites: 0 };
 }

@@ -54,6 +54,7 @@ export interface InterpreterStatistics {
   readonly crossings: number;
   readonly decodedBlocks: number;
   readonly invalidatedBlocks: number;
+  readonly restoredBlocks: number;
   readonly recordFlushes: number;
   readonly handlerModules: number;
   readonly handlerShapes: number;
@@ -131,6 +132,7 @@ export class Interpreter implements Engine {
       crossings: this.#crossings,
       decodedBlocks: this.#blocks.decodedBlocks,
       invalidatedBlocks: this.#blocks.invalidatedBlocks,
+      restoredBlocks: this.#blocks.restoredBlocks,
       recordFlushes: this.#blocks.flushes,
       handlerModules: this.#modules,
       handlerShapes: this.#shapes.shapes.length,
