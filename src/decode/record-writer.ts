@@ -69,7 +69,8 @@ export class RecordWriter {
 
   /** A record without operands. */
   writePseudo(at: number, handler: number, nextOffset: number, length: number, index: number): void {
-    this.#i64.fill(0n, at >> 3, (at + record.RECORD_BYTES) >> 3);
+    const words = this.#i32;
+    for (let word = at >> 2; word < (at + record.RECORD_BYTES) >> 2; word++) words[word] = 0;
     this.#u16[(at + record.HANDLER) >> 1] = handler;
     this.#u16[(at + record.NEXT_OFFSET) >> 1] = nextOffset;
     this.#u8[at + record.LENGTH] = length;

@@ -17,6 +17,8 @@
 //                | linear address -> record         |
 //   0x0040_0000  +----------------------------------+  CODE_MAP
 //                | 8 bytes for each guest page      |
+//   0x00a0_0000  +----------------------------------+  WRITE_ENTRIES
+//                | 4 bytes for each guest page      |
 //   0x0100_0000  +----------------------------------+  RECORDS
 //                | decoded instructions             |
 //   0x0400_0000  +----------------------------------+  GUEST_RAM
@@ -64,6 +66,13 @@ export const TLB_ADDEND = 8;
 export const TLB_FLAGS = 12;
 /** The entry came from a global page and survives a CR3 write. */
 export const TLB_FLAG_GLOBAL = 1;
+/**
+ * Write tables: the page holds decoded code. The tag then is the page's with
+ * bit 12 inverted, which no address with the entry's index can match: engines
+ * miss, and the slow path knows the entry by this flag.
+ */
+export const TLB_FLAG_TRACED = 64;
+export const TLB_TRACED_TAG = 0x1000;
 
 /** One i32 count, then i32 addresses of filled entries. */
 export const TLB_FILL_LIST = 0x180000;
@@ -91,6 +100,14 @@ export const JUMP_EMPTY_TAG_BYTE = 0xff;
  */
 export const CODE_MAP = 0x400000;
 export const CODE_CHUNK_SHIFT = 6;
+
+/**
+ * For each guest physical page, the address of the write-TLB entry by which
+ * engines store to it: 0 when there is none, WRITE_ENTRIES_SEVERAL when there
+ * may be several. The entry may have come to map another page since.
+ */
+export const WRITE_ENTRIES = 0xa00000;
+export const WRITE_ENTRIES_SEVERAL = 1;
 
 export const RECORDS = 0x1000000;
 export const RECORDS_END = 0x4000000;
