@@ -12,7 +12,7 @@ export const HANDLER_CONTINUE = 1;
 export const HANDLER_UNDEFINED = 2;
 /** Raises #GP(0): an instruction longer than 15 bytes. */
 export const HANDLER_TOO_LONG = 3;
-/** The instruction lies on two pages: leaves with EXIT_CROSSING. */
+/** The instruction lies on two pages: looks for the record by RIP, which is none of this page's alone. */
 export const HANDLER_CROSSING = 4;
 /** Computes EFFECTIVE_ADDRESS for the record behind it: address size 32 in 64-bit code. */
 export const HANDLER_ADDRESS_32 = 5;

@@ -53,6 +53,7 @@ export function buildRunModule(
   const observe = observed
     ? module.importFunction("env", "observe", { params: ["i32"], results: [] })
     : undefined;
+  const findCode = module.importFunction("core", "findCode", { params: [], results: ["i32"] });
   const refs = Object.fromEntries(
     Object.entries(SHARED_FUNCTIONS).map(([name, type]) => [
       name,
@@ -60,8 +61,8 @@ export function buildRunModule(
     ]),
   ) as Record<SharedFunction, FunctionRef>;
   const onward = module.declareFunction("dispatchOnward", SHARED_FUNCTIONS.dispatch);
-  module.defineFunction(refs.dispatch, shared.buildDispatch(true, hotCount));
-  module.defineFunction(onward, shared.buildDispatch(false, undefined));
+  module.defineFunction(refs.dispatch, shared.buildDispatch(findCode, true, hotCount));
+  module.defineFunction(onward, shared.buildDispatch(findCode, false, undefined));
   module.defineFunction(refs.jumpHot, shared.buildJumpHot());
   module.defineFunction(refs.leaveFault, shared.buildLeaveFault());
   module.defineFunction(refs.leaveStackFault, shared.buildLeaveStackFault(refs.leaveFault));
@@ -87,7 +88,7 @@ export function buildRunModule(
   pseudo(HANDLER_PAGE_END, "pageEnd", shared.buildContinue(refs.dispatch));
   pseudo(HANDLER_UNDEFINED, "undefined", shared.buildRaise(refs.setFault, refs.leaveFault, 6, -1));
   pseudo(HANDLER_TOO_LONG, "tooLong", shared.buildRaise(refs.setFault, refs.leaveFault, 13, 0));
-  pseudo(HANDLER_CROSSING, "crossing", shared.buildCrossing());
+  pseudo(HANDLER_CROSSING, "crossing", shared.buildContinue(refs.dispatch));
   pseudo(HANDLER_STOP, "stop", shared.buildStop());
   for (const [id, name, build] of address.ADDRESS_HANDLERS) {
     pseudo(id, name, build(helper("segmentAddress"), refs.leaveFault));

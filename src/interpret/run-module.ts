@@ -40,12 +40,17 @@ function count(b: FunctionBuilder, pc: Expr, more: number): Expr {
 }
 
 /**
- * `dispatch() -> record`: RIP is exact; the jump cache's record for it, or 0.
+ * `dispatch() -> record`: RIP is exact; the jump cache's record for it, or the
+ * code index's, or 0.
  * Only jumps look at the budget: going on behind a block's last instruction
  * is no jump, so how code is cut into blocks does not show. With `hotCount`,
  * a record that has been asked for that often leaves with EXIT_HOT once.
  */
-export function buildDispatch(checksBudget: boolean, hotCount: number | undefined): FunctionBuilder {
+export function buildDispatch(
+  findCode: FunctionRef,
+  checksBudget: boolean,
+  hotCount: number | undefined,
+): FunctionBuilder {
   const b = new FunctionBuilder({ params: [], results: ["i32"] });
   const { get32, get64, set64 } = stateOf(b);
   if (checksBudget) {
@@ -64,7 +69,9 @@ export function buildDispatch(checksBudget: boolean, hotCount: number | undefine
   const entry = b.bind(b.op("i32.mul", index, b.i32(JUMP_CACHE_ENTRY_BYTES)));
   const tag = b.op("i64.xor", linear, get64(cpu.MODE_KEY));
   const hit = b.op("i64.eq", b.load("i64.load", entry, JUMP_CACHE + JUMP_TAG), tag);
-  b.if(b.op("i32.eqz", hit), () => leaveWith(b, cpu.EXIT_LOOKUP), undefined, "unlikely");
+  const find = () =>
+    b.if(b.op("i32.eqz", b.call(findCode)!), () => leaveWith(b, cpu.EXIT_LOOKUP), undefined, "unlikely");
+  b.if(b.op("i32.eqz", hit), find, undefined, "unlikely");
   if (hotCount !== undefined) {
     const hits = b.bind(b.op("i32.add", b.load("i32.load", entry, JUMP_CACHE + JUMP_COUNT), b.i32(1)));
     b.store("i32.store", entry, hits, JUMP_CACHE + JUMP_COUNT);
@@ -216,15 +223,5 @@ export function buildRaise(
   const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
   b.call(setFault, b.i32(vector), b.i32(code));
   b.returnCall(leaveFault, b.parameter(0));
-  return b;
-}
-
-export function buildCrossing(): FunctionBuilder {
-  const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
-  const pc = b.parameter(0);
-  count(b, pc, 0);
-  setRipBehind(b, pc, true);
-  stateOf(b).set32(cpu.EXIT_RECORD, pc);
-  leaveWith(b, cpu.EXIT_CROSSING);
   return b;
 }

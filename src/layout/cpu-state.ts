@@ -212,8 +212,6 @@ export const EXIT_STALE = 5;
 export const EXIT_HALT = 6;
 /** RIP is exact; shutdown after a triple fault. */
 export const EXIT_SHUTDOWN = 7;
-/** EXIT_RECORD is the first of an instruction that lies on two pages. */
-export const EXIT_CROSSING = 9;
 /** RIP is exact and has become hot: a translator may take it on. */
 export const EXIT_HOT = 10;
 

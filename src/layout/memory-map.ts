@@ -15,6 +15,8 @@
 //                | filled entries, for cheap flushes|
 //   0x0020_0000  +----------------------------------+  JUMP_CACHE
 //                | linear address -> record         |
+//   0x0030_0000  +----------------------------------+  CODE_INDEX
+//                | physical address -> record       |
 //   0x0040_0000  +----------------------------------+  CODE_MAP
 //                | 8 bytes for each guest page      |
 //   0x00a0_0000  +----------------------------------+  WRITE_ENTRIES
@@ -92,6 +94,19 @@ export const JUMP_RECORD = 8;
 export const JUMP_COUNT = 12;
 /** The tag of an empty entry: no mode key has all of its upper bits set. */
 export const JUMP_EMPTY_TAG_BYTE = 0xff;
+
+/**
+ * Code index: guest physical address of code -> record, asked when the jump
+ * cache has no answer (core/memory/code-index.ts). An entry: key (u64:
+ * address, code size << 32), record (i32), the page on which the instruction
+ * goes on (i32; -1 for its own). The index of an address is the upper half of
+ * its product with 0x9e3779b1, modulo 2^32.
+ */
+export const CODE_INDEX = 0x300000;
+export const CODE_INDEX_ENTRIES = 65536;
+export const CODE_INDEX_ENTRY_BYTES = 16;
+export const CODE_INDEX_RECORD = 8;
+export const CODE_INDEX_NEXT_PAGE = 12;
 
 /**
  * For each guest physical page, 64 bits: bit n is set when decoded code
