@@ -10,7 +10,6 @@ import {
   continueHandler,
   HANDLER_CONTINUE,
   HANDLER_CROSSING,
-  HANDLER_STALE,
   HANDLER_STOP,
   HANDLER_TOO_LONG,
   HANDLER_UNDEFINED,
@@ -197,7 +196,7 @@ export class BlockCache implements RegionStore {
     this.#memory.u8.copyWithin(records, first, end);
     // The whole place goes stale with the block, so that it can take a longer one again.
     for (let at = records + end - first; at < recordsEnd; at += record.RECORD_BYTES)
-      this.writer.setHandler(at, HANDLER_STALE);
+      this.writer.makeStale(at);
     return { records, recordsEnd };
   }
 
@@ -287,36 +286,36 @@ export class BlockCache implements RegionStore {
     return this.#next - bytes;
   }
 
-  trackRecords(page: number, range: CodeRange, records: number, recordsEnd: number): void {
-    this.#enliven(newBlock(this.#pageOf(page), NO_KEY, { ...range, records, recordsEnd }));
+  trackRecords({ page, start, end }: CodeRange, records: number, recordsEnd: number): void {
+    this.#enliven(newBlock(this.#pageOf(page), NO_KEY, { start, end, records, recordsEnd }));
   }
 
   hasRegion(page: number, offset: number): boolean {
     return this.#pages.get(page)?.find(blockKey(offset, 64))?.region !== undefined;
   }
 
-  installRegion(page: number, offset: number, handler: number, ranges: readonly CodeRange[]): void {
+  installRegion(handler: number, ranges: readonly CodeRange[]): void {
+    const entry = ranges[0]!;
+    const key = blockKey(entry.start, 64);
     const records = this.allocateRecords(1);
     if (records === 0) return this.#hooks.regionDropped(handler);
-    this.writer.writePseudo(records, handler, offset, 0, 0);
-    const codePage = this.#pageOf(page);
-    const key = blockKey(offset, 64);
-    const old = codePage.find(key);
+    this.writer.writePseudo(records, handler, entry.start, 0, 0, record.RECORD_FLAG_REGION);
+    const old = this.#pageOf(entry.page).find(key);
     if (old?.isLive) {
       // The old block's records may be in use; what leads to the first of them leads to the region from now on.
-      codePage.forget(old);
+      old.page.forget(old);
       old.key = NO_KEY;
       this.forward(old.records, records);
     }
     const region: Region = { handler, parts: [] };
     const recordsEnd = records + record.RECORD_BYTES;
-    for (const [i, range] of ranges.entries()) {
-      const part = newBlock(codePage, i === 0 ? key : NO_KEY, { ...range, records, recordsEnd });
+    for (const [i, { page, start, end }] of ranges.entries()) {
+      const part = newBlock(this.#pageOf(page), i === 0 ? key : NO_KEY, { start, end, records, recordsEnd });
       part.region = region;
       region.parts.push(part);
+      if (i === 0) part.page.index(part);
       this.#enliven(part);
     }
-    codePage.index(region.parts[0]!);
   }
 
   /** Makes the first record of a stale block lead to its successor. */
@@ -335,9 +334,7 @@ export class BlockCache implements RegionStore {
   }
 
   #drop(block: Block): void {
-    const { u16 } = this.#memory;
-    for (let at = block.records; at < block.recordsEnd; at += record.RECORD_BYTES)
-      u16[(at + record.HANDLER) >> 1] = HANDLER_STALE;
+    for (let at = block.records; at < block.recordsEnd; at += record.RECORD_BYTES) this.writer.makeStale(at);
     this.invalidatedBlocks++;
     const { region, twin } = block;
     if (region === undefined && twin === undefined) return block.page.kill(block);

@@ -15,6 +15,7 @@ import {
   JUMP_TAG,
 } from "../../layout/memory-map";
 import { CODE_BITS, MODE_KEY, RIP, SEGMENT_EFFECTIVE_BASE, SEG_CS } from "../../layout/cpu-state";
+import { clearFault } from "../processor/faults";
 import { translateExecute } from "./translate";
 
 /** Of code that lies on one page. */
@@ -46,21 +47,26 @@ function enterJump(linear: u64, record: i32): void {
 }
 
 /**
- * The record for the code at RIP, which then is in the jump cache; 0 if none is known. A fault may be left
- * in the state with 0: whoever looks further meets it again.
+ * The record for the code at RIP, which then is in the jump cache; 0 if none is known, or if RIP cannot be fetched from:
+ * whoever looks further meets the fault.
  */
 export function findCode(): i32 {
   const linear = linearRip();
   const physical = translateExecute(linear);
   // Only code in RAM is ever entered, and RAM ends below 4 GiB.
-  if (<u64>physical > 0xffffffff) return 0;
+  if (<u64>physical > 0xffffffff) return nothing();
   const entry = slotOf(<u32>physical);
   if (load<u64>(entry) != keyOf(<u32>physical)) return 0;
   const nextPage = load<i32>(entry, CODE_INDEX_NEXT_PAGE);
-  if (nextPage != ONE_PAGE && translateExecute((linear & ~0xfff) + 0x1000) >> 12 != <i64>nextPage) return 0;
+  if (nextPage != ONE_PAGE && translateExecute((linear & ~0xfff) + 0x1000) >> 12 != <i64>nextPage) return nothing();
   const record = load<i32>(entry, CODE_INDEX_RECORD);
   enterJump(linear, record);
   return record;
+}
+
+function nothing(): i32 {
+  clearFault();
+  return 0;
 }
 
 /**
