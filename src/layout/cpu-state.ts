@@ -197,6 +197,9 @@ export const XMM = 0x400;
 /** YMM upper halves, for AVX later. */
 export const YMM_HIGH = 0x500;
 
+/** i64: RIP behind the instruction that set INTERRUPT_SHADOW: anywhere else the shadow is over. */
+export const SHADOW_RIP = 0xff8;
+
 // Why an engine returned.
 /** RIP is exact; its record is in no cache. */
 export const EXIT_LOOKUP = 1;
