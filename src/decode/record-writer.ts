@@ -31,7 +31,9 @@ export const HANDLER_FORWARD = 10;
  * jumps would run to the end of memory otherwise.
  */
 export const HANDLER_PAGE_END = 11;
-export const FIRST_SHAPE_HANDLER = 12;
+/** Looks at the budget, with RIP exact: stands before an instruction on two pages, so that it does not matter how that is reached. */
+export const HANDLER_BUDGET = 12;
+export const FIRST_SHAPE_HANDLER = 13;
 
 /** The pseudo-record's handler that goes on at a page offset. */
 export function continueHandler(offset: number): number {

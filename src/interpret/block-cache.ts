@@ -8,6 +8,7 @@ import {
 } from "../decode/decoder.ts";
 import {
   continueHandler,
+  HANDLER_BUDGET,
   HANDLER_CONTINUE,
   HANDLER_CROSSING,
   HANDLER_STOP,
@@ -19,11 +20,13 @@ import type { HandlerShape, ShapeTable } from "../decode/shape.ts";
 import { GUEST_RAM, PAGE_BYTES, RECORDS, RECORDS_END } from "../layout/memory-map.ts";
 import * as record from "../layout/record.ts";
 import { type Block, CodePage, type Region } from "./code-page.ts";
-import { TemplateBuilder, type TemplateMemory } from "./code-template.ts";
+import { type CodeTemplate, TemplateBuilder, type TemplateMemory } from "./code-template.ts";
 
 const MAX_BLOCK_INSTRUCTIONS = 64;
 /** Code that changes in more than operands this often gets no template again. */
-const MOST_TEMPLATES = 4;
+const MOST_REWRITES = 4;
+/** Templates at a time: a guest can rewrite any amount of code. */
+const MOST_TEMPLATES = 10_000;
 /** A block's records, its address records and the pseudo-record at its end. */
 const MAX_BLOCK_BYTES = (2 * MAX_BLOCK_INSTRUCTIONS + 1) * record.RECORD_BYTES;
 /** Room at the start of the region for single-stepped instructions. */
@@ -69,6 +72,7 @@ export class BlockCache implements RegionStore {
   readonly #fusion: Fusion;
   #pages = new Map<number, CodePage>();
   #next = FIRST_BLOCK;
+  #templates = 0;
   /** Blocks decoded, and decoded code thrown away, since the start. */
   decodedBlocks = 0;
   invalidatedBlocks = 0;
@@ -111,6 +115,7 @@ export class BlockCache implements RegionStore {
   flushAll(): void {
     for (const page of this.#pages.values()) page.clear();
     this.#pages = new Map();
+    this.#templates = 0;
     this.#next = FIRST_BLOCK;
     this.flushes++;
     this.#hooks.recordsFlushed();
@@ -121,7 +126,7 @@ export class BlockCache implements RegionStore {
     const codePage = this.#pageOf(page);
     const key = blockKey(offset, codeBits);
     const old = codePage.find(key);
-    let template = old !== undefined && old.rewrites < MOST_TEMPLATES ? new TemplateBuilder() : undefined;
+    let template = old !== undefined && this.#mayHaveTemplate(old) ? new TemplateBuilder() : undefined;
     const d = this.#decoder.result;
     const pageStart = GUEST_RAM + page * PAGE_BYTES;
     const pageEnd = pageStart + PAGE_BYTES;
@@ -179,11 +184,21 @@ export class BlockCache implements RegionStore {
     const place = this.#settle(old, first, at);
     const block = old ?? newBlock(codePage, key);
     Object.assign(block, { start: offset, end: here, ...place });
-    block.template = made;
+    this.#setTemplate(block, made);
     if (old === undefined) codePage.index(block);
     else block.rewrites++;
     this.#enliven(block);
     return block.records;
+  }
+
+  #setTemplate(block: Block, template: CodeTemplate | undefined): void {
+    this.#templates += (template === undefined ? 0 : 1) - (block.template === undefined ? 0 : 1);
+    block.template = template;
+  }
+
+  #mayHaveTemplate(block: Block): boolean {
+    const hasRoom = block.template !== undefined || this.#templates < MOST_TEMPLATES;
+    return hasRoom && block.rewrites < MOST_REWRITES;
   }
 
   /** Where the records just written stay: in the place of the stale ones for the same code if they fit, else where they are. */
@@ -234,7 +249,9 @@ export class BlockCache implements RegionStore {
     bytes.set(this.#memory.u8.subarray(firstAt, firstAt + onFirst));
     bytes.set(this.#memory.u8.subarray(secondAt, secondAt + MAX_INSTRUCTION_BYTES), onFirst);
     const records = this.#next;
-    const { recordsEnd, end } = this.#writeSingle(records, bytes, offset, codeBits, HANDLER_CONTINUE);
+    this.writer.writePseudo(records, HANDLER_BUDGET, offset, 0, 0);
+    const behindBudget = records + record.RECORD_BYTES;
+    const { recordsEnd, end } = this.#writeSingle(behindBudget, bytes, offset, codeBits, HANDLER_CONTINUE);
     this.#next = recordsEnd;
     const behind = Math.max(1, end - PAGE_BYTES);
     const block = newBlock(this.#pageOf(page), key, { start: offset, end: PAGE_BYTES, records, recordsEnd });
@@ -301,6 +318,7 @@ export class BlockCache implements RegionStore {
     if (records === 0) return this.#hooks.regionDropped(handler);
     this.writer.writePseudo(records, handler, entry.start, 0, 0, record.RECORD_FLAG_REGION);
     const old = this.#pageOf(entry.page).find(key);
+    if (old !== undefined) this.#setTemplate(old, undefined);
     if (old?.isLive) {
       // The old block's records may be in use; what leads to the first of them leads to the region from now on.
       old.page.forget(old);

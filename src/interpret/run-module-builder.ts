@@ -1,5 +1,6 @@
 import { REGION_FUNCTIONS, type RegionFunction } from "../cpu/region-functions.ts";
 import {
+  HANDLER_BUDGET,
   HANDLER_CONTINUE,
   HANDLER_CROSSING,
   HANDLER_FORWARD,
@@ -92,6 +93,7 @@ export function buildRunModule(
   pseudo(HANDLER_UNDEFINED, "undefined", shared.buildRaise(refs.setFault, refs.leaveFault, 6, -1));
   pseudo(HANDLER_TOO_LONG, "tooLong", shared.buildRaise(refs.setFault, refs.leaveFault, 13, 0));
   pseudo(HANDLER_CROSSING, "crossing", shared.buildContinue(refs.dispatch));
+  pseudo(HANDLER_BUDGET, "budget", shared.buildBudget());
   pseudo(HANDLER_STOP, "stop", shared.buildStop());
   for (const [id, name, build] of address.ADDRESS_HANDLERS) {
     pseudo(id, name, build(helper("segmentAddress"), refs.leaveFault));

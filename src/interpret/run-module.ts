@@ -220,6 +220,15 @@ export function buildContinue(dispatch: FunctionRef): FunctionBuilder {
   return b;
 }
 
+/** RIP is exact: leaves when the budget is used up. */
+export function buildBudget(): FunctionBuilder {
+  const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
+  const left = stateOf(b).get32(cpu.BUDGET);
+  b.if(b.op("i32.le_s", left, b.i32(0)), () => leaveWith(b, cpu.EXIT_BUDGET), undefined, "unlikely");
+  b.return(b.op("i32.add", b.parameter(0), b.i32(record.RECORD_BYTES)));
+  return b;
+}
+
 export function buildStop(): FunctionBuilder {
   const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
   const pc = b.parameter(0);
