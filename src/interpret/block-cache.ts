@@ -1,4 +1,4 @@
-import type { CodeRange, RegionStore } from "../cpu/region-translator.ts";
+import type { CodeRange, CodeTicket, RegionStore } from "../cpu/region-translator.ts";
 import {
   type CodeBits,
   DECODE_TOO_LONG,
@@ -34,6 +34,7 @@ const STEP_RECORDS = RECORDS;
 const FIRST_BLOCK = RECORDS + 8 * record.RECORD_BYTES;
 
 const codeBitsIndex = (codeBits: CodeBits): number => (codeBits === 64 ? 2 : codeBits === 32 ? 1 : 0);
+const regionPlace = (page: number, key: number): number => page * 4 * PAGE_BYTES + key;
 /** Key of a block that no look-up finds. */
 const NO_KEY = -1;
 const blockKey = (offset: number, codeBits: CodeBits): number => offset * 4 + codeBitsIndex(codeBits);
@@ -73,6 +74,8 @@ export class BlockCache implements RegionStore {
   #pages = new Map<number, CodePage>();
   #next = FIRST_BLOCK;
   #templates = 0;
+  /** Where regions begin that are not yet installed. */
+  readonly #expected = new Set<number>();
   /** Blocks decoded, and decoded code thrown away, since the start. */
   decodedBlocks = 0;
   invalidatedBlocks = 0;
@@ -116,6 +119,7 @@ export class BlockCache implements RegionStore {
     for (const page of this.#pages.values()) page.clear();
     this.#pages = new Map();
     this.#templates = 0;
+    this.#expected.clear();
     this.#next = FIRST_BLOCK;
     this.flushes++;
     this.#hooks.recordsFlushed();
@@ -308,15 +312,35 @@ export class BlockCache implements RegionStore {
   }
 
   hasRegion(page: number, offset: number): boolean {
-    return this.#pages.get(page)?.find(blockKey(offset, 64))?.region !== undefined;
+    const key = blockKey(offset, 64);
+    return (
+      this.#expected.has(regionPlace(page, key)) || this.#pages.get(page)?.find(key)?.region !== undefined
+    );
   }
 
-  installRegion(handler: number, ranges: readonly CodeRange[]): void {
+  expectRegion(handler: number, ranges: readonly CodeRange[]): CodeTicket {
     const entry = ranges[0]!;
-    const key = blockKey(entry.start, 64);
+    const place = regionPlace(entry.page, blockKey(entry.start, 64));
+    const region: Region = { handler, place, parts: [], isVoid: false };
     const records = this.allocateRecords(1);
-    if (records === 0) return this.#hooks.regionDropped(handler);
+    if (records === 0) {
+      this.#hooks.regionDropped(handler);
+      return { isVoid: true, install: () => {} };
+    }
     this.writer.writePseudo(records, handler, entry.start, 0, 0, record.RECORD_FLAG_REGION);
+    for (const range of ranges) this.#addPart(region, NO_KEY, range, records);
+    this.#expected.add(place);
+    return {
+      get isVoid() {
+        return region.isVoid;
+      },
+      install: () => this.#installRegion(region, entry, records),
+    };
+  }
+
+  #installRegion(region: Region, entry: CodeRange, records: number): void {
+    this.#expected.delete(region.place);
+    const key = blockKey(entry.start, 64);
     const old = this.#pageOf(entry.page).find(key);
     if (old !== undefined) this.#setTemplate(old, undefined);
     if (old?.isLive) {
@@ -325,15 +349,17 @@ export class BlockCache implements RegionStore {
       old.key = NO_KEY;
       this.forward(old.records, records);
     }
-    const region: Region = { handler, parts: [] };
+    const part = this.#addPart(region, key, entry, records);
+    part.page.index(part);
+  }
+
+  #addPart(region: Region, key: number, { page, start, end }: CodeRange, records: number): Block {
     const recordsEnd = records + record.RECORD_BYTES;
-    for (const [i, { page, start, end }] of ranges.entries()) {
-      const part = newBlock(this.#pageOf(page), i === 0 ? key : NO_KEY, { start, end, records, recordsEnd });
-      part.region = region;
-      region.parts.push(part);
-      if (i === 0) part.page.index(part);
-      this.#enliven(part);
-    }
+    const part = newBlock(this.#pageOf(page), key, { start, end, records, recordsEnd });
+    part.region = region;
+    region.parts.push(part);
+    this.#enliven(part);
+    return part;
   }
 
   /** Makes the first record of a stale block lead to its successor. */
@@ -360,7 +386,10 @@ export class BlockCache implements RegionStore {
       part.page.kill(part);
       part.page.forget(part);
     }
-    if (region !== undefined) this.#hooks.regionDropped(region.handler);
+    if (region === undefined) return;
+    region.isVoid = true;
+    this.#expected.delete(region.place);
+    this.#hooks.regionDropped(region.handler);
   }
 }
 

@@ -4,6 +4,9 @@ import type { CodeTemplate } from "./code-template.ts";
 /** A piece of translated code, entered at one place. */
 export interface Region {
   readonly handler: number;
+  /** Page and key of where it is entered, as one number. */
+  readonly place: number;
+  isVoid: boolean;
   /** Void together: the ranges it was made from, and where it is entered. */
   readonly parts: Block[];
 }

@@ -96,6 +96,8 @@ export const JUMP_CACHE_ENTRY_BYTES = 16;
 export const JUMP_TAG = 0;
 export const JUMP_RECORD = 8;
 export const JUMP_COUNT = 12;
+/** The count of a place that has become hot begins anew here, until another place takes the entry. */
+export const JUMP_COUNT_SETTLED = 0x40000000;
 /** The tag of an empty entry: no mode key has all of its upper bits set. */
 export const JUMP_EMPTY_TAG_BYTE = 0xff;
 

@@ -11,6 +11,8 @@ import {
   JUMP_CACHE,
   JUMP_CACHE_ENTRIES,
   JUMP_CACHE_ENTRY_BYTES,
+  JUMP_COUNT,
+  JUMP_COUNT_SETTLED,
   JUMP_RECORD,
   JUMP_TAG,
 } from "../../layout/memory-map";
@@ -42,7 +44,11 @@ function slotOf(physical: u32): usize {
 function enterJump(linear: u64, record: i32): void {
   const index = <usize>((linear ^ (linear >> 14)) & (JUMP_CACHE_ENTRIES - 1));
   const entry = JUMP_CACHE + index * JUMP_CACHE_ENTRY_BYTES;
-  store<u64>(entry, linear ^ load<u64>(CPU_STATE + MODE_KEY), JUMP_TAG);
+  const tag = linear ^ load<u64>(CPU_STATE + MODE_KEY);
+  // Two places that drive each other out count together, lest neither ever becomes hot.
+  const isOther = ((load<u64>(entry, JUMP_TAG) ^ tag) & 0xffffffffffff) != 0;
+  if (isOther && load<i32>(entry, JUMP_COUNT) >= JUMP_COUNT_SETTLED) store<i32>(entry, 0, JUMP_COUNT);
+  store<u64>(entry, tag, JUMP_TAG);
   store<i32>(entry, record, JUMP_RECORD);
 }
 
