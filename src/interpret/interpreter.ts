@@ -29,6 +29,8 @@ import { buildRunModule } from "./run-module-builder.ts";
 
 /** Rooms in the handler table; a machine meets a few thousand shapes at most. */
 const TABLE_SIZE = 16384;
+/** A hot place whose code was rewritten becomes hot again after this many times as many jumps to it. */
+const HOT_AGAIN = 64;
 /** What the jump cache has led to this often is among the targets that an indirect jump may have. */
 const RECENT_COUNT = 8;
 /** Of how many undecodable instructions the bytes are kept: a guest can make up any number. */
@@ -255,6 +257,9 @@ export class Interpreter implements Engine {
     if (this.#u16[(at + record.HANDLER) >> 1] === HANDLER_CROSSING) return this.#crossing(physical);
     this.#compilePending();
     this.#parts.core.enterCode(physical, -1, at);
+    // What has become hot and was rewritten may become hot again.
+    const count = (jumpCacheEntry(linear) + JUMP_COUNT) >> 2;
+    if (this.#i32[count]! >= JUMP_COUNT_SETTLED) this.#i32[count] = -HOT_AGAIN * (this.#parts.hotCount ?? 0);
     return at;
   }
 
@@ -276,7 +281,6 @@ export class Interpreter implements Engine {
     const linear = this.#linearAddress();
     const physical = this.#translate(linear);
     if (physical < 0) return 0;
-    this.#i32[(jumpCacheEntry(linear) + JUMP_COUNT) >> 2] = JUMP_COUNT_SETTLED;
     if (this.#translator !== undefined && this.#isRam(physical) && this.#codeBits() === 64) {
       this.#setRipBase(physical & (PAGE_BYTES - 1));
       this.#translator.translate({
@@ -285,7 +289,9 @@ export class Interpreter implements Engine {
         recentTargets: () => this.#recentTargets(),
       });
     }
-    return this.#lookup();
+    const at = this.#lookup();
+    this.#i32[(jumpCacheEntry(linear) + JUMP_COUNT) >> 2] = JUMP_COUNT_SETTLED;
+    return at;
   }
 
   /** See TranslatorHost. */
