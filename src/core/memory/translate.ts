@@ -27,7 +27,7 @@ import {
   walkPhysical,
   walkUser,
 } from "./page-walk";
-import { fillTlb, tlbSlot } from "./tlb";
+import { fillTlb, fillWriteTlb, tlbSlot, tracedHost } from "./tlb";
 
 const CR4_SMAP: u64 = 1 << 21;
 
@@ -99,7 +99,8 @@ export function translateRead(bank: usize, va: u64): usize {
 export function translateWrite(bank: usize, va: u64): usize {
   const entry = bank + TLB_WRITE + tlbSlot(va);
   if (load<u64>(entry, TLB_TAG) == (va & ~0xfff)) return <usize>(<u32>va + load<u32>(entry, TLB_ADDEND));
-  return missWrite(bank, va);
+  const traced = tracedHost(entry, va);
+  return traced ? traced : missWrite(bank, va);
 }
 
 function missRead(bank: usize, va: u64): usize {
@@ -116,7 +117,7 @@ function missWrite(bank: usize, va: u64): usize {
   countMiss();
   if (!walk(va, accessOf(bank) | ACCESS_WRITE)) return NOWHERE;
   const host = locatePhysical(walkPhysical);
-  if (host != DEVICE && !isCodePage(host)) fillTlb(bank + TLB_WRITE, va, host, walkFlags);
+  if (host != DEVICE) fillWriteTlb(bank + TLB_WRITE, va, host, walkFlags, isCodePage(host));
   return host;
 }
 
