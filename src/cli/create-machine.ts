@@ -1,4 +1,10 @@
-import { createProcessor, type ProcessorParts } from "../machine/create-processor.ts";
+import { createLockstepProcessor } from "../lockstep/create-lockstep-processor.ts";
+import type { LockstepProcessor } from "../lockstep/lockstep-processor.ts";
+import {
+  createProcessor,
+  type EngineName as ProcessorEngine,
+  type ProcessorParts,
+} from "../machine/create-processor.ts";
 import { Machine } from "../machine/machine.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
 import type { MachineHost } from "../machine/machine-host.ts";
@@ -36,23 +42,33 @@ export interface RunnableMachine {
   statistics(): readonly string[];
 }
 
+/** What `--engine` compares the interpreter with. */
+const AGAINST: Partial<Record<EngineName, ProcessorEngine>> = {
+  lockstep: "translator",
+  "lockstep-auto": "auto",
+};
+
 /** Builds a machine and loads the guest into it. */
 export function createMachine(request: MachineRequest): RunnableMachine {
   const { kernel, initrd, commandLine } = request;
   let parts: ProcessorParts | undefined;
+  let lockstep: LockstepProcessor | undefined;
   const machine = new Machine({
     ramBytes: request.memoryBytes,
     createProcessor: (surroundings, memory) => {
-      parts = createProcessor({
+      const common = {
         coreModule: new WebAssembly.Module(request.core),
         ramBytes: request.memoryBytes,
         deterministic: request.deterministic,
-        engine: request.engine,
         surroundings: traceAccesses(surroundings, request.trace, request.report),
         memory,
-      });
+      };
+      const against = AGAINST[request.engine];
+      if (against === undefined)
+        parts = createProcessor({ ...common, engine: request.engine as ProcessorEngine });
+      else ({ processor: lockstep, leader: parts } = createLockstepProcessor({ ...common, against }));
       traceEvents(parts, request.trace, request.report);
-      return parts.processor;
+      return lockstep ?? parts.processor;
     },
     host: request.host,
     deterministic: request.deterministic,
@@ -61,12 +77,17 @@ export function createMachine(request: MachineRequest): RunnableMachine {
     boot: { kernel, commandLine, modules: initrd === undefined ? [] : [{ bytes: initrd, commandLine: "" }] },
   });
   return {
-    run: () => machine.run(),
+    run: async () => {
+      const end = await machine.run();
+      lockstep?.finish();
+      return end;
+    },
     receiveSerial: (bytes) => machine.receiveSerial(bytes),
     stop: () => machine.stop(),
     statistics: () => [
       ...statisticsLines(machine.statistics()),
       ...(parts ? processorStatisticsLines(parts) : []),
+      ...(lockstep ? [`runs compared in lockstep, without a difference: ${lockstep.comparedRuns}`] : []),
     ],
   };
 }

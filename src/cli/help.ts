@@ -34,6 +34,7 @@ export function runHelp(): string {
     "  6      triple fault",
     "  8      internal error",
     "  10     serial output could not be written",
+    "  12     the engines differ, with --engine lockstep",
     "  odd    (value << 1) | 1 for a value the guest wrote to its debug-exit port",
     "",
   ].join("\n");

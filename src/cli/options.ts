@@ -9,7 +9,7 @@ export interface OptionDescription {
 }
 
 /** Engines that `--engine` may name. */
-export const ENGINES = ["interpreter", "auto"] as const;
+export const ENGINES = ["interpreter", "auto", "translator", "lockstep", "lockstep-auto"] as const;
 export type EngineName = (typeof ENGINES)[number];
 
 /** What `--trace` may name; several are separated by commas. */

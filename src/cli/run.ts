@@ -4,6 +4,7 @@ import { EventLoop } from "../host/node/event-loop.ts";
 import { readWholeFile } from "../host/node/files.ts";
 import { monotonicNowNs } from "../host/node/monotonic-clock.ts";
 import { FileSerialOutput, type SerialOutput, StreamSerialOutput } from "../host/node/serial-output.ts";
+import { EnginesDiffer } from "../lockstep/engines-differ.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
 import type { MachineHost } from "../machine/machine-host.ts";
 import type { RunOptions } from "./command-line.ts";
@@ -11,6 +12,7 @@ import { createMachine, type RunnableMachine } from "./create-machine.ts";
 import { CORE_WASM, ensureCore } from "./ensure-core.ts";
 import {
   debugExitStatus,
+  EXIT_ENGINES_DIFFER,
   EXIT_OUTPUT_LOST,
   EXIT_POWERED_OFF,
   EXIT_RESET,
@@ -55,6 +57,11 @@ export async function run(options: RunOptions): Promise<number> {
       return EXIT_OUTPUT_LOST;
     }
     return statusOf(end);
+  } catch (error) {
+    if (!(error instanceof EnginesDiffer)) throw error;
+    disconnect();
+    error.report.forEach(report);
+    return EXIT_ENGINES_DIFFER;
   } finally {
     disconnect();
     output.close();

@@ -34,11 +34,13 @@ export interface InterpreterParts {
   readonly pages: MemoryPages;
   readonly core: CoreExports & WebAssembly.Exports;
   readonly state: StateView;
-  /** For profiles: called with the shape of every instruction before it is executed. Very slow; no handler is inline then. */
   /** Makes the translator of hot code, if there is to be one. */
   readonly createTranslator?: ((host: TranslatorHost) => RegionTranslator) | undefined;
   /** Taken jumps after which a place counts as hot, when there is a translator. */
   readonly hotCount?: number | undefined;
+  /** Code is translated whenever it is looked up, hot or not. For tests. */
+  readonly eager?: boolean | undefined;
+  /** For profiles: called with the shape of every instruction before it is executed. Very slow; no handler is inline then. */
   readonly observe?: ((shape: HandlerShape) => void) | undefined;
 }
 
@@ -242,6 +244,7 @@ export class Interpreter implements Engine {
     const offset = physical & (PAGE_BYTES - 1);
     this.#setRipBase(offset);
     if (!this.#isRam(physical)) return this.#deviceCode(physical, offset);
+    if (this.#parts.eager === true) this.#translateCode(physical);
     const at = this.#blocks.recordAt(physical, this.#codeBits());
     this.#compilePending();
     const entry =
@@ -269,10 +272,14 @@ export class Interpreter implements Engine {
   #heat(): number {
     const physical = this.#translate(this.#linearAddress());
     if (physical < 0) return 0;
-    if (this.#translator !== undefined && this.#isRam(physical) && this.#codeBits() === 64) {
-      this.#translator.translate(physical >>> 12, physical & (PAGE_BYTES - 1));
-    }
+    if (this.#isRam(physical)) this.#translateCode(physical);
     return this.#lookup();
+  }
+
+  /** Offers the code at RIP, whose physical address is in RAM, to the translator. */
+  #translateCode(physical: number): void {
+    if (this.#translator === undefined || this.#codeBits() !== 64) return;
+    this.#translator.translate(physical >>> 12, physical & (PAGE_BYTES - 1));
   }
 
   /** A stale record was reached: the code is decoded anew, and what leads to the record leads there from now on. */
@@ -301,6 +308,7 @@ export class Interpreter implements Engine {
     if (physical < 0) return 0;
     if (!this.#isRam(physical)) return this.#lookup();
     const flushes = this.#blocks.flushes;
+    if (this.#parts.eager === true) this.#translateCode(physical);
     const at = this.#blocks.recordAt(physical, this.#codeBits());
     this.#compilePending();
     // After a flush the jump's own record is gone.

@@ -17,6 +17,8 @@
 //                | linear address -> record         |
 //   0x0040_0000  +----------------------------------+  CODE_MAP
 //                | 8 bytes for each guest page      |
+//   0x00a0_0000  +----------------------------------+  DIRTY_PAGES
+//                | a byte for each guest page       |
 //   0x0100_0000  +----------------------------------+  RECORDS
 //                | decoded instructions             |
 //   0x0400_0000  +----------------------------------+  GUEST_RAM
@@ -91,6 +93,9 @@ export const JUMP_EMPTY_TAG_BYTE = 0xff;
  */
 export const CODE_MAP = 0x400000;
 export const CODE_CHUNK_SHIFT = 6;
+
+/** For each guest physical page a byte: 1 when it may have been written since whoever asks has cleared it. */
+export const DIRTY_PAGES = 0xa00000;
 
 export const RECORDS = 0x1000000;
 export const RECORDS_END = 0x4000000;

@@ -13,7 +13,8 @@ const WASM_PAGE_BYTES = 65536;
 /** Times a jump is taken before what it leads to is translated. */
 const HOT_COUNT = 4000;
 
-export type EngineName = "interpreter" | "auto";
+/** `auto` interprets, and translates what is hot; `translator` translates all it can before it runs, for tests. */
+export type EngineName = "interpreter" | "auto" | "translator";
 
 /** What a processor is made from. */
 export interface ProcessorRequest {
@@ -24,7 +25,6 @@ export interface ProcessorRequest {
   readonly surroundings: ProcessorSurroundings;
   /** The one memory (layout/memory-map.ts). */
   readonly memory: WebAssembly.Memory;
-  /** `auto` translates what is hot. */
   readonly engine?: EngineName;
   /** For profiles: see `InterpreterParts.observe`. */
   readonly observe?: InterpreterParts["observe"];
@@ -56,14 +56,19 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
   core.initialiseTlb();
   const pages = memory.buffer.byteLength / WASM_PAGE_BYTES;
   const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
+  const translates = request.engine === "auto" || request.engine === "translator";
   engine = new Interpreter({
     memory,
     pages: { initialPages: pages, maximumPages: pages, shared },
     core,
     state,
     observe: request.observe,
-    ...(request.engine === "auto"
-      ? { createTranslator: (host) => new Translator(host), hotCount: HOT_COUNT }
+    ...(translates
+      ? {
+          createTranslator: (host) => new Translator(host),
+          hotCount: HOT_COUNT,
+          eager: request.engine === "translator",
+        }
       : {}),
   });
   const processor = new VirtualProcessor({ state, core, engine, surroundings });

@@ -14,6 +14,7 @@ import {
 import { APIC_BASE, COUNT_TLB_MISS, CPL, CR4, RAM_BYTES, TLB_BASE } from "../../layout/cpu-state";
 import { raiseNonCanonical } from "../processor/faults";
 import { isCodePage } from "./code-map";
+import { noteDirty } from "./dirty-pages";
 import { noteExecute } from "./jump-cache";
 import {
   ACCESS_FETCH,
@@ -115,7 +116,9 @@ function missWrite(bank: usize, va: u64): usize {
   countMiss();
   if (!walk(va, accessOf(bank) | ACCESS_WRITE)) return NOWHERE;
   const host = locatePhysical(walkPhysical);
-  if (host != DEVICE && !isCodePage(host)) fillTlb(bank + TLB_WRITE, va, host, walkFlags);
+  if (host == DEVICE) return host;
+  noteDirty(host);
+  if (!isCodePage(host)) fillTlb(bank + TLB_WRITE, va, host, walkFlags);
   return host;
 }
 
