@@ -1,7 +1,7 @@
 import process from "node:process";
 import { prepareDefaultGuest } from "../host/node/default-guest.ts";
 import { EventLoop } from "../host/node/event-loop.ts";
-import { readWholeFile } from "../host/node/files.ts";
+import { readWholeFile, writeWholeFile } from "../host/node/files.ts";
 import { monotonicNowNs } from "../host/node/monotonic-clock.ts";
 import { FileSerialOutput, type SerialOutput, StreamSerialOutput } from "../host/node/serial-output.ts";
 import { EnginesDiffer } from "../lockstep/engines-differ.ts";
@@ -42,7 +42,8 @@ export async function run(options: RunOptions): Promise<number> {
     writeSerial: (bytes) => output.write(bytes),
     serialCongested: () => output.congested,
   };
-  machine = createMachine({ ...options, ...guest, core: readWholeFile(CORE_WASM), host, report });
+  const measure = options.stats || options.statsPath !== undefined;
+  machine = createMachine({ ...options, ...guest, measure, core: readWholeFile(CORE_WASM), host, report });
   const disconnect = options.serial.to === "stdio" ? connectSerialInput(machine) : () => {};
   try {
     const end = await machine.run();
@@ -52,6 +53,8 @@ export async function run(options: RunOptions): Promise<number> {
       : output.drained());
     disconnect();
     if (options.stats) machine.statistics().forEach(report);
+    if (options.statsPath !== undefined)
+      writeWholeFile(options.statsPath, `${JSON.stringify(machine.report(), undefined, 2)}\n`);
     if (lost !== undefined) {
       report(`serial output could not be written: ${lost}`);
       return EXIT_OUTPUT_LOST;

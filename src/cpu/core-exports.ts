@@ -13,7 +13,7 @@ export interface CoreExports {
   writeFlags(value: bigint, mask: bigint): void;
   translateExecute(linear: bigint): bigint;
   protectCodePage(page: number): void;
-  noteWritablePages(): void;
+  protectAllPages(): void;
   flushTlb(keepGlobal: number): void;
   flushJumpCache(): void;
   deliverFault(): number;

@@ -1,5 +1,6 @@
 import type { CoreExports } from "../cpu/core-exports.ts";
 import type { Engine, EngineExit } from "../cpu/engine.ts";
+import type { Meter } from "../cpu/meter.ts";
 import type { RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
 import type { StateView } from "../cpu/state-view.ts";
 import { type CodeBits, MAX_INSTRUCTION_BYTES } from "../decode/decoder.ts";
@@ -40,6 +41,8 @@ export interface InterpreterParts {
   readonly hotCount?: number | undefined;
   /** Code is translated whenever it is looked up, hot or not. For tests. */
   readonly eager?: boolean | undefined;
+  /** Times what is not the guest's own code, for `--stats`. */
+  readonly meter?: Meter | undefined;
   /** For profiles: called with the shape of every instruction before it is executed. Very slow; no handler is inline then. */
   readonly observe?: ((shape: HandlerShape) => void) | undefined;
 }
@@ -114,7 +117,8 @@ export class Interpreter implements Engine {
       env: { memory: parts.memory, handlers: this.#table, observe: (pc: number) => this.#observe(pc) },
       core: parts.core,
     });
-    this.#run = instance.exports as RunExports;
+    const run = instance.exports as RunExports;
+    this.#run = parts.meter === undefined ? run : { ...run, run: parts.meter.timed("guest/code", run.run) };
     this.#translator = parts.createTranslator?.({
       memory: parts.memory,
       pages: parts.pages,
@@ -369,6 +373,8 @@ export class Interpreter implements Engine {
     this.#compiled = all.length;
     if (pending.length === 0) return;
     invariant(this.#shapes.nextId <= TABLE_SIZE, "the handler table has room for every shape");
+    const meter = this.#parts.meter;
+    meter?.enter(meter.kind("translation/handlers of the interpreter"));
     const module = new WebAssembly.Module(
       buildHandlerModule(pending, this.#parts.pages, this.#available, this.#parts.hotCount),
     );
@@ -377,6 +383,7 @@ export class Interpreter implements Engine {
       core: this.#parts.core,
       run: this.#run,
     });
+    meter?.leave();
     this.#modules++;
   }
 

@@ -34,6 +34,9 @@ export const CPU_STATE_BYTES = 0x1000;
 /** 64 bytes through which accesses go that no single host address can serve. */
 export const SCRATCH = 0x2000;
 
+/** What `--stats` counts in regions (machine/tier-counter.ts). */
+export const REGION_COUNTERS = 0x8000;
+
 export const CORE_DATA = 0x10000;
 
 /**

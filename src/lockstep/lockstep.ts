@@ -1,10 +1,13 @@
 import type { RunOutcome } from "../cpu/processor.ts";
-import { CPU_STATE, TLB } from "../layout/memory-map.ts";
+import { CORE_DATA, CPU_STATE } from "../layout/memory-map.ts";
 import { EnginesDiffer } from "./engines-differ.ts";
 import { MemoryComparison, type PageDifference } from "./memory-comparison.ts";
 import type { Side } from "./side.ts";
 import { type FieldDifference, StateComparison } from "./state-difference.ts";
 import type { SurroundingsLog } from "./surroundings-log.ts";
+
+/** Processor state, SCRATCH and the static data of the core, which are less than 128 KiB. */
+const REMEMBERED_BYTES = CORE_DATA + 0x20000 - CPU_STATE;
 
 /** What two processors do not agree on. */
 export interface Difference {
@@ -28,7 +31,7 @@ export class Lockstep {
     this.log = log;
     this.memory = new MemoryComparison(sides, ramBytes);
     this.#state = new StateComparison(sides);
-    this.#remembered = [new Uint8Array(TLB - CPU_STATE), new Uint8Array(TLB - CPU_STATE)];
+    this.#remembered = [new Uint8Array(REMEMBERED_BYTES), new Uint8Array(REMEMBERED_BYTES)];
   }
 
   /** Notes the state from which the next run starts. */
@@ -103,5 +106,5 @@ function summaryOf(fields: readonly FieldDifference[], pages: readonly PageDiffe
 }
 
 function ownState({ memory }: Side): Uint8Array {
-  return new Uint8Array(memory.buffer, CPU_STATE, TLB - CPU_STATE);
+  return new Uint8Array(memory.buffer, CPU_STATE, REMEMBERED_BYTES);
 }

@@ -26,6 +26,8 @@ export class MemoryComparison {
   readonly #pages: number;
   readonly #words: readonly [Int32Array, Int32Array];
   readonly #dirty: readonly [Uint8Array, Uint8Array];
+  /** The same marks, four in a word: few are set. */
+  readonly #dirtyWords: readonly [Int32Array, Int32Array];
   /** RAM when both agreed last. */
   readonly #agreed: Int32Array;
 
@@ -36,6 +38,8 @@ export class MemoryComparison {
     const dirty = (side: Side) => new Uint8Array(side.memory.buffer, DIRTY_PAGES, this.#pages);
     this.#words = [words(sides[0]), words(sides[1])];
     this.#dirty = [dirty(sides[0]), dirty(sides[1])];
+    const four = (side: Side) => new Int32Array(side.memory.buffer, DIRTY_PAGES, Math.ceil(this.#pages / 4));
+    this.#dirtyWords = [four(sides[0]), four(sides[1])];
     this.#agreed = new Int32Array(ramBytes >> 2);
   }
 
@@ -95,16 +99,18 @@ export class MemoryComparison {
 
   #dirtyPages(): number[] {
     const [a, b] = this.#dirty;
+    const [fourOfA, fourOfB] = this.#dirtyWords;
     const pages: number[] = [];
-    for (let page = a.indexOf(1); page >= 0; page = a.indexOf(1, page + 1)) pages.push(page);
-    for (let page = b.indexOf(1); page >= 0; page = b.indexOf(1, page + 1))
-      if (a[page] === 0) pages.push(page);
+    for (let i = 0; i < fourOfA.length; i++) {
+      if ((fourOfA[i]! | fourOfB[i]!) === 0) continue;
+      for (let page = 4 * i; page < 4 * i + 4; page++) if ((a[page]! | b[page]!) !== 0) pages.push(page);
+    }
     return pages;
   }
 
   #clearMarks(): void {
     for (const dirty of this.#dirty) dirty.fill(0);
-    for (const side of this.#sides) side.core.noteWritablePages();
+    for (const side of this.#sides) side.core.protectAllPages();
   }
 
   #copyPage(from: Int32Array, to: Int32Array, at: number): void {

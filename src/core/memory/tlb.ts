@@ -118,6 +118,13 @@ export function protectCodePage(page: i32): void {
   dropWrites(GLOBAL_LIST, host);
 }
 
+/** Makes the next store to every guest page a miss. */
+export function protectAllPages(): void {
+  for (let table: usize = TLB + TLB_WRITE; table < TLB_END; table += TLB_BANK_BYTES) {
+    for (let slot: usize = 0; slot < <usize>TLB_TABLE_BYTES; slot += TLB_ENTRY_BYTES) empty(table + slot);
+  }
+}
+
 // @ts-ignore: decorator
 @inline
 function append(list: usize, entry: usize): void {
