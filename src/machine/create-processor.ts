@@ -15,7 +15,7 @@ import { TierCounter } from "./tier-counter.ts";
 
 const WASM_PAGE_BYTES = 65536;
 /** Times a jump is taken before what it leads to is translated. */
-const HOT_COUNT = 4000;
+const HOT_COUNT = 50000;
 
 /** `auto` interprets, and translates what is hot; `translator` translates all it can before it runs, for tests. */
 export type EngineName = "interpreter" | "auto" | "translator";

@@ -2,7 +2,7 @@ import type { CoreExports } from "../cpu/core-exports.ts";
 import type { Engine, EngineExit } from "../cpu/engine.ts";
 import type { Meter } from "../cpu/meter.ts";
 import type { ProcessorSurroundings } from "../cpu/processor.ts";
-import type { RegionTranslator } from "../cpu/region-translator.ts";
+import type { HotPlace, RegionTranslator } from "../cpu/region-translator.ts";
 import type { StateView } from "../cpu/state-view.ts";
 import { faultName } from "../isa/faults.ts";
 import * as cpu from "../layout/cpu-state.ts";
@@ -111,9 +111,9 @@ export function meterTranslator(translator: RegionTranslator, meter: Meter): Reg
     get statistics() {
       return translator.statistics;
     },
-    translate: meter.timed("translation/regions", (page: number, offset: number) =>
-      translator.translate(page, offset),
-    ),
+    translate: meter.timed("translation/regions", (place: HotPlace) => translator.translate(place)),
+    runStarts: () => translator.runStarts(),
+    compileWaiting: meter.timed("translation/regions compiled at once", () => translator.compileWaiting()),
     regionDropped: (handler) => translator.regionDropped(handler),
     allRegionsDropped: () => translator.allRegionsDropped(),
   };

@@ -43,14 +43,27 @@ export class TierCounter {
       trackRecords: (...parameters) => regions.trackRecords(...parameters),
       flushAll: () => regions.flushAll(),
       hasRegion: (page, offset) => regions.hasRegion(page, offset),
-      installRegion: (page, offset, handler, ranges) => {
-        const region = handlers.get(handler);
-        invariant(region !== null, "a region is in the table when it is installed");
-        const { exports } = new WebAssembly.Instance(this.#module, { env: { memory: this.#memory, region } });
-        handlers.set(handler, exports["counted"] as WebAssembly.ExportFunction);
-        regions.installRegion(page, offset, handler, ranges);
+      expectRegion: (handler, ranges) => {
+        const ticket = regions.expectRegion(handler, ranges);
+        return {
+          get isVoid() {
+            return ticket.isVoid;
+          },
+          install: () => {
+            this.#count(handlers, handler);
+            ticket.install();
+          },
+        };
       },
     };
+  }
+
+  /** Puts a counting function before a region. */
+  #count(handlers: WebAssembly.Table, handler: number): void {
+    const region = handlers.get(handler);
+    invariant(region !== null, "a region is in the table when it is installed");
+    const { exports } = new WebAssembly.Instance(this.#module, { env: { memory: this.#memory, region } });
+    handlers.set(handler, exports["counted"] as WebAssembly.ExportFunction);
   }
 }
 
