@@ -19,6 +19,7 @@ const ORDER = [
     "host",
     "boot",
     "machine",
+    "lockstep",
     "api",
     "cli",
     "daemon",

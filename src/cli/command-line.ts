@@ -5,6 +5,7 @@ import {
   GENERAL_OPTIONS,
   type OptionDescription,
   RUN_OPTIONS,
+  STATS_OPTIONS,
   TRACE_SUBJECTS,
   type TraceSubject,
 } from "./options.ts";
@@ -14,9 +15,19 @@ import { UsageError } from "./usage-error.ts";
 
 /** What the user asked for. */
 export type Command =
-  | { command: "help"; topic: "general" | "run"; asked: boolean }
+  | { command: "help"; topic: HelpTopic; asked: boolean }
   | { command: "version" }
-  | { command: "run"; options: RunOptions };
+  | { command: "run"; options: RunOptions }
+  | { command: "stats"; options: StatsOptions };
+
+export type HelpTopic = "general" | "run" | "stats";
+
+export interface StatsOptions {
+  /** Files that `run --stats-file` wrote; one or more. */
+  readonly files: readonly string[];
+  /** Where to draw them; undefined: print a table. */
+  readonly plotPath: string | undefined;
+}
 
 export interface RunOptions {
   /** Undefined: the default guest. */
@@ -30,6 +41,8 @@ export interface RunOptions {
   readonly noReboot: boolean;
   readonly serial: { to: "stdio" } | { to: "file"; path: string };
   readonly stats: boolean;
+  /** Where to write what the run cost, as JSON. */
+  readonly statsPath: string | undefined;
   readonly trace: readonly TraceSubject[];
 }
 
@@ -41,6 +54,7 @@ export function parseCommandLine(argv: readonly string[]): Command {
   if (first === "--help" || first === "-h") return { command: "help", topic: "general", asked: true };
   if (first === "help") return parseHelp(rest);
   if (first === "run") return parseRun(rest);
+  if (first === "stats") return parseStats(rest);
   const names = COMMANDS.map((command) => command.name);
   if (first.startsWith("-")) {
     const isRunOption = RUN_OPTIONS.some(
@@ -59,8 +73,8 @@ export function parseCommandLine(argv: readonly string[]): Command {
 function parseHelp(rest: readonly string[]): Command {
   const topic = rest[0];
   if (topic === undefined || topic === "help") return { command: "help", topic: "general", asked: true };
-  if (topic === "run") return { command: "help", topic: "run", asked: true };
-  throw unknown("command", topic, ["run", "help"]);
+  if (topic === "run" || topic === "stats") return { command: "help", topic, asked: true };
+  throw unknown("command", topic, ["run", "stats", "help"]);
 }
 
 function parseRun(argv: readonly string[]): Command {
@@ -84,9 +98,20 @@ function parseRun(argv: readonly string[]): Command {
       noReboot: given.has("no-reboot"),
       serial: parseSerial(given.get("serial") ?? "stdio"),
       stats: given.has("stats"),
+      statsPath: given.get("stats-file"),
       trace: parseTrace(given.get("trace")),
     },
   };
+}
+
+function parseStats(argv: readonly string[]): Command {
+  const firstOption = argv.findIndex((argument) => argument.startsWith("-"));
+  const files = firstOption < 0 ? argv : argv.slice(0, firstOption);
+  const given = collectOptions(firstOption < 0 ? [] : argv.slice(firstOption), STATS_OPTIONS);
+  if (given.has("help")) return { command: "help", topic: "stats", asked: true };
+  if (files.length === 0)
+    throw new UsageError("stats needs a file that `ringfence run --stats-file FILE` wrote");
+  return { command: "stats", options: { files, plotPath: given.get("plot") } };
 }
 
 /** Returns each given option's value; a switch has the value "". */

@@ -1,8 +1,16 @@
-import { createProcessor, type ProcessorParts } from "../machine/create-processor.ts";
+import { Meter } from "../cpu/meter.ts";
+import { createLockstepProcessor } from "../lockstep/create-lockstep-processor.ts";
+import type { LockstepProcessor } from "../lockstep/lockstep-processor.ts";
+import {
+  createProcessor,
+  type EngineName as ProcessorEngine,
+  type ProcessorParts,
+} from "../machine/create-processor.ts";
 import { Machine } from "../machine/machine.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
 import type { MachineHost } from "../machine/machine-host.ts";
-import { processorStatisticsLines, statisticsLines } from "../machine/statistics.ts";
+import { type OverheadReport, overheadLines, overheadReport } from "../machine/overhead-report.ts";
+import { statisticsLines, undefinedInstructionLines } from "../machine/statistics.ts";
 import type { EngineName, TraceSubject } from "./options.ts";
 import { traceAccesses, traceEvents } from "./trace.ts";
 
@@ -19,6 +27,8 @@ export interface MachineRequest {
   readonly initrd: Uint8Array<ArrayBuffer> | undefined;
   readonly commandLine: string;
   readonly trace: readonly TraceSubject[];
+  /** Time everything beside the guest's own code. */
+  readonly measure?: boolean;
   readonly host: MachineHost;
   /** Takes one line about an event asked for with --trace, or about an instruction that is not supported. */
   readonly report: (line: string) => void;
@@ -34,25 +44,45 @@ export interface RunnableMachine {
   stop(): void;
   /** Lines for --stats. */
   statistics(): readonly string[];
+  /** What --stats-file writes; undefined unless the request asked to measure. */
+  report(): OverheadReport | undefined;
 }
+
+/** What `--engine` compares the interpreter with. */
+const AGAINST: Partial<Record<EngineName, ProcessorEngine>> = {
+  lockstep: "translator",
+  "lockstep-auto": "auto",
+};
 
 /** Builds a machine and loads the guest into it. */
 export function createMachine(request: MachineRequest): RunnableMachine {
   const { kernel, initrd, commandLine } = request;
   let parts: ProcessorParts | undefined;
+  // The clock of measurements is finer than the guest's.
+  const meter = request.measure ? new Meter(() => performance.now() * 1e6) : undefined;
+  let lockstep: LockstepProcessor | undefined;
   const machine = new Machine({
     ramBytes: request.memoryBytes,
     createProcessor: (surroundings, memory) => {
-      parts = createProcessor({
+      const common = {
         coreModule: new WebAssembly.Module(request.core),
         ramBytes: request.memoryBytes,
         deterministic: request.deterministic,
-        engine: request.engine,
         surroundings: traceAccesses(surroundings, request.trace, request.report),
         memory,
-      });
+        meter,
+      };
+      const against = AGAINST[request.engine];
+      if (against === undefined)
+        parts = createProcessor({ ...common, engine: request.engine as ProcessorEngine });
+      else
+        ({ processor: lockstep, leader: parts } = createLockstepProcessor({
+          ...common,
+          meter: undefined,
+          against,
+        }));
       traceEvents(parts, request.trace, request.report);
-      return parts.processor;
+      return lockstep ?? parts.processor;
     },
     host: request.host,
     deterministic: request.deterministic,
@@ -60,13 +90,26 @@ export function createMachine(request: MachineRequest): RunnableMachine {
     noReboot: request.noReboot,
     boot: { kernel, commandLine, modules: initrd === undefined ? [] : [{ bytes: initrd, commandLine: "" }] },
   });
+  const report = (): OverheadReport | undefined =>
+    parts && meter && overheadReport(request.engine, machine.statistics(), parts, meter);
   return {
-    run: () => machine.run(),
+    report,
+    run: async () => {
+      const end = await machine.run();
+      lockstep?.finish();
+      return end;
+    },
     receiveSerial: (bytes) => machine.receiveSerial(bytes),
     stop: () => machine.stop(),
     statistics: () => [
       ...statisticsLines(machine.statistics()),
-      ...(parts ? processorStatisticsLines(parts) : []),
+      ...overheadLinesOf(report()),
+      ...(parts ? undefinedInstructionLines(parts) : []),
+      ...(lockstep ? [`runs compared in lockstep, without a difference: ${lockstep.comparedRuns}`] : []),
     ],
   };
+}
+
+function overheadLinesOf(report: OverheadReport | undefined): string[] {
+  return report === undefined ? [] : overheadLines(report);
 }

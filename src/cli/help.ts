@@ -1,4 +1,4 @@
-import { COMMANDS, GENERAL_OPTIONS, type OptionDescription, RUN_OPTIONS } from "./options.ts";
+import { COMMANDS, GENERAL_OPTIONS, type OptionDescription, RUN_OPTIONS, STATS_OPTIONS } from "./options.ts";
 
 export function generalHelp(): string {
   const commands = COMMANDS.map(({ name, help }) => `  ${name.padEnd(22)}${help}`);
@@ -34,7 +34,19 @@ export function runHelp(): string {
     "  6      triple fault",
     "  8      internal error",
     "  10     serial output could not be written",
+    "  12     the engines differ, with --engine lockstep",
     "  odd    (value << 1) | 1 for a value the guest wrote to its debug-exit port",
+    "",
+  ].join("\n");
+}
+
+export function statsHelp(): string {
+  return [
+    "usage: ringfence stats FILE... [OPTION]...",
+    "",
+    "Shows what runs cost, from the files that `ringfence run --stats-file FILE` wrote.",
+    "",
+    ...STATS_OPTIONS.map(optionLine),
     "",
   ].join("\n");
 }

@@ -9,7 +9,7 @@ export interface OptionDescription {
 }
 
 /** Engines that `--engine` may name. */
-export const ENGINES = ["interpreter", "auto"] as const;
+export const ENGINES = ["interpreter", "auto", "translator", "lockstep", "lockstep-auto"] as const;
 export type EngineName = (typeof ENGINES)[number];
 
 /** What `--trace` may name; several are separated by commas. */
@@ -36,6 +36,7 @@ export const RUN_OPTIONS: readonly OptionDescription[] = [
   { name: "no-reboot", help: "end when the guest resets the machine" },
   { name: "serial", value: "WHERE", help: "serial console: stdio (default) or file:PATH" },
   { name: "stats", help: "print what the run cost, on standard error, at its end" },
+  { name: "stats-file", value: "FILE", help: "write what the run cost as JSON, for `ringfence stats`" },
   {
     name: "trace",
     value: "WHAT",
@@ -44,8 +45,14 @@ export const RUN_OPTIONS: readonly OptionDescription[] = [
   { name: "help", help: "this text" },
 ];
 
+export const STATS_OPTIONS: readonly OptionDescription[] = [
+  { name: "plot", value: "FILE", help: "draw the costs as an SVG figure, one bar for each kind and run" },
+  { name: "help", help: "this text" },
+];
+
 export const COMMANDS = [
   { name: "run", help: "boot a guest; its serial console is this terminal" },
+  { name: "stats", help: "show or plot what `run --stats-file` wrote" },
   { name: "help", help: "explain a command" },
 ] as const;
 

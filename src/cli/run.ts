@@ -1,9 +1,10 @@
 import process from "node:process";
 import { prepareDefaultGuest } from "../host/node/default-guest.ts";
 import { EventLoop } from "../host/node/event-loop.ts";
-import { readWholeFile } from "../host/node/files.ts";
+import { readWholeFile, writeWholeFile } from "../host/node/files.ts";
 import { monotonicNowNs } from "../host/node/monotonic-clock.ts";
 import { FileSerialOutput, type SerialOutput, StreamSerialOutput } from "../host/node/serial-output.ts";
+import { EnginesDiffer } from "../lockstep/engines-differ.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
 import type { MachineHost } from "../machine/machine-host.ts";
 import type { RunOptions } from "./command-line.ts";
@@ -11,6 +12,7 @@ import { createMachine, type RunnableMachine } from "./create-machine.ts";
 import { CORE_WASM, ensureCore } from "./ensure-core.ts";
 import {
   debugExitStatus,
+  EXIT_ENGINES_DIFFER,
   EXIT_OUTPUT_LOST,
   EXIT_POWERED_OFF,
   EXIT_RESET,
@@ -40,7 +42,8 @@ export async function run(options: RunOptions): Promise<number> {
     writeSerial: (bytes) => output.write(bytes),
     serialCongested: () => output.congested,
   };
-  machine = createMachine({ ...options, ...guest, core: readWholeFile(CORE_WASM), host, report });
+  const measure = options.stats || options.statsPath !== undefined;
+  machine = createMachine({ ...options, ...guest, measure, core: readWholeFile(CORE_WASM), host, report });
   const disconnect = options.serial.to === "stdio" ? connectSerialInput(machine) : () => {};
   try {
     const end = await machine.run();
@@ -50,11 +53,18 @@ export async function run(options: RunOptions): Promise<number> {
       : output.drained());
     disconnect();
     if (options.stats) machine.statistics().forEach(report);
+    if (options.statsPath !== undefined)
+      writeWholeFile(options.statsPath, `${JSON.stringify(machine.report(), undefined, 2)}\n`);
     if (lost !== undefined) {
       report(`serial output could not be written: ${lost}`);
       return EXIT_OUTPUT_LOST;
     }
     return statusOf(end);
+  } catch (error) {
+    if (!(error instanceof EnginesDiffer)) throw error;
+    disconnect();
+    error.report.forEach(report);
+    return EXIT_ENGINES_DIFFER;
   } finally {
     disconnect();
     output.close();

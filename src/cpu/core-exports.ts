@@ -15,6 +15,7 @@ export interface CoreExports {
   enterCode(physical: number, nextPage: number, record: number): void;
   forgetCode(): void;
   protectCodePage(page: number): void;
+  protectAllPages(): void;
   flushTlb(keepGlobal: number): void;
   flushJumpCache(): void;
   deliverFault(): number;

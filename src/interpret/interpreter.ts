@@ -1,5 +1,6 @@
 import type { CoreExports } from "../cpu/core-exports.ts";
 import type { Engine, EngineExit } from "../cpu/engine.ts";
+import type { Meter } from "../cpu/meter.ts";
 import type { RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
 import type { StateView } from "../cpu/state-view.ts";
 import { type CodeBits, MAX_INSTRUCTION_BYTES } from "../decode/decoder.ts";
@@ -42,11 +43,15 @@ export interface InterpreterParts {
   readonly pages: MemoryPages;
   readonly core: CoreExports & WebAssembly.Exports;
   readonly state: StateView;
-  /** For profiles: called with the shape of every instruction before it is executed. Very slow; no handler is inline then. */
   /** Makes the translator of hot code, if there is to be one. */
   readonly createTranslator?: ((host: TranslatorHost) => RegionTranslator) | undefined;
   /** Taken jumps after which a place counts as hot, when there is a translator. */
   readonly hotCount?: number | undefined;
+  /** Code is translated whenever it is looked up, hot or not. For tests. */
+  readonly eager?: boolean | undefined;
+  /** Times what is not the guest's own code, for `--stats`. */
+  readonly meter?: Meter | undefined;
+  /** For profiles: called with the shape of every instruction before it is executed. Very slow; no handler is inline then. */
   readonly observe?: ((shape: HandlerShape) => void) | undefined;
 }
 
@@ -123,7 +128,8 @@ export class Interpreter implements Engine {
       env: { memory: parts.memory, handlers: this.#table, observe: (pc: number) => this.#observe(pc) },
       core: parts.core,
     });
-    this.#run = instance.exports as RunExports;
+    const run = instance.exports as RunExports;
+    this.#run = parts.meter === undefined ? run : { ...run, run: parts.meter.timed("guest/code", run.run) };
     this.#translator = parts.createTranslator?.({
       memory: parts.memory,
       pages: parts.pages,
@@ -253,6 +259,7 @@ export class Interpreter implements Engine {
     const offset = physical & (PAGE_BYTES - 1);
     this.#setRipBase(offset);
     if (!this.#isRam(physical)) return this.#deviceCode(physical, offset);
+    if (this.#parts.eager === true) this.#translateCode(physical);
     const at = this.#blocks.recordAt(physical, this.#codeBits());
     if (this.#u16[(at + record.HANDLER) >> 1] === HANDLER_CROSSING) return this.#crossing(physical);
     this.#compilePending();
@@ -281,17 +288,22 @@ export class Interpreter implements Engine {
     const linear = this.#linearAddress();
     const physical = this.#translate(linear);
     if (physical < 0) return 0;
-    if (this.#translator !== undefined && this.#isRam(physical) && this.#codeBits() === 64) {
-      this.#setRipBase(physical & (PAGE_BYTES - 1));
-      this.#translator.translate({
-        page: physical >>> 12,
-        offset: physical & (PAGE_BYTES - 1),
-        recentTargets: () => this.#recentTargets(),
-      });
-    }
+    if (this.#isRam(physical)) this.#translateCode(physical);
     const at = this.#lookup();
     this.#i32[(jumpCacheEntry(linear) + JUMP_COUNT) >> 2] = JUMP_COUNT_SETTLED;
     return at;
+  }
+
+  /** Offers the code at RIP, whose physical address is in RAM, to the translator. */
+  #translateCode(physical: number): void {
+    if (this.#translator === undefined || this.#codeBits() !== 64) return;
+    this.#setRipBase(physical & (PAGE_BYTES - 1));
+    this.#translator.translate({
+      page: physical >>> 12,
+      offset: physical & (PAGE_BYTES - 1),
+      recentTargets: () => this.#recentTargets(),
+    });
+    if (this.#parts.eager === true) this.#translator.compileWaiting();
   }
 
   /** See TranslatorHost. */
@@ -349,6 +361,7 @@ export class Interpreter implements Engine {
     if (physical < 0) return 0;
     if (!this.#isRam(physical)) return this.#lookup();
     const flushes = this.#blocks.flushes;
+    if (this.#parts.eager === true) this.#translateCode(physical);
     const at = this.#blocks.recordAt(physical, this.#codeBits());
     this.#compilePending();
     // After a flush the jump's own record is gone.
@@ -405,6 +418,8 @@ export class Interpreter implements Engine {
     this.#compiled = all.length;
     if (pending.length === 0) return;
     invariant(this.#shapes.nextId <= TABLE_SIZE, "the handler table has room for every shape");
+    const meter = this.#parts.meter;
+    meter?.enter(meter.kind("translation/handlers of the interpreter"));
     const module = new WebAssembly.Module(
       buildHandlerModule(pending, this.#parts.pages, this.#available, this.#parts.hotCount),
     );
@@ -413,6 +428,7 @@ export class Interpreter implements Engine {
       core: this.#parts.core,
       run: this.#run,
     });
+    meter?.leave();
     this.#modules++;
   }
 

@@ -21,6 +21,8 @@
 //                | 8 bytes for each guest page      |
 //   0x00a0_0000  +----------------------------------+  WRITE_ENTRIES
 //                | 4 bytes for each guest page      |
+//   0x00d0_0000  +----------------------------------+  DIRTY_PAGES
+//                | a byte for each guest page       |
 //   0x00e0_0000  +----------------------------------+  LINK_SLOTS
 //                | from region to region            |
 //   0x0100_0000  +----------------------------------+  RECORDS
@@ -37,6 +39,9 @@ export const CPU_STATE_BYTES = 0x1000;
 
 /** 64 bytes through which accesses go that no single host address can serve. */
 export const SCRATCH = 0x2000;
+
+/** What `--stats` counts in regions (machine/tier-counter.ts). */
+export const REGION_COUNTERS = 0x8000;
 
 export const CORE_DATA = 0x10000;
 
@@ -121,6 +126,9 @@ export const CODE_INDEX_NEXT_PAGE = 12;
  */
 export const CODE_MAP = 0x400000;
 export const CODE_CHUNK_SHIFT = 6;
+
+/** For each guest physical page a byte: 1 when it may have been written since whoever asks has cleared it. */
+export const DIRTY_PAGES = 0xd00000;
 
 /**
  * For each guest physical page, the address of the write-TLB entry by which

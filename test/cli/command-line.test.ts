@@ -28,13 +28,15 @@ test("run alone boots the default guest with 512 MiB, on the terminal", () => {
     noReboot: false,
     serial: { to: "stdio" },
     stats: false,
+    statsPath: undefined,
     trace: [],
   });
 });
 
 test("every option of run is read, with its value behind it or behind an equals sign", () => {
   const argv = "--kernel k --initrd=i --append=a=b --memory 1.5G --engine interpreter --deterministic";
-  const more = "--debug-exit 0xf4 --no-reboot --serial file:out.txt --stats --trace ports,faults";
+  const more =
+    "--debug-exit 0xf4 --no-reboot --serial file:out.txt --stats --stats-file s.json --trace ports,faults";
   expect(parseRun(...argv.split(" "), ...more.split(" "))).toEqual({
     kernelPath: "k",
     initrdPath: "i",
@@ -46,8 +48,19 @@ test("every option of run is read, with its value behind it or behind an equals 
     noReboot: true,
     serial: { to: "file", path: "out.txt" },
     stats: true,
+    statsPath: "s.json",
     trace: ["ports", "faults"],
   });
+});
+
+test("stats takes files, and where to draw them", () => {
+  expect(parseCommandLine(["stats", "a.json", "b.json", "--plot=c.svg"])).toEqual({
+    command: "stats",
+    options: { files: ["a.json", "b.json"], plotPath: "c.svg" },
+  });
+  expect(parseCommandLine(["stats", "a.json"])).toMatchObject({ options: { plotPath: undefined } });
+  expect(complaint("stats")).toBe("stats needs a file that `ringfence run --stats-file FILE` wrote");
+  expect(complaint("stats", "a.json", "--plott", "c.svg")).toContain("did you mean --plot?");
 });
 
 test("a value may begin with a dash, but the next option is not a value", () => {
@@ -75,7 +88,7 @@ test("a slip in an option, a command or a value is answered with the nearest kno
 });
 
 test("what resembles nothing is answered with what there is", () => {
-  expect(complaint("frobnicate")).toBe("unknown command frobnicate; known: run, help");
+  expect(complaint("frobnicate")).toBe("unknown command frobnicate; known: run, stats, help");
 });
 
 test("a stray argument is answered with the option it may have meant", () => {

@@ -311,4 +311,32 @@ describe.skipIf(!nasmAvailable)("self-modifying code", () => {
     // 8, 7, 6, 5, 4, 3, 2, 1
     expect(guest.get("rsi")).toBe(0b01_01_01_10_01_01_01_01n);
   });
+
+  test.each([
+    ["stosq", ""],
+    ["movsq", "mov esi, 0x202000\n"],
+  ])("REP %s over a page with code counts as many instructions as over any other", (name, source) => {
+    const executed = [0x200000, 0x201000].map((target) => {
+      const guest = runAlike((g) => {
+        g.code("ret", 0x200ff0);
+        g.program(
+          `mov rax, 0x200ff0\ncall rax\n${source}mov edi, ${target}\nxor eax, eax\nmov ecx, 512\nrep ${name}\nhlt`,
+        );
+      });
+      expect(guest.get("rcx")).toBe(0n);
+      expect(guest.ram[0x200ff0]).toBe(target === 0x200000 ? 0 : 0xc3);
+      return guest.parts.processor.instructions;
+    });
+    expect(executed[0]).toBe(executed[1]);
+  });
+
+  test("REP STOSB writes over an instruction that was decoded", () => {
+    const guest = runAlike((g) => {
+      g.code("mov al, 1\nret", 0x200000);
+      g.program(
+        "mov rbx, 0x200000\ncall rbx\nmov edi, 0x200001\nmov al, 7\nmov ecx, 1\nrep stosb\nmov al, 0\ncall rbx\nhlt",
+      );
+    });
+    expect(guest.get("rax") & 0xffn).toBe(7n);
+  });
 });

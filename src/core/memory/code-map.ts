@@ -2,6 +2,7 @@
 import { CODE_CHUNK_SHIFT, CODE_MAP, CPU_STATE, GUEST_RAM } from "../../layout/memory-map";
 import { COUNT_CODE_WRITE } from "../../layout/cpu-state";
 import { codeWritten } from "../host";
+import { noteDirty } from "./dirty-pages";
 
 /** Whether the page of a host address in guest RAM holds decoded code. */
 // @ts-ignore: decorator
@@ -10,10 +11,11 @@ export function isCodePage(host: usize): bool {
   return load<u64>((((host - GUEST_RAM) >> 12) << 3) + CODE_MAP) != 0;
 }
 
-/** Tells the decoder of bytes that were written, of one page of guest RAM, if decoded code covers them. */
+/** Bytes of one page of guest RAM were written: the decoder is told if decoded code covers them. */
 // @ts-ignore: decorator
 @inline
 export function noteRamWrite(host: usize, bytes: i32): void {
+  noteDirty(host);
   if (isCodePage(host)) noteCodePageWrite(host, bytes);
 }
 

@@ -7,5 +7,5 @@ export { writeLinear8, writeLinear16, writeLinear32, writeLinear64 } from "./lin
 export { readSystem64, writeSystem64, hostForRead, hostForWrite } from "./linear-memory";
 export { readPhysical8, readPhysical16, readPhysical32, readPhysical64 } from "./physical-memory";
 export { writePhysical8, writePhysical16, writePhysical32, writePhysical64 } from "./physical-memory";
-export { flushTlb, initialiseTlb, invalidatePage, protectCodePage } from "./tlb";
+export { flushTlb, initialiseTlb, invalidatePage, protectAllPages, protectCodePage } from "./tlb";
 export { translateExecute } from "./translate";

@@ -177,6 +177,13 @@ function trace(entry: usize): void {
   store<u64>(entry, load<u64>(entry, TLB_TAG) ^ TLB_TRACED_TAG, TLB_TAG);
 }
 
+/** Makes the next store to every guest page a miss. */
+export function protectAllPages(): void {
+  for (let table: usize = TLB + TLB_WRITE; table < TLB_END; table += TLB_BANK_BYTES) {
+    for (let slot: usize = 0; slot < <usize>TLB_TABLE_BYTES; slot += TLB_ENTRY_BYTES) empty(table + slot);
+  }
+}
+
 // @ts-ignore: decorator
 @inline
 function append(list: usize, entry: usize): void {

@@ -15,6 +15,7 @@ import {
 import { APIC_BASE, COUNT_TLB_MISS, CPL, CR4, RAM_BYTES, TLB_BASE } from "../../layout/cpu-state";
 import { raiseNonCanonical } from "../processor/faults";
 import { isCodePage } from "./code-map";
+import { noteDirty } from "./dirty-pages";
 import { noteExecute } from "./jump-cache";
 import {
   ACCESS_FETCH,
@@ -117,7 +118,9 @@ function missWrite(bank: usize, va: u64): usize {
   countMiss();
   if (!walk(va, accessOf(bank) | ACCESS_WRITE)) return NOWHERE;
   const host = locatePhysical(walkPhysical);
-  if (host != DEVICE) fillWriteTlb(bank + TLB_WRITE, va, host, walkFlags, isCodePage(host));
+  if (host == DEVICE) return host;
+  noteDirty(host);
+  fillWriteTlb(bank + TLB_WRITE, va, host, walkFlags, isCodePage(host));
   return host;
 }
 
