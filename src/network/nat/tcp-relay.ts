@@ -13,9 +13,9 @@ import type { GatewayContext } from "./gateway-context.ts";
 const MAXIMUM_FLOWS = 1024;
 /** Connections of which the host's half is not there yet. */
 const MAXIMUM_CONNECTING = 256;
-/** What the host has sent and the guest has not taken: the host's socket is paused above, goes on below. */
-const HIGH_WATER_BYTES = 1024 * 1024;
-const LOW_WATER_BYTES = 512 * 1024;
+/** What one connection may hold back in each direction, when there are few; many share ALL_BUFFERS_BYTES. */
+const MAXIMUM_BUFFER_BYTES = 2 ** 20;
+const ALL_BUFFERS_BYTES = 64 * 2 ** 20;
 const FIRST_EPHEMERAL_PORT = 49152;
 
 interface Flow {
@@ -25,6 +25,8 @@ interface Flow {
   connection: TcpConnection | undefined;
   guestEnded: boolean;
   paused: boolean;
+  /** What may wait in each direction: above, the host's socket is paused; below the half, it goes on. */
+  readonly bufferBytes: number;
   usedNs: number;
 }
 
@@ -72,7 +74,7 @@ export class TcpRelay {
     const remote = { address: GATEWAY, port: this.#ephemeralPort(guest) };
     const flow = this.#add(flowKey(guest, remote), stream);
     const events = this.#connectionEvents(flow);
-    flow.connection = TcpConnection.open(this.#surroundings(guest, remote), events);
+    flow.connection = TcpConnection.open(this.#surroundings(flow, guest, remote), events);
     return this.#streamEvents(flow, () => {});
   }
 
@@ -114,7 +116,7 @@ export class TcpRelay {
         settle();
         if (flow === undefined || !this.#isCurrent(flow)) return;
         flow.connection = TcpConnection.accept(
-          this.#surroundings(guest, remote),
+          this.#surroundings(flow, guest, remote),
           this.#connectionEvents(flow),
           ownSyn,
         );
@@ -138,7 +140,16 @@ export class TcpRelay {
   #add(key: string, stream: HostStream, dropped?: () => void): Flow {
     if (this.#flows.size >= MAXIMUM_FLOWS) this.#dropLeastUsed();
     const usedNs = this.#context.clock.nowNs();
-    const flow: Flow = { key, stream, connection: undefined, guestEnded: false, paused: false, usedNs };
+    const bufferBytes = Math.min(MAXIMUM_BUFFER_BYTES, ALL_BUFFERS_BYTES / (this.#flows.size + 1));
+    const flow: Flow = {
+      key,
+      stream,
+      connection: undefined,
+      guestEnded: false,
+      paused: false,
+      bufferBytes,
+      usedNs,
+    };
     this.#flows.set(key, flow);
     if (dropped !== undefined) this.#onDrop.set(flow, dropped);
     return flow;
@@ -153,7 +164,7 @@ export class TcpRelay {
       data: (bytes) => {
         flow.usedNs = this.#context.clock.nowNs();
         flow.connection?.write(bytes);
-        if (flow.paused || (flow.connection?.queuedBytes ?? 0) < HIGH_WATER_BYTES) return;
+        if (flow.paused || (flow.connection?.queuedBytes ?? 0) < flow.bufferBytes) return;
         flow.paused = true;
         flow.stream.pause();
       },
@@ -182,7 +193,7 @@ export class TcpRelay {
         flow.stream.end();
       },
       acknowledged: () => {
-        if (!flow.paused || (flow.connection?.queuedBytes ?? 0) > LOW_WATER_BYTES) return;
+        if (!flow.paused || (flow.connection?.queuedBytes ?? 0) > flow.bufferBytes / 2) return;
         flow.paused = false;
         flow.stream.resume();
       },
@@ -193,11 +204,12 @@ export class TcpRelay {
     };
   }
 
-  #surroundings(guest: UdpEndpoint, remote: UdpEndpoint): TcpSurroundings {
+  #surroundings(flow: Flow, guest: UdpEndpoint, remote: UdpEndpoint): TcpSurroundings {
     const { clock, random, neighbours } = this.#context;
     return {
       clock,
       random,
+      receiveBytes: Math.floor(flow.bufferBytes),
       segmentBytes: guest.address.length === 4 ? 1460 : 1440,
       send: (segment, segmentBytes) =>
         neighbours.send(guest.address, (link) => [tcpFrame(link, remote, guest, segment, segmentBytes)]),

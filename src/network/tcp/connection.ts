@@ -21,6 +21,8 @@ export interface TcpSurroundings {
   random(): number;
   /** The longest payload of a segment that fits the link, both ways. */
   readonly segmentBytes: number;
+  /** How much the peer may send before the application has taken it. */
+  readonly receiveBytes: number;
 }
 
 /** What happens to a connection. Nothing follows `closed`. */
@@ -66,7 +68,7 @@ export class TcpConnection {
 
   /** Calls a peer. */
   static open(surroundings: TcpSurroundings, events: TcpEvents): TcpConnection {
-    const receiver = new Receiver(0, 0, surroundings.segmentBytes);
+    const receiver = new Receiver(0, 0, 0, 0);
     const connection = new TcpConnection(surroundings, events, "opening", receiver);
     connection.#sender.sendSyn();
     return connection;
@@ -74,7 +76,7 @@ export class TcpConnection {
 
   /** Answers a peer's SYN. */
   static accept(surroundings: TcpSurroundings, events: TcpEvents, syn: TcpSegment): TcpConnection {
-    const connection = new TcpConnection(surroundings, events, "accepting", new Receiver(0, 0, 0));
+    const connection = new TcpConnection(surroundings, events, "accepting", new Receiver(0, 0, 0, 0));
     connection.#takeSyn(syn);
     connection.#sender.sendSyn();
     return connection;
@@ -195,11 +197,12 @@ export class TcpConnection {
   }
 
   #takeSyn(syn: TcpSegment): void {
-    const { segmentBytes } = this.#surroundings;
+    const { segmentBytes, receiveBytes } = this.#surroundings;
     const theirs = Math.max(64, syn.maximumSegmentBytes ?? DEFAULT_SEGMENT_BYTES);
     this.#scaling = syn.windowScale !== undefined;
     this.#sender.negotiated(Math.min(segmentBytes, theirs), syn.windowScale ?? 0);
-    this.#receiver = new Receiver(advance(syn.sequence, 1), this.#scaling ? OUR_SCALE : 0, segmentBytes);
+    const scale = this.#scaling ? OUR_SCALE : 0;
+    this.#receiver = new Receiver(advance(syn.sequence, 1), scale, segmentBytes, receiveBytes);
   }
 
   /** A reset counts when it stands exactly where the next byte is due; elsewhere in the window it is asked about (RFC 5961, 3). */

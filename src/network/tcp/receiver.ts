@@ -2,9 +2,6 @@ import { EarlySegments } from "./early-segments.ts";
 import { FIN, PSH, type TcpSegment } from "./segment.ts";
 import { advance, distance } from "./sequence.ts";
 
-/** What the peer may have sent that nobody has taken yet. */
-const CAPACITY_BYTES = 2 ** 20;
-
 /** What a received segment calls for. */
 export interface Received {
   /** In order; may be empty. */
@@ -26,10 +23,13 @@ export class Receiver {
   #ended = false;
   readonly #scale: number;
   readonly #segmentBytes: number;
+  readonly #capacityBytes: number;
 
-  constructor(next: number, scale: number, segmentBytes: number) {
+  /** `capacityBytes`: what the peer may have sent that nobody has taken yet. `scale`: of the window field. */
+  constructor(next: number, scale: number, segmentBytes: number, capacityBytes: number) {
+    this.#capacityBytes = Math.min(capacityBytes, 0xffff << scale);
     this.#next = next;
-    this.#edge = advance(next, Math.min(CAPACITY_BYTES, 0xffff << scale));
+    this.#edge = advance(next, this.#capacityBytes);
     this.#scale = scale;
     this.#segmentBytes = segmentBytes;
   }
@@ -83,7 +83,7 @@ export class Receiver {
   consumed(bytes: number): boolean {
     const before = this.#offerable();
     this.#heldBytes -= bytes;
-    const step = Math.min(CAPACITY_BYTES, 0xffff << this.#scale) / 4;
+    const step = this.#capacityBytes / 4;
     return before < step && this.#offerable() >= step;
   }
 
@@ -97,8 +97,7 @@ export class Receiver {
 
   /** By how much the window's end could move. */
   #offerable(): number {
-    const free = Math.min(CAPACITY_BYTES - this.#heldBytes, 0xffff << this.#scale);
-    return Math.max(0, free - distance(this.#next, this.#edge));
+    return Math.max(0, this.#capacityBytes - this.#heldBytes - distance(this.#next, this.#edge));
   }
 
   #take(data: Uint8Array[], bytes: Uint8Array, fin: boolean): void {
