@@ -1,3 +1,4 @@
+import { type DiskOption, parseDisk } from "./disk-option.ts";
 import {
   COMMANDS,
   ENGINES,
@@ -31,6 +32,8 @@ export interface RunOptions {
   readonly serial: { to: "stdio" } | { to: "file"; path: string };
   readonly stats: boolean;
   readonly trace: readonly TraceSubject[];
+  readonly disks: readonly DiskOption[];
+  readonly rng: boolean;
 }
 
 /** Reads the arguments behind the program's name. */
@@ -64,7 +67,7 @@ function parseHelp(rest: readonly string[]): Command {
 }
 
 function parseRun(argv: readonly string[]): Command {
-  const given = collectOptions(argv, RUN_OPTIONS);
+  const { given, repeated } = collectOptions(argv, RUN_OPTIONS);
   if (given.has("help")) return { command: "help", topic: "run", asked: true };
   const kernelPath = given.get("kernel");
   const initrdPath = given.get("initrd");
@@ -85,16 +88,19 @@ function parseRun(argv: readonly string[]): Command {
       serial: parseSerial(given.get("serial") ?? "stdio"),
       stats: given.has("stats"),
       trace: parseTrace(given.get("trace")),
+      disks: (repeated.get("disk") ?? []).map(parseDisk),
+      rng: given.has("rng"),
     },
   };
 }
 
-/** Returns each given option's value; a switch has the value "". */
+/** Returns each given option's value, and all values of those that are repeatable; a switch has the value "". */
 function collectOptions(
   argv: readonly string[],
   descriptions: readonly OptionDescription[],
-): Map<string, string> {
+): { given: Map<string, string>; repeated: Map<string, string[]> } {
   const given = new Map<string, string>();
+  const repeated = new Map<string, string[]>();
   for (let i = 0; i < argv.length; i++) {
     const argument = argv[i] ?? "";
     if (argument === "-h") {
@@ -113,7 +119,8 @@ function collectOptions(
         name,
         descriptions.map((d) => `--${d.name}`),
       );
-    if (given.has(description.name)) throw new UsageError(`${name} is given twice`);
+    if (given.has(description.name) && description.repeatable !== true)
+      throw new UsageError(`${name} is given twice`);
     if (description.value === undefined) {
       if (equals >= 0) throw new UsageError(`${name} takes no value`);
       given.set(description.name, "");
@@ -129,8 +136,10 @@ function collectOptions(
       throw unknown(`value for ${name}:`, value, description.choices);
     }
     given.set(description.name, value);
+    if (description.repeatable === true)
+      repeated.set(description.name, [...(repeated.get(description.name) ?? []), value]);
   }
-  return given;
+  return { given, repeated };
 }
 
 function parsePort(text: string): number {

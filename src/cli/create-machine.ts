@@ -3,8 +3,13 @@ import { Machine } from "../machine/machine.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
 import type { MachineHost } from "../machine/machine-host.ts";
 import { processorStatisticsLines, statisticsLines } from "../machine/statistics.ts";
+import { VirtioBlk } from "../virtio/blk/virtio-blk.ts";
+import { VirtioRng } from "../virtio/rng/virtio-rng.ts";
+import type { GuestDisk } from "./open-disks.ts";
 import type { EngineName, TraceSubject } from "./options.ts";
 import { traceAccesses, traceEvents } from "./trace.ts";
+
+const MOST_DISK_MESSAGES = 10;
 
 /** Everything a machine is built from; files are read already. */
 export interface MachineRequest {
@@ -19,6 +24,9 @@ export interface MachineRequest {
   readonly initrd: Uint8Array<ArrayBuffer> | undefined;
   readonly commandLine: string;
   readonly trace: readonly TraceSubject[];
+  readonly disks: readonly GuestDisk[];
+  /** Gives the guest a virtio-rng. */
+  readonly rng: boolean;
   readonly host: MachineHost;
   /** Takes one line about an event asked for with --trace, or about an instruction that is not supported. */
   readonly report: (line: string) => void;
@@ -58,6 +66,12 @@ export function createMachine(request: MachineRequest): RunnableMachine {
     deterministic: request.deterministic,
     debugExitPort: request.debugExitPort,
     noReboot: request.noReboot,
+    createDevices: ({ operations, random }) => [
+      ...(request.rng ? [new VirtioRng(random)] : []),
+      ...request.disks.map(
+        ({ disk, serial }) => new VirtioBlk({ disk, serial, operations, onError: reportDiskErrors(request) }),
+      ),
+    ],
     boot: { kernel, commandLine, modules: initrd === undefined ? [] : [{ bytes: initrd, commandLine: "" }] },
   });
   return {
@@ -68,5 +82,16 @@ export function createMachine(request: MachineRequest): RunnableMachine {
       ...statisticsLines(machine.statistics()),
       ...(parts ? processorStatisticsLines(parts) : []),
     ],
+  };
+}
+
+/** A disk that fails once tends to fail again and again: each message is told once. */
+function reportDiskErrors({ report }: MachineRequest): (error: unknown) => void {
+  const told = new Set<string>();
+  return (error) => {
+    const line = error instanceof Error ? error.message : String(error);
+    if (told.has(line) || told.size >= MOST_DISK_MESSAGES) return;
+    told.add(line);
+    report(`disk: ${line}`);
   };
 }

@@ -5,6 +5,8 @@ export interface OptionDescription {
   readonly value?: string;
   /** The only values it takes, where there are few. */
   readonly choices?: readonly string[];
+  /** It may be given several times. */
+  readonly repeatable?: boolean;
   readonly help: string;
 }
 
@@ -32,6 +34,13 @@ export const RUN_OPTIONS: readonly OptionDescription[] = [
     help: "how instructions are executed (default interpreter)",
   },
   { name: "deterministic", help: "time counts instructions: equal input gives equal runs" },
+  {
+    name: "disk",
+    value: "FILE[,OPTION]...",
+    repeatable: true,
+    help: "a disk; options: format=raw|qcow2, readonly, snapshot (keep no changes), serial=TEXT",
+  },
+  { name: "rng", help: "give the guest random numbers of the host, as virtio-rng" },
   { name: "debug-exit", value: "PORT", help: "a write to this I/O port ends the machine, such as 0xf4" },
   { name: "no-reboot", help: "end when the guest resets the machine" },
   { name: "serial", value: "WHERE", help: "serial console: stdio (default) or file:PATH" },

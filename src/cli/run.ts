@@ -16,6 +16,7 @@ import {
   EXIT_RESET,
   EXIT_TRIPLE_FAULT,
 } from "./exit-codes.ts";
+import { closeDisks, type GuestDisk, openDisks } from "./open-disks.ts";
 import { connectSerialInput } from "./serial-input.ts";
 
 const QUIT_NS = 500_000_000;
@@ -23,6 +24,15 @@ const QUIT_NS = 500_000_000;
 /** `ringfence run`: boots a guest and returns the exit status when it has ended. */
 export async function run(options: RunOptions): Promise<number> {
   const guest = await readGuest(options);
+  const disks = await openDisks(options.disks);
+  try {
+    return await runMachine(options, guest, disks);
+  } finally {
+    await closeDisks(disks);
+  }
+}
+
+async function runMachine(options: RunOptions, guest: Guest, disks: readonly GuestDisk[]): Promise<number> {
   const loop = new EventLoop();
   let machine: RunnableMachine | undefined;
   let lost: string | undefined;
@@ -40,7 +50,7 @@ export async function run(options: RunOptions): Promise<number> {
     writeSerial: (bytes) => output.write(bytes),
     serialCongested: () => output.congested,
   };
-  machine = createMachine({ ...options, ...guest, core: readWholeFile(CORE_WASM), host, report });
+  machine = createMachine({ ...options, ...guest, disks, core: readWholeFile(CORE_WASM), host, report });
   const disconnect = options.serial.to === "stdio" ? connectSerialInput(machine) : () => {};
   try {
     const end = await machine.run();

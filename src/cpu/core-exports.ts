@@ -13,6 +13,7 @@ export interface CoreExports {
   writeFlags(value: bigint, mask: bigint): void;
   translateExecute(linear: bigint): bigint;
   protectCodePage(page: number): void;
+  noteDeviceWrite(address: number, bytes: number): void;
   flushTlb(keepGlobal: number): void;
   flushJumpCache(): void;
   deliverFault(): number;

@@ -29,12 +29,15 @@ test("run alone boots the default guest with 512 MiB, on the terminal", () => {
     serial: { to: "stdio" },
     stats: false,
     trace: [],
+    disks: [],
+    rng: false,
   });
 });
 
 test("every option of run is read, with its value behind it or behind an equals sign", () => {
   const argv = "--kernel k --initrd=i --append=a=b --memory 1.5G --engine interpreter --deterministic";
-  const more = "--debug-exit 0xf4 --no-reboot --serial file:out.txt --stats --trace ports,faults";
+  const more =
+    "--rng --disk d,,1,format=qcow2,readonly,serial=x --debug-exit 0xf4 --no-reboot --serial file:out.txt --stats --trace ports,faults";
   expect(parseRun(...argv.split(" "), ...more.split(" "))).toEqual({
     kernelPath: "k",
     initrdPath: "i",
@@ -47,6 +50,8 @@ test("every option of run is read, with its value behind it or behind an equals 
     serial: { to: "file", path: "out.txt" },
     stats: true,
     trace: ["ports", "faults"],
+    disks: [{ path: "d,1", format: "qcow2", readOnly: true, snapshot: false, serial: "x" }],
+    rng: true,
   });
 });
 
@@ -111,4 +116,16 @@ test("wrong ports, serial targets, doubles and lone initial RAM disks are refuse
   expect(complaint("run", "--stats", "--stats")).toBe("--stats is given twice");
   expect(complaint("run", "--stats=1")).toBe("--stats takes no value");
   expect(complaint("run", "--initrd", "x")).toContain("--initrd needs --kernel");
+});
+
+test("--disk may be given several times, and its options are checked", () => {
+  expect(parseRun("--disk", "a", "--disk=b,snapshot").disks).toEqual([
+    { path: "a", format: undefined, readOnly: false, snapshot: false, serial: undefined },
+    { path: "b", format: undefined, readOnly: false, snapshot: true, serial: undefined },
+  ]);
+  expect(() => parseRun("--disk", ",readonly")).toThrow("no file is named");
+  expect(() => parseRun("--disk", "a,format=vmdk")).toThrow("format is one of raw, qcow2");
+  expect(() => parseRun("--disk", "a,readnoly")).toThrow("did you mean readonly?");
+  expect(() => parseRun("--disk", "a,readonly,snapshot")).toThrow("exclude each other");
+  expect(() => parseRun("--disk", "a,serial=123456789012345678901")).toThrow("1 to 20 ASCII characters");
 });

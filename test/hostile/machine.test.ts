@@ -196,6 +196,8 @@ test("a guest halted with interrupts off leaves the machine idle, and nothing bu
     engine: "interpreter",
     deterministic: false,
     debugExitPort: undefined,
+    disks: [],
+    rng: false,
     noReboot: false,
     kernel: new Uint8Array(multibootImage(Uint8Array.of(0xfa, 0xf4, 0xeb, 0xfd))),
     initrd: undefined,

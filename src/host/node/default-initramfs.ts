@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { type CpioEntry, writeCpio } from "../cpio.ts";
+import { moduleEntries } from "./kernel-modules.ts";
 
 /** Changes when the same busybox gives another archive. */
-export const INITRAMFS_RECIPE = "initramfs-3";
+export const INITRAMFS_RECIPE = "initramfs-5";
 
 /** What the guest runs first. It only prepares the file systems; busybox's own init does the rest. */
 const INIT = `#!/bin/sh
@@ -15,6 +16,11 @@ mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /tmp
 mount -t tmpfs tmpfs /run
 hostname ringfence
+# Drivers for virtio devices, if there are any: 0x1af4 is their vendor.
+if grep -qs 0x1af4 /sys/bus/pci/devices/*/vendor; then
+  modprobe -q virtio_pci
+  for alias in $(cat /sys/bus/virtio/devices/*/modalias 2>/dev/null); do modprobe -q "$alias"; done
+fi
 exec /sbin/init
 `;
 
@@ -44,7 +50,7 @@ fi
 const USUAL_APPLETS =
   "bin/ash bin/cat bin/chmod bin/chown bin/cp bin/cttyhack bin/date bin/dd bin/df bin/dmesg bin/echo bin/egrep " +
   "bin/false bin/fgrep bin/grep bin/gunzip bin/gzip bin/hostname bin/kill bin/ln bin/ls bin/mkdir bin/mknod " +
-  "bin/mktemp bin/more bin/mount bin/mv bin/pidof bin/ping bin/ps bin/pwd bin/rm bin/rmdir bin/sed bin/sh " +
+  "bin/mktemp sbin/modprobe bin/more bin/mount bin/mv bin/pidof bin/ping bin/ps bin/pwd bin/rm bin/rmdir bin/sed bin/sh " +
   "bin/sleep bin/stty bin/sync bin/tar bin/touch bin/true bin/umount bin/uname bin/vi bin/zcat sbin/halt " +
   "sbin/ifconfig sbin/init sbin/insmod sbin/ip sbin/lsmod sbin/poweroff sbin/reboot sbin/route sbin/sysctl " +
   "usr/bin/[ usr/bin/awk usr/bin/basename usr/bin/clear usr/bin/cut usr/bin/dirname usr/bin/du usr/bin/env " +
@@ -64,10 +70,14 @@ export function busyboxApplets(busyboxPath: string): string[] {
 
 /**
  * The default guest's initial RAM disk: busybox under all its names, and a
- * shell on the console. Not compressed, since unpacking would cost the guest
- * more than reading two megabytes costs the host.
+ * shell on the console, with the kernel's modules for virtio. Not compressed, since unpacking would cost the guest
+ * more than reading a few megabytes costs the host.
  */
-export function defaultInitramfs(busybox: Uint8Array, applets: readonly string[]): Uint8Array<ArrayBuffer> {
+export function defaultInitramfs(
+  busybox: Uint8Array,
+  applets: readonly string[],
+  modulePaths: readonly string[] = [],
+): Uint8Array<ArrayBuffer> {
   const folders = "bin dev etc proc root run sbin sys tmp usr usr/bin usr/sbin".split(" ");
   const text = (content: string) => new TextEncoder().encode(content);
   const links = applets.filter((applet) => applet !== "bin/busybox");
@@ -83,6 +93,7 @@ export function defaultInitramfs(busybox: Uint8Array, applets: readonly string[]
     { kind: "file", path: "etc/passwd", bytes: text("root:x:0:0:root:/root:/bin/sh\n") },
     { kind: "file", path: "etc/group", bytes: text("root:x:0:\n") },
     { kind: "file", path: "bin/busybox", permissions: 0o755, bytes: busybox },
+    ...moduleEntries(modulePaths),
     ...links.map((path): CpioEntry => ({ kind: "link", path, target: "/bin/busybox" })),
   ];
   return writeCpio(entries);
