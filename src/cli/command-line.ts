@@ -1,4 +1,6 @@
+import type { PortForward } from "../network/nat/user-network.ts";
 import { type DiskOption, parseDisk } from "./disk-option.ts";
+import { type NetworkOption, parseForward, parseNetworks } from "./network-option.ts";
 import {
   COMMANDS,
   ENGINES,
@@ -34,6 +36,9 @@ export interface RunOptions {
   readonly trace: readonly TraceSubject[];
   readonly disks: readonly DiskOption[];
   readonly rng: boolean;
+  readonly networks: readonly NetworkOption[];
+  readonly forwards: readonly PortForward[];
+  readonly capturePath: string | undefined;
 }
 
 /** Reads the arguments behind the program's name. */
@@ -90,6 +95,10 @@ function parseRun(argv: readonly string[]): Command {
       trace: parseTrace(given.get("trace")),
       disks: (repeated.get("disk") ?? []).map(parseDisk),
       rng: given.has("rng"),
+      // What comes from outside is not a function of the instructions executed.
+      networks: parseNetworks(repeated.get("network"), given.has("deterministic") ? ["none"] : ["user"]),
+      forwards: (repeated.get("forward") ?? []).map(parseForward),
+      capturePath: given.get("capture"),
     },
   };
 }

@@ -3,9 +3,12 @@ import { Machine } from "../machine/machine.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
 import type { MachineHost } from "../machine/machine-host.ts";
 import { processorStatisticsLines, statisticsLines } from "../machine/statistics.ts";
+import { plainFrames } from "../network/link/segmentation.ts";
 import { VirtioBlk } from "../virtio/blk/virtio-blk.ts";
+import { VirtioNet } from "../virtio/net/virtio-net.ts";
 import { VirtioRng } from "../virtio/rng/virtio-rng.ts";
 import type { GuestDisk } from "./open-disks.ts";
+import type { GuestNetwork } from "./open-networks.ts";
 import type { EngineName, TraceSubject } from "./options.ts";
 import { traceAccesses, traceEvents } from "./trace.ts";
 
@@ -27,6 +30,7 @@ export interface MachineRequest {
   readonly disks: readonly GuestDisk[];
   /** Gives the guest a virtio-rng. */
   readonly rng: boolean;
+  readonly networks: readonly GuestNetwork[];
   readonly host: MachineHost;
   /** Takes one line about an event asked for with --trace, or about an instruction that is not supported. */
   readonly report: (line: string) => void;
@@ -70,6 +74,9 @@ export function createMachine(request: MachineRequest): RunnableMachine {
       ...(request.rng ? [new VirtioRng(random)] : []),
       ...request.disks.map(
         ({ disk, serial }) => new VirtioBlk({ disk, serial, operations, onError: reportDiskErrors(request) }),
+      ),
+      ...request.networks.map(
+        ({ port, mac }) => new VirtioNet({ port, mac, plainFrames, onReceive: () => request.host.wake() }),
       ),
     ],
     boot: { kernel, commandLine, modules: initrd === undefined ? [] : [{ bytes: initrd, commandLine: "" }] },

@@ -17,6 +17,7 @@ import {
   EXIT_TRIPLE_FAULT,
 } from "./exit-codes.ts";
 import { closeDisks, type GuestDisk, openDisks } from "./open-disks.ts";
+import { type GuestNetwork, openNetworks } from "./open-networks.ts";
 import { connectSerialInput } from "./serial-input.ts";
 
 const QUIT_NS = 500_000_000;
@@ -24,15 +25,27 @@ const QUIT_NS = 500_000_000;
 /** `ringfence run`: boots a guest and returns the exit status when it has ended. */
 export async function run(options: RunOptions): Promise<number> {
   const guest = await readGuest(options);
+  const { networks, close } = await openNetworks(
+    options.networks,
+    options.forwards,
+    options.capturePath,
+    report,
+  );
   const disks = await openDisks(options.disks);
   try {
-    return await runMachine(options, guest, disks);
+    return await runMachine(options, guest, disks, networks);
   } finally {
+    close();
     await closeDisks(disks);
   }
 }
 
-async function runMachine(options: RunOptions, guest: Guest, disks: readonly GuestDisk[]): Promise<number> {
+async function runMachine(
+  options: RunOptions,
+  guest: Guest,
+  disks: readonly GuestDisk[],
+  networks: readonly GuestNetwork[],
+): Promise<number> {
   const loop = new EventLoop();
   let machine: RunnableMachine | undefined;
   let lost: string | undefined;
@@ -50,7 +63,15 @@ async function runMachine(options: RunOptions, guest: Guest, disks: readonly Gue
     writeSerial: (bytes) => output.write(bytes),
     serialCongested: () => output.congested,
   };
-  machine = createMachine({ ...options, ...guest, disks, core: readWholeFile(CORE_WASM), host, report });
+  machine = createMachine({
+    ...options,
+    ...guest,
+    disks,
+    networks,
+    core: readWholeFile(CORE_WASM),
+    host,
+    report,
+  });
   const disconnect = options.serial.to === "stdio" ? connectSerialInput(machine) : () => {};
   try {
     const end = await machine.run();

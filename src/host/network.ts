@@ -40,6 +40,8 @@ export interface HostListener {
 }
 
 export interface HostDatagramEvents {
+  /** The socket has its port. */
+  opened?(): void;
   datagram(bytes: Uint8Array, from: HostEndpoint): void;
   /** The socket is of no use any more, or could not be opened. */
   failed(failure: HostSocketFailure): void;
@@ -55,7 +57,8 @@ export interface HostDatagramSocket {
 export interface HostNetwork {
   connect(to: StreamAddress, events: HostStreamEvents): HostStream;
   /**
-   * Listens. `accept` is called with each connection, `listening` once, `failed` if that is not possible.
+   * Listens. `accept` is called with each connection, `listening` once, `failed` if that is not possible. A
+   * Unix-domain socket that a dead process has left behind is replaced.
    */
   listen(
     at: StreamAddress,

@@ -197,6 +197,7 @@ test("a guest halted with interrupts off leaves the machine idle, and nothing bu
     deterministic: false,
     debugExitPort: undefined,
     disks: [],
+    networks: [],
     rng: false,
     noReboot: false,
     kernel: new Uint8Array(multibootImage(Uint8Array.of(0xfa, 0xf4, 0xeb, 0xfd))),

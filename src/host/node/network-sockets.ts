@@ -1,5 +1,6 @@
 import dgram from "node:dgram";
 import dns from "node:dns";
+import { lstatSync, rmSync } from "node:fs";
 import net from "node:net";
 import type {
   HostDatagramEvents,
@@ -31,7 +32,19 @@ export const nodeNetwork: HostNetwork = {
       const stream = nodeStream(socket, () => accepted, false);
       accepted = events.accept(stream);
     });
-    server.on("error", (error) => events.failed(failureOf(error)));
+    let replaced = false;
+    server.on("error", (error) => {
+      const failure = failureOf(error);
+      if (failure !== "in-use" || !("path" in at) || replaced) {
+        events.failed(failure);
+        return;
+      }
+      replaced = true;
+      removeStaleSocket(at.path, (removed) => {
+        if (removed) server.listen(at.path);
+        else events.failed(failure);
+      });
+    });
     server.on("listening", () => events.listening());
     server.listen(listenOptions(at));
     server.unref();
@@ -51,6 +64,22 @@ export const nodeNetwork: HostNetwork = {
 
 function listenOptions(at: StreamAddress): net.ListenOptions {
   return "path" in at ? { path: at.path } : { host: at.address, port: at.port, exclusive: true };
+}
+
+/** Removes a socket's file at which nobody listens, unless another has put a new one there meanwhile. */
+function removeStaleSocket(path: string, done: (removed: boolean) => void): void {
+  const before = lstatSync(path, { throwIfNoEntry: false });
+  if (before === undefined) return done(true);
+  if (!before.isSocket()) return done(false);
+  const probe = net.connect(path);
+  probe.on("connect", () => {
+    probe.destroy();
+    done(false);
+  });
+  probe.on("error", () => {
+    if (lstatSync(path, { throwIfNoEntry: false })?.ino === before.ino) rmSync(path, { force: true });
+    done(true);
+  });
 }
 
 /** `receiver` gives whom the events are for; those that come before there is anybody wait in the socket. */
@@ -126,6 +155,7 @@ function openDatagrams(
     close();
     events.failed(failureOf(error));
   });
+  socket.on("listening", () => events.opened?.());
   socket.bind(at === undefined ? { port: 0 } : { address: at.address, port: at.port, exclusive: true });
   socket.unref();
   return {

@@ -1,4 +1,4 @@
-import type { EthernetPort, Frame } from "../link/frame.ts";
+import type { EthernetPort, Frame } from "../../host/ethernet-port.ts";
 import { plainFrames } from "../link/segmentation.ts";
 import { captureFrame, captureHeader } from "./pcapng.ts";
 

@@ -1,5 +1,5 @@
+import type { Frame } from "../../host/ethernet-port.ts";
 import { writeU16 } from "../big-endian.ts";
-import type { Frame } from "../link/frame.ts";
 import { checksum, pseudoHeaderSum } from "./checksum.ts";
 import type { IpAddress } from "./ip-address.ts";
 import {

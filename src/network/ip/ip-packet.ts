@@ -1,5 +1,5 @@
 import { readU16, readU32, writeU16, writeU32 } from "../big-endian.ts";
-import { ETHERNET_HEADER_BYTES, ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from "../link/frame.ts";
+import { ETHERNET_HEADER_BYTES, ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from "../link/ethernet.ts";
 import type { MacAddress } from "../link/mac-address.ts";
 import { checksum } from "./checksum.ts";
 import type { IpAddress } from "./ip-address.ts";

@@ -1,6 +1,6 @@
+import type { Frame } from "../../host/ethernet-port.ts";
 import { writeU16, writeU32 } from "../big-endian.ts";
-import type { Frame } from "../link/frame.ts";
-import { MTU } from "../link/frame.ts";
+import { MTU } from "../link/ethernet.ts";
 import { isMulticastMac, type MacAddress } from "../link/mac-address.ts";
 import { icmpFrame } from "./icmp.ts";
 import type { AddressRange, IpAddress } from "./ip-address.ts";

@@ -1,5 +1,6 @@
+import type { Frame } from "../../host/ethernet-port.ts";
 import { readU16, writeU16 } from "../big-endian.ts";
-import { type Frame, MTU } from "../link/frame.ts";
+import { MTU } from "../link/ethernet.ts";
 import { addToSum, checksum, foldSum, pseudoHeaderSum } from "./checksum.ts";
 import type { IpAddress } from "./ip-address.ts";
 import { createIpFrame, type IpPacket, type LinkAddresses, PROTOCOL_UDP } from "./ip-packet.ts";

@@ -1,6 +1,7 @@
+import type { Frame } from "../../host/ethernet-port.ts";
 import { readU16, writeU16 } from "../big-endian.ts";
 import { type IpAddress, sameAddress } from "../ip/ip-address.ts";
-import { ETHERNET_HEADER_BYTES, ETHERTYPE_ARP, ETHERTYPE_IPV4, type Frame } from "./frame.ts";
+import { ETHERNET_HEADER_BYTES, ETHERTYPE_ARP, ETHERTYPE_IPV4 } from "./ethernet.ts";
 import { BROADCAST_MAC, isMulticastMac, type MacAddress } from "./mac-address.ts";
 
 export const ARP_REQUEST = 1;

@@ -1,5 +1,5 @@
 import type { Clock } from "../../bus/clock.ts";
-import type { EthernetPort, Frame } from "./frame.ts";
+import type { EthernetPort, Frame } from "../../host/ethernet-port.ts";
 
 /** Frames that wait their turn in each direction; more are lost, which tells a sender's TCP to go slower. */
 const MAXIMUM_WAITING_BYTES = 512 * 1024;

@@ -1,6 +1,7 @@
+import type { Frame } from "../../host/ethernet-port.ts";
 import { readU16, readU32, writeU16, writeU32 } from "../big-endian.ts";
 import { addToSum, checksum, foldSum } from "../ip/checksum.ts";
-import { ETHERNET_HEADER_BYTES, ETHERTYPE_IPV4, ETHERTYPE_IPV6, type Frame } from "./frame.ts";
+import { ETHERNET_HEADER_BYTES, ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from "./ethernet.ts";
 
 const TCP_HEADER_BYTES = 20;
 const FIN_AND_PSH = 0x09;

@@ -1,8 +1,8 @@
+import type { Frame } from "../../host/ethernet-port.ts";
 import { addressKey, type IpAddress } from "../ip/ip-address.ts";
 import type { LinkAddresses } from "../ip/ip-packet.ts";
 import { neighbourSolicitation } from "../ip/neighbour-discovery.ts";
 import { ARP_REQUEST, arpFrame } from "../link/arp.ts";
-import type { Frame } from "../link/frame.ts";
 import { isMulticastMac, type MacAddress } from "../link/mac-address.ts";
 import { GATEWAY, GATEWAY_LINK_LOCAL, GATEWAY_MAC } from "./addresses.ts";
 

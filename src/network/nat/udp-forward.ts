@@ -1,4 +1,4 @@
-import type { HostDatagramSocket, HostEndpoint } from "../../host/network.ts";
+import type { HostDatagramSocket, HostEndpoint, HostSocketFailure } from "../../host/network.ts";
 import { type UdpEndpoint, udpFrames } from "../ip/udp.ts";
 import { GATEWAY } from "./addresses.ts";
 import type { GatewayContext } from "./gateway-context.ts";
@@ -21,7 +21,7 @@ export class UdpForward {
     at: HostEndpoint,
     guest: UdpEndpoint,
     takePort: () => number,
-    failed: () => void,
+    events: { opened(): void; failed(failure: HostSocketFailure): void },
   ) {
     this.#context = context;
     this.#guest = guest;
@@ -29,7 +29,8 @@ export class UdpForward {
     const family = at.address.includes(":") ? 6 : 4;
     this.#socket = context.host.openDatagrams(family, at, {
       datagram: (bytes, from) => this.#deliver(bytes, from),
-      failed,
+      opened: () => events.opened(),
+      failed: (failure) => events.failed(failure),
     });
   }
 

@@ -1,5 +1,12 @@
 import type { Clock } from "../../bus/clock.ts";
-import type { HostEndpoint, HostListener, HostNetwork } from "../../host/network.ts";
+import type { EthernetPort, Frame } from "../../host/ethernet-port.ts";
+import type {
+  HostEndpoint,
+  HostListener,
+  HostNetwork,
+  HostSocketFailure,
+  HostStream,
+} from "../../host/network.ts";
 import { readU16 } from "../big-endian.ts";
 import * as icmp from "../ip/icmp.ts";
 import { type IpAddress, inRange, sameAddress } from "../ip/ip-address.ts";
@@ -19,7 +26,7 @@ import {
 import { Reassembly } from "../ip/reassembly.ts";
 import { parseUdp, type UdpDatagram, udpFrames } from "../ip/udp.ts";
 import { answerArp, parseArp } from "../link/arp.ts";
-import { ETHERNET_HEADER_BYTES, ETHERTYPE_ARP, type EthernetPort, type Frame } from "../link/frame.ts";
+import { ETHERNET_HEADER_BYTES, ETHERTYPE_ARP } from "../link/ethernet.ts";
 import { BROADCAST_MAC } from "../link/mac-address.ts";
 import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT } from "../services/dhcp-message.ts";
 import { DhcpServer } from "../services/dhcp-server.ts";
@@ -114,20 +121,20 @@ export class UserNetwork implements EthernetPort {
     return { connections: this.#tcp.size, datagramPorts: this.#udp.size, fragments: this.#reassembly.size };
   }
 
-  /** Opens a port of the host. `failed` is called when it cannot be. */
-  forward(forward: PortForward, failed: (reason: string) => void): void {
+  /** Opens a port of the host; one of `events` follows. */
+  forward(forward: PortForward, events: { opened(): void; failed(reason: string): void }): void {
     const guest = { address: forward.guestAddress ?? layout.FIRST_GUEST, port: forward.guestPort };
+    const opened = () => events.opened();
+    const failed = (why: HostSocketFailure) =>
+      events.failed(why === "in-use" ? "is in use" : "cannot be opened");
+    const { host } = this.#context;
     if (forward.protocol === "udp") {
-      const fail = () => failed("cannot be opened");
-      this.#udpForwards.push(new UdpForward(this.#context, forward.host, guest, this.#takePort, fail));
+      const relay = new UdpForward(this.#context, forward.host, guest, this.#takePort, { opened, failed });
+      this.#udpForwards.push(relay);
       return;
     }
-    const listener = this.#context.host.listen(forward.host, {
-      listening() {},
-      accept: (stream) => this.#tcp.forward(stream, guest),
-      failed: (why) => failed(why === "in-use" ? "is in use" : "cannot be opened"),
-    });
-    this.#listeners.push(listener);
+    const accept = (stream: HostStream) => this.#tcp.forward(stream, guest);
+    this.#listeners.push(host.listen(forward.host, { listening: opened, accept, failed }));
   }
 
   /** Ends all connections and closes all ports. */

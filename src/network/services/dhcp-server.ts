@@ -1,5 +1,5 @@
 import { type IpAddress, sameAddress } from "../ip/ip-address.ts";
-import { MTU } from "../link/frame.ts";
+import { MTU } from "../link/ethernet.ts";
 import { macKey } from "../link/mac-address.ts";
 import * as dhcp from "./dhcp-message.ts";
 

@@ -1,4 +1,4 @@
-import type { EthernetPort, Frame } from "../link/frame.ts";
+import type { EthernetPort, Frame } from "../../host/ethernet-port.ts";
 import { isMulticastMac, macKey } from "../link/mac-address.ts";
 
 /** Stations remembered; the one unheard for longest gives way, and is found again by flooding. */

@@ -1,4 +1,5 @@
 import type { Clock } from "../../bus/clock.ts";
+import type { EthernetPort, Frame } from "../../host/ethernet-port.ts";
 import type {
   HostListener,
   HostNetwork,
@@ -6,7 +7,6 @@ import type {
   HostStreamEvents,
   StreamAddress,
 } from "../../host/network.ts";
-import type { EthernetPort, Frame } from "../link/frame.ts";
 import { plainFrames } from "../link/segmentation.ts";
 import { FrameReader, frameMessage } from "./frame-stream.ts";
 import { LearningSwitch } from "./learning-switch.ts";
@@ -26,19 +26,16 @@ export class SharedSwitch implements EthernetPort {
   readonly #host: HostNetwork;
   readonly #clock: Clock;
   readonly #at: StreamAddress;
-  /** Makes the way free for a new switch where one has left its address behind, as a Unix-domain socket's file. */
-  readonly #removeStale: () => void;
   /** Where our own frames go: to the switch we are, or to the one we are connected to. */
   #uplink: ((frame: Frame) => void) | undefined;
   #listener: HostListener | undefined;
   #streams = new Set<HostStream>();
   #closed = false;
 
-  constructor(host: HostNetwork, clock: Clock, at: StreamAddress, removeStale: () => void = () => {}) {
+  constructor(host: HostNetwork, clock: Clock, at: StreamAddress) {
     this.#host = host;
     this.#clock = clock;
     this.#at = at;
-    this.#removeStale = removeStale;
     this.#join();
   }
 
@@ -70,20 +67,19 @@ export class SharedSwitch implements EthernetPort {
         this.#uplink = (frame) => link.send(frame);
       },
       ended: () => stream.end(),
-      closed: (failure) => {
+      closed: () => {
         this.#streams.delete(stream);
         this.#uplink = undefined;
         if (connected) this.#retry();
-        else this.#serve(failure === "refused");
+        else this.#serve();
       },
     });
     link.stream = stream;
     this.#streams.add(stream);
   }
 
-  #serve(isStale: boolean): void {
+  #serve(): void {
     if (this.#closed) return;
-    if (isStale) this.#removeStale();
     const hub = new LearningSwitch();
     this.#listener = this.#host.listen(this.#at, {
       listening: () => {

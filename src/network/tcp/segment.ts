@@ -1,8 +1,8 @@
+import type { Frame } from "../../host/ethernet-port.ts";
 import { readU16, readU32, writeU16, writeU32 } from "../big-endian.ts";
 import { checksum, foldSum, pseudoHeaderSum } from "../ip/checksum.ts";
 import { createIpFrame, type IpPacket, type LinkAddresses, PROTOCOL_TCP } from "../ip/ip-packet.ts";
 import type { UdpEndpoint } from "../ip/udp.ts";
-import type { Frame } from "../link/frame.ts";
 
 export const FIN = 0x01;
 export const SYN = 0x02;

@@ -27,18 +27,5 @@ export interface EthernetPort {
   onFrame: (frame: Frame) => void;
 }
 
-export const ETHERNET_HEADER_BYTES = 14;
-/** The longest payload of a frame on the wire. */
-export const MTU = 1500;
 /** The longest frame that may travel with an offload: an IP packet has at most 65535 bytes. */
-export const MAXIMUM_FRAME_BYTES = ETHERNET_HEADER_BYTES + 65535;
-
-export const ETHERTYPE_IPV4 = 0x0800;
-export const ETHERTYPE_ARP = 0x0806;
-export const ETHERTYPE_IPV6 = 0x86dd;
-
-/** Joins two ports: what comes out of one goes into the other. */
-export function joinPorts(a: EthernetPort, b: EthernetPort): void {
-  a.onFrame = (frame) => b.send(frame);
-  b.onFrame = (frame) => a.send(frame);
-}
+export const MAXIMUM_FRAME_BYTES = 14 + 65535;
