@@ -7,7 +7,7 @@ import { advance, distance } from "./sequence.ts";
 /** Our receive window is counted in units of 128 bytes. */
 const OUR_SCALE = 7;
 const DEFAULT_SEGMENT_BYTES = 536;
-const DELAYED_ACKNOWLEDGEMENT_NS = 20e6;
+const DELAYED_ACKNOWLEDGEMENT_NS = 1e6;
 /** A last acknowledgement may be lost; the cable has no old duplicates that would ask for minutes. */
 const TIME_WAIT_NS = 2e9;
 const NOTHING = new Uint8Array();

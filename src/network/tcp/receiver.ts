@@ -1,6 +1,12 @@
 import { EarlySegments } from "./early-segments.ts";
-import { FIN, PSH, type TcpSegment } from "./segment.ts";
+import { FIN, type TcpSegment } from "./segment.ts";
 import { advance, distance } from "./sequence.ts";
+
+/**
+ * So much is acknowledged at once, less a little later. An acknowledgement of every second segment, as RFC 9293 has it,
+ * would cost the guest more than it gains, and one of every small segment keeps Nagle's algorithm from joining them.
+ */
+const ACKNOWLEDGE_SEGMENTS = 8;
 
 /** What a received segment calls for. */
 export interface Received {
@@ -74,8 +80,8 @@ export class Receiver {
       if (following === undefined) break;
       this.#take(data, following.bytes, following.fin);
     }
-    const urgent = cut || filledGap || this.#ended || (flags & PSH) !== 0;
-    const many = this.#unacknowledgedBytes >= 2 * this.#segmentBytes;
+    const urgent = cut || filledGap || this.#ended;
+    const many = this.#unacknowledgedBytes >= ACKNOWLEDGE_SEGMENTS * this.#segmentBytes;
     return { data, ended: this.#ended, acknowledge: urgent || many ? "now" : "soon" };
   }
 

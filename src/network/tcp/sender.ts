@@ -130,6 +130,11 @@ export class Sender {
     // The window in a SYN is never scaled.
     const bytes = (flags & 2) !== 0 ? window : window << this.#scale;
     const changed = bytes !== this.#windowBytes;
+    if (this.#windowBytes === 0 && bytes > 0 && this.#synAcknowledged) {
+      // What was sent as a probe has been thrown away.
+      this.#next = this.#oldest;
+      this.#timer.stop();
+    }
     this.#windowBytes = bytes;
     this.#windowSequence = sequence;
     this.#windowAcknowledgement = acknowledgement;
