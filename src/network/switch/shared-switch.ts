@@ -44,6 +44,11 @@ export class SharedSwitch implements EthernetPort {
     return this.#uplink !== undefined;
   }
 
+  /** True while this one is the switch. */
+  get serving(): boolean {
+    return this.#listener !== undefined && this.#uplink !== undefined;
+  }
+
   send(frame: Frame): void {
     this.#uplink?.(frame);
   }
@@ -89,7 +94,10 @@ export class SharedSwitch implements EthernetPort {
       },
       accept: (stream) => this.#accept(hub, stream),
       // Another was faster: it is the switch.
-      failed: () => this.#retry(),
+      failed: () => {
+        this.#listener = undefined;
+        this.#retry();
+      },
     });
   }
 

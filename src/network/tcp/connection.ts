@@ -147,7 +147,9 @@ export class TcpConnection {
   #receiveAcceptable(segment: TcpSegment): void {
     const queuedBytes = this.#sender.queuedBytes;
     if (this.#state === "accepting" && segment.acknowledgement !== this.#sender.next) {
-      this.#refuse(segment);
+      const answer = refusal(segment);
+      if (answer !== undefined) this.#surroundings.send(answer, this.#surroundings.segmentBytes);
+      this.#close("reset");
       return;
     }
     if (!this.#sender.acknowledged(segment)) {
@@ -171,20 +173,17 @@ export class TcpConnection {
     this.#closeWhenDone();
   }
 
-  /** Refuses a segment that belongs to no state of this connection. */
-  #refuse(segment: TcpSegment): void {
-    this.#surroundings.send(
-      { sequence: segment.acknowledgement, acknowledgement: 0, flags: RST, window: 0, payload: NOTHING },
-      this.#sender.segmentBytes,
-    );
-    this.#close("reset");
-  }
-
   #receiveWhileOpening(segment: TcpSegment): void {
     const { flags } = segment;
     const acknowledged = (flags & ACK) !== 0 && segment.acknowledgement === this.#sender.next;
     if ((flags & RST) !== 0) {
       if (acknowledged) this.#close("reset");
+      return;
+    }
+    if ((flags & ACK) !== 0 && !acknowledged) {
+      // The peer still has an old connection by these ports: it is to forget that, and the next SYN counts.
+      const answer = refusal(segment);
+      if (answer !== undefined) this.#surroundings.send(answer, this.#surroundings.segmentBytes);
       return;
     }
     // Simultaneous opening is not for a gateway: nobody calls the port we call from.
