@@ -9,6 +9,8 @@ import { advance, distance, isBefore } from "./sequence.ts";
 const MAXIMUM_RETRIES = 8;
 const MAXIMUM_SYN_RETRIES = 5;
 const DUPLICATES_FOR_LOSS = 3;
+/** With so much on its way, the rest of what is to be sent waits until it fills a segment, or something has arrived. */
+const BULK_SEGMENTS = 8;
 /** The most one frame carries; the wire cuts it to segments. */
 const MAXIMUM_BURST_BYTES = 65535 - 20 - 60;
 
@@ -223,6 +225,9 @@ export class Sender {
       const room = Math.min(this.#windowBytes, this.#congestion.bytes) - onTheWay;
       let length = Math.min(available, room, this.#burstBytes);
       if (length <= 0) break;
+      // In the midst of a large transfer more is about to come, and an acknowledgement too.
+      const isTail = length === available && length < this.#segmentBytes && !this.#endQueued;
+      if (isTail && onTheWay >= BULK_SEGMENTS * this.#segmentBytes) break;
       if (length < available) {
         // Rather whole segments later than small ones now (RFC 9293, 3.8.6.2.1).
         if (length < this.#segmentBytes && onTheWay > 0) break;
