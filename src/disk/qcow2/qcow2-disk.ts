@@ -17,6 +17,7 @@ import {
 } from "./header.ts";
 import { Refcounts } from "./refcounts.ts";
 import { rebuildRefcounts } from "./repair.ts";
+import { type InternalSnapshot, readSnapshots } from "./snapshots.ts";
 import { Tables } from "./tables.ts";
 
 /** As much of a file as a header can take. */
@@ -128,6 +129,11 @@ export class Qcow2Disk implements BlockDevice {
     await this.#writeZeroBytes(offset, first - offset);
     await this.#lock.exclusive(() => this.#unmap(first, wholeDisk - first));
     await this.#writeZeroBytes(wholeDisk, offset + length - wholeDisk);
+  }
+
+  /** Snapshots inside the image. */
+  async snapshots(): Promise<InternalSnapshot[]> {
+    return (await readSnapshots(this.#store, this.header)).list;
   }
 
   /** Changes the size of the disk. What a smaller one does not reach is lost; what a larger one adds reads as zeroes. */
