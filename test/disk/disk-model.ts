@@ -59,6 +59,14 @@ export class DiskModel {
     }
   }
 
+  /** Like `step`, when it is not known how much of it was done: flushes promise nothing. */
+  async stepUnfinished(disk: BlockDevice, dice: Dice): Promise<void> {
+    const before = this.#possible.map((values) => new Set(values));
+    await this.step(disk, dice);
+    for (const [sector, values] of before.entries())
+      for (const value of values) this.#possible[sector]?.add(value);
+  }
+
   async write(disk: BlockDevice, sector: number, count: number): Promise<void> {
     const value = this.#next++;
     this.#mayBecome(sector, count, value);
