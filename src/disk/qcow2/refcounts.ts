@@ -46,10 +46,14 @@ export class Refcounts {
     await this.#store.read(refcountTableOffset, bytes);
     const view = new DataView(bytes.buffer);
     this.#table = Array.from({ length: bytes.length / 8 }, (_, i) => Number(view.getBigUint64(8 * i)));
+    const fileClusters = Math.ceil(fileBytes / this.#clusterBytes);
+    const offsets = new Set<number>();
     for (const [index, offset] of this.#table.entries()) {
-      if (offset === 0) continue;
-      if (offset % this.#clusterBytes !== 0 || offset >= fileBytes)
-        throw new DiskError(`${this.#store.name}: the refcount block at ${offset} is not in the file`);
+      // What counts only clusters behind the end of the file counts nothing.
+      if (offset === 0 || index * this.#perBlock > fileClusters) continue;
+      if (offset % this.#clusterBytes !== 0 || offset >= fileBytes || offsets.has(offset))
+        throw new DiskError(`${this.#store.name}: a refcount block is misplaced, at ${offset}`);
+      offsets.add(offset);
       const block = new Uint8Array(this.#clusterBytes);
       await this.#store.read(offset, block);
       this.#blocks.set(index, block);
@@ -75,14 +79,21 @@ export class Refcounts {
 
   /** One behind the last cluster that is in use. */
   endCluster(): number {
-    const last = Math.max(-1, ...this.#blocks.keys());
-    for (let index = last; index >= 0; index--) {
-      const block = this.#blocks.get(index);
-      if (block === undefined) continue;
+    const indexes = [...this.#blocks.keys()].sort((a, b) => b - a);
+    for (const index of indexes) {
       for (let within = this.#perBlock - 1; within >= 0; within--)
-        if (readCount(block, within, this.#bits) > 0) return index * this.#perBlock + within + 1;
+        if (this.get(index * this.#perBlock + within) > 0) return index * this.#perBlock + within + 1;
     }
     return 0;
+  }
+
+  /** The clusters that are in use, in no order. */
+  *clustersInUse(): Generator<number> {
+    for (const index of [...this.#blocks.keys()]) {
+      const first = index * this.#perBlock;
+      for (let cluster = first; cluster < first + this.#perBlock; cluster++)
+        if (this.get(cluster) > 0) yield cluster;
+    }
   }
 
   get(cluster: number): number {

@@ -6,6 +6,9 @@ import type { Refcounts } from "./refcounts.ts";
 import { readSnapshots } from "./snapshots.ts";
 import type { Tables } from "./tables.ts";
 
+/** Entries that are looked at: those of a disk of 16 TiB in usual clusters. */
+const MOST_ENTRIES = 2 ** 28;
+
 /**
  * Counts anew how often each cluster is named, and corrects refcounts and the
  * flags that depend on them. For an image that was not closed.
@@ -17,11 +20,8 @@ export async function rebuildRefcounts(
   refcounts: Refcounts,
 ): Promise<void> {
   const counts = await countReferences(store, header, tables, refcounts);
-  const end = Math.max(refcounts.endCluster(), ...[...counts.keys()].map((cluster) => cluster + 1));
-  for (let cluster = 0; cluster < end; cluster++) {
-    const wanted = counts.get(cluster) ?? 0;
-    if (refcounts.get(cluster) !== wanted) refcounts.set(cluster, wanted);
-  }
+  for (const cluster of refcounts.clustersInUse()) if (!counts.has(cluster)) refcounts.set(cluster, 0);
+  for (const [cluster, count] of counts) if (refcounts.get(cluster) !== count) refcounts.set(cluster, count);
   const clusterBytes = 2 ** header.clusterBits;
   await tables.updateCopiedFlags((offset) => refcounts.get(Math.floor(offset / clusterBytes)));
 }
@@ -42,9 +42,15 @@ export async function countReferences(
     for (let cluster = Math.floor(offset / clusterBytes); cluster <= last; cluster++)
       counts.set(cluster, (counts.get(cluster) ?? 0) + 1);
   };
+  let walked = 0;
   const countL1 = async (entries: readonly Entry[]) => {
+    const seen = new Set<number>();
     for (const { offset } of entries) {
       if (offset === 0) continue;
+      walked += tables.entriesPerL2;
+      if (seen.has(offset) || walked > MOST_ENTRIES)
+        throw new DiskError(`${store.name}: its tables are damaged; repair it with qemu-img check -r all`);
+      seen.add(offset);
       count(offset, clusterBytes);
       const { view } = await tables.l2At(offset);
       for (let index = 0; index < tables.entriesPerL2; index++) {
