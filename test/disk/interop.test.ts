@@ -197,7 +197,7 @@ test(
       expect(spawnSync(RINGFENCE, ["disk", "create", image, "1M"]).status).toBe(0);
       const info = () => spawnSync(RINGFENCE, ["disk", "info", image], { encoding: "utf8" });
       const reader = await openDisk(nodeDiskHost, { path: image, readOnly: true });
-        expect(info().status).toBe(0);
+      expect(info().status).toBe(0);
       await expect(openDisk(nodeDiskHost, { path: image, readOnly: false })).rejects.toThrow("in use");
       await reader.close();
       const writer = await openDisk(nodeDiskHost, { path: image, readOnly: false });
