@@ -1,8 +1,10 @@
 import type { PortForward } from "../network/nat/user-network.ts";
+import { type DiskCommand, parseDiskWords } from "./disk-command.ts";
 import { type DiskOption, parseDisk } from "./disk-option.ts";
 import { type NetworkOption, parseForward, parseNetworks } from "./network-option.ts";
 import {
   COMMANDS,
+  DISK_OPTIONS,
   ENGINES,
   type EngineName,
   GENERAL_OPTIONS,
@@ -17,9 +19,10 @@ import { UsageError } from "./usage-error.ts";
 
 /** What the user asked for. */
 export type Command =
-  | { command: "help"; topic: "general" | "run"; asked: boolean }
+  | { command: "help"; topic: "general" | "run" | "disk"; asked: boolean }
   | { command: "version" }
-  | { command: "run"; options: RunOptions };
+  | { command: "run"; options: RunOptions }
+  | { command: "disk"; options: DiskCommand };
 
 export interface RunOptions {
   /** Undefined: the default guest. */
@@ -49,6 +52,7 @@ export function parseCommandLine(argv: readonly string[]): Command {
   if (first === "--help" || first === "-h") return { command: "help", topic: "general", asked: true };
   if (first === "help") return parseHelp(rest);
   if (first === "run") return parseRun(rest);
+  if (first === "disk") return parseDiskCommand(rest);
   const names = COMMANDS.map((command) => command.name);
   if (first.startsWith("-")) {
     const isRunOption = RUN_OPTIONS.some(
@@ -67,8 +71,8 @@ export function parseCommandLine(argv: readonly string[]): Command {
 function parseHelp(rest: readonly string[]): Command {
   const topic = rest[0];
   if (topic === undefined || topic === "help") return { command: "help", topic: "general", asked: true };
-  if (topic === "run") return { command: "help", topic: "run", asked: true };
-  throw unknown("command", topic, ["run", "help"]);
+  if (topic === "run" || topic === "disk") return { command: "help", topic, asked: true };
+  throw unknown("command", topic, ["run", "disk", "help"]);
 }
 
 function parseRun(argv: readonly string[]): Command {
@@ -103,10 +107,19 @@ function parseRun(argv: readonly string[]): Command {
   };
 }
 
-/** Returns each given option's value, and all values of those that are repeatable; a switch has the value "". */
+function parseDiskCommand(argv: readonly string[]): Command {
+  const names: string[] = [];
+  const { given } = collectOptions(argv, DISK_OPTIONS, names);
+  if (given.has("help") || argv.length === 0)
+    return { command: "help", topic: "disk", asked: given.has("help") };
+  return { command: "disk", options: parseDiskWords(names, given) };
+}
+
+/** Returns each given option's value, and all values of those that are repeatable; a switch has the value "". Other words go to `words`. */
 function collectOptions(
   argv: readonly string[],
   descriptions: readonly OptionDescription[],
+  words?: string[],
 ): { given: Map<string, string>; repeated: Map<string, string[]> } {
   const given = new Map<string, string>();
   const repeated = new Map<string, string[]>();
@@ -117,6 +130,10 @@ function collectOptions(
       continue;
     }
     if (!argument.startsWith("-") || argument === "-") {
+      if (words !== undefined) {
+        words.push(argument);
+        continue;
+      }
       throw new UsageError(`unexpected argument "${argument}"; a kernel is given with --kernel ${argument}`);
     }
     const equals = argument.indexOf("=");

@@ -5,6 +5,8 @@ import type { MachineHost } from "../machine/machine-host.ts";
 import { processorStatisticsLines, statisticsLines } from "../machine/statistics.ts";
 import { plainFrames } from "../network/link/segmentation.ts";
 import { VirtioBlk } from "../virtio/blk/virtio-blk.ts";
+import type { HostPort } from "../virtio/console/host-port.ts";
+import { VirtioConsole } from "../virtio/console/virtio-console.ts";
 import { VirtioNet } from "../virtio/net/virtio-net.ts";
 import { VirtioRng } from "../virtio/rng/virtio-rng.ts";
 import type { GuestDisk } from "./open-disks.ts";
@@ -28,6 +30,8 @@ export interface MachineRequest {
   readonly commandLine: string;
   readonly trace: readonly TraceSubject[];
   readonly disks: readonly GuestDisk[];
+  /** Ports of the guest's virtio console; absent: it has none. */
+  readonly ports?: readonly HostPort[];
   /** Gives the guest a virtio-rng. */
   readonly rng: boolean;
   readonly networks: readonly GuestNetwork[];
@@ -72,6 +76,7 @@ export function createMachine(request: MachineRequest): RunnableMachine {
     noReboot: request.noReboot,
     createDevices: ({ operations, random }) => [
       ...(request.rng ? [new VirtioRng(random)] : []),
+      ...(request.ports === undefined ? [] : [new VirtioConsole(request.ports)]),
       ...request.disks.map(
         ({ disk, serial }) => new VirtioBlk({ disk, serial, operations, onError: reportDiskErrors(request) }),
       ),

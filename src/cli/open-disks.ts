@@ -1,5 +1,8 @@
+import { tmpdir } from "node:os";
 import { openDisk } from "../disk/open-disk.ts";
+import { createOverlay } from "../disk/overlay.ts";
 import type { BlockDevice } from "../host/block-device.ts";
+import { nodeDiskHost } from "../host/node/disk-host.ts";
 import { FileStore } from "../host/node/file-store.ts";
 import type { DiskOption } from "./disk-option.ts";
 
@@ -14,9 +17,12 @@ export async function openDisks(options: readonly DiskOption[]): Promise<GuestDi
   const disks: GuestDisk[] = [];
   try {
     for (const [index, option] of options.entries()) {
-      const store = await FileStore.open(option.path, { readOnly: option.readOnly });
-      const disk = await openDisk(store, option.format ?? "raw", option.readOnly);
-      disks.push({ disk, serial: option.serial ?? `disk${index}` });
+      const { path, format, snapshot, serial } = option;
+      const below = await openDisk(nodeDiskHost, { path, format, readOnly: option.readOnly || snapshot });
+      const disk = snapshot
+        ? await createOverlay(below, FileStore.createTemporary(tmpdir()), nodeDiskHost.decompressor)
+        : below;
+      disks.push({ disk, serial: serial ?? `disk${index}` });
     }
     return disks;
   } catch (error) {

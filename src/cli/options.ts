@@ -66,8 +66,24 @@ export const RUN_OPTIONS: readonly OptionDescription[] = [
   { name: "help", help: "this text" },
 ];
 
+export const DISK_OPTIONS: readonly OptionDescription[] = [
+  { name: "format", value: "FORMAT", choices: ["raw", "qcow2"], help: "of the image that is made or named" },
+  {
+    name: "from-format",
+    value: "FORMAT",
+    choices: ["raw", "qcow2"],
+    help: "convert: of the image that is read",
+  },
+  { name: "backing", value: "FILE", help: "create: the image below, of which the new one keeps the changes" },
+  { name: "backing-format", value: "FORMAT", choices: ["raw", "qcow2"], help: "create: of the image below" },
+  { name: "shrink", help: "resize: agree that what lies behind the new end is lost" },
+  { name: "json", help: "info: print JSON" },
+  { name: "help", help: "this text" },
+];
+
 export const COMMANDS = [
   { name: "run", help: "boot a guest; its serial console is this terminal" },
+  { name: "disk", help: "create, info, convert, resize: disk images" },
   { name: "help", help: "explain a command" },
 ] as const;
 

@@ -7,9 +7,9 @@ const ZEROES_BYTES = 1 << 20;
 /** A disk whose bytes are those of a file: also what a CD's image is. */
 export class RawDisk implements BlockDevice {
   readonly format = "raw";
-  readonly sizeBytes: number;
   readonly readOnly: boolean;
   readonly #store: ByteStore;
+  #sizeBytes: number;
 
   private constructor(store: ByteStore, fileBytes: number, readOnly: boolean) {
     this.#store = store;
@@ -18,12 +18,24 @@ export class RawDisk implements BlockDevice {
     const sectors = this.readOnly
       ? Math.ceil(fileBytes / SECTOR_BYTES)
       : Math.floor(fileBytes / SECTOR_BYTES);
-    this.sizeBytes = sectors * SECTOR_BYTES;
+    this.#sizeBytes = sectors * SECTOR_BYTES;
   }
 
   /** Closing the disk closes `store`. */
   static async open(store: ByteStore, readOnly = false): Promise<RawDisk> {
     return new RawDisk(store, await store.size(), readOnly);
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  /** Cuts the file off, or adds zeroes to it. */
+  async resize(sizeBytes: number): Promise<void> {
+    if (this.readOnly) throw new DiskError("the disk is read-only");
+    if (sizeBytes % SECTOR_BYTES !== 0) throw new DiskError(`${sizeBytes} bytes are not whole sectors`);
+    await this.#store.truncate(sizeBytes);
+    this.#sizeBytes = sizeBytes;
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
