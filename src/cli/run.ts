@@ -31,12 +31,15 @@ export async function run(options: RunOptions): Promise<number> {
     options.capturePath,
     report,
   );
-  const disks = await openDisks(options.disks);
   try {
-    return await runMachine(options, guest, disks, networks);
+    const disks = await openDisks(options.disks);
+    try {
+      return await runMachine(options, guest, disks, networks);
+    } finally {
+      await closeDisks(disks);
+    }
   } finally {
     close();
-    await closeDisks(disks);
   }
 }
 

@@ -31,13 +31,26 @@ test("run alone boots the default guest with 512 MiB, on the terminal", () => {
     trace: [],
     disks: [],
     rng: false,
+    networks: [
+      {
+        kind: "user",
+        mac: undefined,
+        bytesPerSecond: undefined,
+        allow: [],
+        deny: [],
+        nameServers: [],
+        ipv6: true,
+      },
+    ],
+    forwards: [],
+    capturePath: undefined,
   });
 });
 
 test("every option of run is read, with its value behind it or behind an equals sign", () => {
   const argv = "--kernel k --initrd=i --append=a=b --memory 1.5G --engine interpreter --deterministic";
   const more =
-    "--rng --disk d,,1,format=qcow2,readonly,serial=x --debug-exit 0xf4 --no-reboot --serial file:out.txt --stats --trace ports,faults";
+    "--network none --capture c --rng --disk d,,1,format=qcow2,readonly,serial=x --debug-exit 0xf4 --no-reboot --serial file:out.txt --stats --trace ports,faults";
   expect(parseRun(...argv.split(" "), ...more.split(" "))).toEqual({
     kernelPath: "k",
     initrdPath: "i",
@@ -52,6 +65,9 @@ test("every option of run is read, with its value behind it or behind an equals 
     trace: ["ports", "faults"],
     disks: [{ path: "d,1", format: "qcow2", readOnly: true, snapshot: false, serial: "x" }],
     rng: true,
+    networks: [],
+    forwards: [],
+    capturePath: "c",
   });
 });
 
@@ -80,7 +96,7 @@ test("a slip in an option, a command or a value is answered with the nearest kno
 });
 
 test("what resembles nothing is answered with what there is", () => {
-  expect(complaint("frobnicate")).toBe("unknown command frobnicate; known: run, help");
+  expect(complaint("frobnicate")).toBe("unknown command frobnicate; known: run, disk, help");
 });
 
 test("a stray argument is answered with the option it may have meant", () => {
