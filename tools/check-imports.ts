@@ -32,7 +32,7 @@ const ONLY: Record<string, readonly string[]> = {
   core: ["layout"],
   bus: ["layout"],
   devices: ["bus", "layout", "host"],
-  virtio: ["bus", "layout", "host"],
+  virtio: ["bus", "devices", "layout", "host"],
   disk: ["layout", "host"],
   network: ["bus", "layout", "host"],
 };

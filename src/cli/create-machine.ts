@@ -11,8 +11,17 @@ import type { MachineEnd } from "../machine/machine-end.ts";
 import type { MachineHost } from "../machine/machine-host.ts";
 import { type OverheadReport, overheadLines, overheadReport } from "../machine/overhead-report.ts";
 import { statisticsLines, undefinedInstructionLines } from "../machine/statistics.ts";
+import { plainFrames } from "../network/link/segmentation.ts";
+import { VirtioBlk } from "../virtio/blk/virtio-blk.ts";
+import type { HostPort } from "../virtio/console/host-port.ts";
+import { VirtioConsole } from "../virtio/console/virtio-console.ts";
+import { VirtioNet } from "../virtio/net/virtio-net.ts";
+import { VirtioRng } from "../virtio/rng/virtio-rng.ts";
+import type { GuestDisk, GuestNetwork } from "./guest-devices.ts";
 import type { EngineName, TraceSubject } from "./options.ts";
 import { traceAccesses, traceEvents } from "./trace.ts";
+
+const MOST_DISK_MESSAGES = 10;
 
 /** Everything a machine is built from; files are read already. */
 export interface MachineRequest {
@@ -29,6 +38,12 @@ export interface MachineRequest {
   readonly trace: readonly TraceSubject[];
   /** Time everything beside the guest's own code. */
   readonly measure?: boolean;
+  readonly disks: readonly GuestDisk[];
+  /** Ports of the guest's virtio console; absent: it has none. */
+  readonly ports?: readonly HostPort[];
+  /** Gives the guest a virtio-rng. */
+  readonly rng: boolean;
+  readonly networks: readonly GuestNetwork[];
   readonly host: MachineHost;
   /** Takes one line about an event asked for with --trace, or about an instruction that is not supported. */
   readonly report: (line: string) => void;
@@ -88,6 +103,16 @@ export function createMachine(request: MachineRequest): RunnableMachine {
     deterministic: request.deterministic,
     debugExitPort: request.debugExitPort,
     noReboot: request.noReboot,
+    createDevices: ({ operations, random }) => [
+      ...(request.rng ? [new VirtioRng(random)] : []),
+      ...(request.ports === undefined ? [] : [new VirtioConsole(request.ports)]),
+      ...request.disks.map(
+        ({ disk, serial }) => new VirtioBlk({ disk, serial, operations, onError: reportDiskErrors(request) }),
+      ),
+      ...request.networks.map(
+        ({ port, mac }) => new VirtioNet({ port, mac, plainFrames, onReceive: () => request.host.wake() }),
+      ),
+    ],
     boot: { kernel, commandLine, modules: initrd === undefined ? [] : [{ bytes: initrd, commandLine: "" }] },
   });
   const report = (): OverheadReport | undefined =>
@@ -112,4 +137,15 @@ export function createMachine(request: MachineRequest): RunnableMachine {
 
 function overheadLinesOf(report: OverheadReport | undefined): string[] {
   return report === undefined ? [] : overheadLines(report);
+}
+
+/** A disk that fails once tends to fail again and again: each message is told once. */
+function reportDiskErrors({ report }: MachineRequest): (error: unknown) => void {
+  const told = new Set<string>();
+  return (error) => {
+    const line = error instanceof Error ? error.message : String(error);
+    if (told.has(line) || told.size >= MOST_DISK_MESSAGES) return;
+    told.add(line);
+    report(`disk: ${line}`);
+  };
 }

@@ -18,6 +18,9 @@ import {
   EXIT_RESET,
   EXIT_TRIPLE_FAULT,
 } from "./exit-codes.ts";
+import type { GuestDisk, GuestNetwork } from "./guest-devices.ts";
+import { closeDisks, openDisks } from "./open-disks.ts";
+import { openNetworks } from "./open-networks.ts";
 import { connectSerialInput } from "./serial-input.ts";
 
 const QUIT_NS = 500_000_000;
@@ -25,6 +28,30 @@ const QUIT_NS = 500_000_000;
 /** `ringfence run`: boots a guest and returns the exit status when it has ended. */
 export async function run(options: RunOptions): Promise<number> {
   const guest = await readGuest(options);
+  const { networks, close } = await openNetworks(
+    options.networks,
+    options.forwards,
+    options.capturePath,
+    report,
+  );
+  try {
+    const disks = await openDisks(options.disks);
+    try {
+      return await runMachine(options, guest, disks, networks);
+    } finally {
+      await closeDisks(disks);
+    }
+  } finally {
+    close();
+  }
+}
+
+async function runMachine(
+  options: RunOptions,
+  guest: Guest,
+  disks: readonly GuestDisk[],
+  networks: readonly GuestNetwork[],
+): Promise<number> {
   const loop = new EventLoop();
   let machine: RunnableMachine | undefined;
   let lost: string | undefined;
@@ -43,7 +70,16 @@ export async function run(options: RunOptions): Promise<number> {
     serialCongested: () => output.congested,
   };
   const measure = options.stats || options.statsPath !== undefined;
-  machine = createMachine({ ...options, ...guest, measure, core: readWholeFile(CORE_WASM), host, report });
+  machine = createMachine({
+    ...options,
+    ...guest,
+    disks,
+    networks,
+    measure,
+    core: readWholeFile(CORE_WASM),
+    host,
+    report,
+  });
   const disconnect = options.serial.to === "stdio" ? connectSerialInput(machine) : () => {};
   try {
     const end = await machine.run();

@@ -16,6 +16,7 @@ export interface CoreExports {
   forgetCode(): void;
   protectCodePage(page: number): void;
   protectAllPages(): void;
+  noteDeviceWrite(address: number, bytes: number): void;
   flushTlb(keepGlobal: number): void;
   flushJumpCache(): void;
   deliverFault(): number;

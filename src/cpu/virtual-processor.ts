@@ -153,6 +153,10 @@ export class VirtualProcessor implements Processor {
     this.#endRunSoon();
   }
 
+  memoryWritten(address: number, bytes: number): void {
+    this.#core.noteDeviceWrite(address, bytes);
+  }
+
   reset(): void {
     this.#nmiPending = false;
     this.#state.set64(cpu.INSTRUCTIONS, 0n);

@@ -41,6 +41,7 @@ function meddled(side: Side, from: number, meddle: (side: Side) => void): Side {
       },
       setInterruptPending: (pending) => processor.setInterruptPending(pending),
       raiseNonMaskableInterrupt: () => processor.raiseNonMaskableInterrupt(),
+      memoryWritten: (address, bytes) => processor.memoryWritten(address, bytes),
       stop: () => processor.stop(),
       reset: () => processor.reset(),
       applyFirmwareSettings: () => processor.applyFirmwareSettings(),

@@ -339,4 +339,17 @@ describe.skipIf(!nasmAvailable)("self-modifying code", () => {
     });
     expect(guest.get("rax") & 0xffn).toBe(7n);
   });
+
+  test("a device writes over code that has run, across the end of a page", () => {
+    const guest = runAlike((g) => {
+      g.code("mov eax, 0x01010101\nret", 0x102ffd);
+      g.program("mov ecx, 0x102ffd\ncall rcx\nmov ebx, eax\nout 0x10, al\ncall rcx\nhlt");
+      g.onPort = () => {
+        // mov eax, 0x07070707
+        g.ram.set([7, 7, 7, 7], 0x102ffe);
+        g.parts.processor.memoryWritten(0x102ffe, 4);
+      };
+    });
+    expect([guest.get("rbx"), guest.get("rax")]).toEqual([0x01010101n, 0x07070707n]);
+  });
 });

@@ -1,5 +1,5 @@
 // Write traces on decoded code: CODE_MAP (layout/memory-map.ts) has a bit for each 64 bytes of a page.
-import { CODE_CHUNK_SHIFT, CODE_MAP, CPU_STATE, GUEST_RAM } from "../../layout/memory-map";
+import { CODE_CHUNK_SHIFT, CODE_MAP, CPU_STATE, GUEST_RAM, PAGE_BYTES } from "../../layout/memory-map";
 import { COUNT_CODE_WRITE } from "../../layout/cpu-state";
 import { codeWritten } from "../host";
 import { noteDirty } from "./dirty-pages";
@@ -30,4 +30,16 @@ function noteCodePageWrite(host: usize, bytes: i32): void {
   if (!(load<u64>((page << 3) + CODE_MAP) & touched)) return;
   store<i64>(CPU_STATE + COUNT_CODE_WRITE, load<i64>(CPU_STATE + COUNT_CODE_WRITE) + 1);
   codeWritten(<i32>page, first, last);
+}
+
+/** Tells the decoder of bytes that a device wrote: any number from a guest physical address on, all of them RAM. */
+export function noteDeviceWrite(address: u32, bytes: u32): void {
+  let host: usize = GUEST_RAM + address;
+  const end = host + bytes;
+  while (host < end) {
+    const pageEnd = (host & ~(PAGE_BYTES - 1)) + PAGE_BYTES;
+    const pieceEnd = pageEnd < end ? pageEnd : end;
+    noteRamWrite(host, <i32>(pieceEnd - host));
+    host = pieceEnd;
+  }
 }

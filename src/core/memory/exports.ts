@@ -1,6 +1,7 @@
 // What the memory folder offers to the engines and to TypeScript.
 export { commitWrite, modifySlow, prepareWrite, readSlow, writeSlow, writeSlow128, writeSlow80 } from "./access";
 export { enterCode, findCode, forgetCode } from "./code-index";
+export { noteDeviceWrite } from "./code-map";
 export { flushJumpCache } from "./jump-cache";
 export { readLinear8, readLinear16, readLinear32, readLinear64 } from "./linear-memory";
 export { writeLinear8, writeLinear16, writeLinear32, writeLinear64 } from "./linear-memory";
