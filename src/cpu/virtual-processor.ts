@@ -19,7 +19,6 @@ export class VirtualProcessor implements Processor {
   readonly #core: CoreExports;
   readonly #engine: Engine;
   readonly #surroundings: ProcessorSurroundings;
-  #nmiPending = false;
   #stopAsked = false;
   #running = false;
   /** Called before each fault is delivered, for --trace. */
@@ -114,8 +113,8 @@ export class VirtualProcessor implements Processor {
   /** Delivers an NMI or an external interrupt that waits and is allowed. False after a triple fault. */
   #deliverEvents(): boolean {
     const state = this.#state;
-    if (this.#nmiPending && this.#core.nmiBlocked() === 0) {
-      this.#nmiPending = false;
+    if (state.get32(cpu.NMI_PENDING) !== 0 && this.#core.nmiBlocked() === 0) {
+      state.set32(cpu.NMI_PENDING, 0);
       state.set32(cpu.HALTED, 0);
       return this.#core.deliverNmi() !== cpu.STATUS_EXIT;
     }
@@ -137,7 +136,7 @@ export class VirtualProcessor implements Processor {
   }
 
   raiseNonMaskableInterrupt(): void {
-    this.#nmiPending = true;
+    this.#state.set32(cpu.NMI_PENDING, 1);
     this.#endRunSoon();
   }
 
@@ -147,7 +146,7 @@ export class VirtualProcessor implements Processor {
   }
 
   reset(): void {
-    this.#nmiPending = false;
+    this.#state.set32(cpu.NMI_PENDING, 0);
     this.#state.set64(cpu.INSTRUCTIONS, 0n);
     this.#core.reset();
     this.#core.resetMsrs();
