@@ -63,6 +63,10 @@ class FakeProcessor implements Processor {
   }
 
   applyFirmwareSettings(): void {}
+  saveState(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array();
+  }
+  restoreState(): void {}
   reset(): void {
     this.instructions = 0;
     this.resets++;

@@ -3,13 +3,16 @@ import { planBoot } from "../boot/detect.ts";
 import { firmwareMemoryMap } from "../boot/low-memory.ts";
 import type { Processor, ProcessorSurroundings, RunOutcome } from "../cpu/processor.ts";
 import { readApicMsr, writeApicMsr } from "../devices/local-apic/apic-msrs.ts";
+import { invariant } from "../layout/invariant.ts";
 import { GuestMemory } from "../memory/guest-memory.ts";
-import { Board } from "./board.ts";
+import { Board, type BoardConnections } from "./board.ts";
+import type { BoardState } from "./board-state.ts";
 import type { MachineEnd } from "./machine-end.ts";
 import type { MachineHost } from "./machine-host.ts";
 import { createMachineMemory } from "./machine-memory.ts";
+import type { MachineState, SavedMachine } from "./machine-state.ts";
 import { HostTime, InstructionTime } from "./machine-time.ts";
-import { hostRandom, type RandomSource, seededRandom } from "./random-source.ts";
+import { hostRandom, SeededRandom } from "./random-source.ts";
 import { RunBudget } from "./run-budget.ts";
 import { SerialConsole } from "./serial-console.ts";
 import type { MachineStatistics } from "./statistics.ts";
@@ -29,7 +32,10 @@ export interface MachineOptions {
   readonly debugExitPort?: number | undefined;
   /** A reset ends the run instead of starting the guest again. */
   readonly noReboot: boolean;
-  readonly boot: BootRequest;
+  /** There is a second serial port, COM2. */
+  readonly secondSerial?: boolean | undefined;
+  /** What to start; or a saved machine, which goes on. */
+  readonly boot: BootRequest | SavedMachine;
 }
 
 /** "running": the slice is over. "idle": halted; nothing to do before the next deadline or input. */
@@ -58,8 +64,11 @@ export class Machine {
   readonly #time: HostTime | InstructionTime;
   readonly #budget: RunBudget;
   readonly #console: SerialConsole;
-  readonly #random: RandomSource;
-  readonly #bootPlan: BootPlan;
+  readonly #secondConsole: SerialConsole;
+  readonly #seededRandom: SeededRandom | undefined;
+  readonly #random: () => bigint;
+  /** Undefined when a saved machine came without one: it cannot be started again. */
+  readonly #bootPlan: () => BootPlan | undefined;
   readonly #surroundings: ProcessorSurroundings;
   #board: Board;
   #inProcessor = false;
@@ -68,29 +77,41 @@ export class Machine {
   #resets = 0;
   /** Instructions before the last reset. */
   #earlierInstructions = 0;
+  /** What is to be done while the guest stands still. */
+  readonly #pauses: (() => Promise<void>)[] = [];
 
   /** @throws {VmError} `memory-size-unsupported`, `kernel-*`, `initrd-too-large`, `command-line-too-long`. */
   constructor(options: MachineOptions) {
     const { host, ramBytes, deterministic } = options;
     this.#options = options;
     this.#host = host;
-    this.wasmMemory = createMachineMemory(ramBytes, options.sharedMemory ?? true);
+    const saved = "state" in options.boot ? options.boot : undefined;
+    this.wasmMemory = saved?.memory ?? createMachineMemory(ramBytes, options.sharedMemory ?? true);
     this.memory = new GuestMemory(this.wasmMemory.buffer, ramBytes);
     this.#time = deterministic
       ? new InstructionTime(() => this.processor.instructionsNow())
-      : new HostTime(host);
-    this.#random = deterministic ? seededRandom(RANDOM_SEED) : hostRandom();
+      : new HostTime(host, saved?.state.nowNs);
+    this.#seededRandom = deterministic ? new SeededRandom(saved?.state.random ?? RANDOM_SEED) : undefined;
+    const seeded = this.#seededRandom;
+    this.#random = seeded === undefined ? hostRandom() : () => seeded.next();
     this.#budget = new RunBudget(deterministic);
-    this.#console = new SerialConsole(host);
+    this.#console = new SerialConsole((bytes) => host.writeSerial(bytes));
+    this.#secondConsole = new SerialConsole((bytes) => host.writeSecondSerial?.(bytes));
     this.#surroundings = this.#createSurroundings();
     this.processor = options.createProcessor(this.#surroundings, this.wasmMemory);
-    this.#board = this.#createBoard();
-    this.#bootPlan = planBoot(options.boot, {
+    if (saved !== undefined) this.#resume(saved.state);
+    this.#board = this.#createBoard(saved?.state.board);
+    if ("state" in options.boot) {
+      this.#bootPlan = options.boot.bootPlan;
+      return;
+    }
+    const plan = planBoot(options.boot, {
       ramBytes,
       memoryMap: firmwareMemoryMap(ramBytes),
       acpiRsdpAddress: this.#board.acpiTables.rsdpAddress,
     });
-    this.#boot();
+    this.#bootPlan = () => plan;
+    this.#boot(plan);
   }
 
   /** Why the machine has ended; undefined while it has not. */
@@ -104,12 +125,72 @@ export class Machine {
     return deadlineNs === undefined ? Infinity : Math.max(0, deadlineNs - this.#time.nowNs());
   }
 
+  /**
+   * The machine as plain data, apart from its memory. Not while the processor executes: between two slices, or
+   * inside `whilePaused`.
+   */
+  get state(): MachineState {
+    invariant(!this.#inProcessor, "a machine is saved between two runs of its processor");
+    // First, since it brings the processor into the state that is saved.
+    const processor = this.processor.saveState();
+    return {
+      nowNs: this.#time.nowNs(),
+      random: this.#seededRandom?.state ?? null,
+      resets: this.#resets,
+      resetAsked: this.#resetAsked,
+      earlierInstructions: this.#earlierInstructions,
+      serialInput: this.#console.waitingInput,
+      secondSerialInput: this.#secondConsole.waitingInput,
+      processor,
+      board: this.#board.state,
+    };
+  }
+
+  /** What a reset starts; undefined when that is not known. */
+  get bootPlan(): BootPlan | undefined {
+    return this.#bootPlan();
+  }
+
+  get hasSecondSerial(): boolean {
+    return this.#board.secondUart !== undefined;
+  }
+
+  get deterministic(): boolean {
+    return this.#options.deterministic;
+  }
+
+  get debugExitPort(): number | undefined {
+    return this.#options.debugExitPort;
+  }
+
+  /**
+   * Does something between two slices of `run`, while the guest and its clock stand still. Waits for `run` to be
+   * called, unless the machine has ended; rejects with what `action` does.
+   */
+  async whilePaused<T>(action: () => T | Promise<T>): Promise<T> {
+    if (this.#end !== undefined) return action();
+    return new Promise((resolve, reject) => {
+      this.#pauses.push(async () => {
+        try {
+          resolve(await action());
+        } catch (error) {
+          reject(error);
+        }
+      });
+      this.#host.wake();
+    });
+  }
+
   /** Runs until the machine ends, giving the host's event loop a turn every few milliseconds. */
   async run(): Promise<MachineEnd> {
     for (;;) {
+      if (this.#pauses.length > 0) await this.#pause();
       const outcome = this.runSlice(SLICE_MS);
-      if (typeof outcome === "object") return outcome;
-      const idleNs = outcome === "idle" ? this.idleNs : 0;
+      if (typeof outcome === "object") {
+        await this.#pause();
+        return outcome;
+      }
+      const idleNs = outcome === "idle" && this.#pauses.length === 0 ? this.idleNs : 0;
       if (idleNs >= SHORTEST_SLEEP_NS) await this.#host.sleep(idleNs);
       else await this.#host.yield();
       if (outcome === "idle" && this.#time instanceof HostTime) this.#time.catchUp();
@@ -125,12 +206,19 @@ export class Machine {
     do outcome = this.#step();
     while (outcome === "running" && this.#host.monotonicNowNs() < untilNs);
     this.#console.flush();
+    this.#secondConsole.flush();
     return outcome;
   }
 
   /** Gives bytes to the guest's first serial port. They wait here while the guest is slow to take them. */
   receiveSerial(bytes: Uint8Array): void {
     this.#console.enqueue(bytes);
+    this.#host.wake();
+  }
+
+  /** Gives bytes to the guest's second serial port. */
+  receiveSecondSerial(bytes: Uint8Array): void {
+    this.#secondConsole.enqueue(bytes);
     this.#host.wake();
   }
 
@@ -158,9 +246,11 @@ export class Machine {
   #step(): SliceOutcome {
     if (this.#end !== undefined) return this.#end;
     if (this.#resetAsked) this.#reset();
-    const { timers, uart } = this.#board;
+    if (this.#end !== undefined) return this.#end;
+    const { timers, uart, secondUart } = this.#board;
     timers.runDue();
     this.#console.feed(uart);
+    if (secondUart !== undefined) this.#secondConsole.feed(secondUart);
     const outcome = this.#execute();
     if (outcome === "shutdown") this.#askForReset("triple-fault");
     if (this.#end !== undefined) return this.#end;
@@ -181,7 +271,9 @@ export class Machine {
 
   /** Decides whether a halted processor has something to wait for that comes without sleeping. */
   #halted(): SliceOutcome {
-    if (this.#console.canFeed(this.#board.uart)) return "running";
+    const { uart, secondUart } = this.#board;
+    if (this.#console.canFeed(uart)) return "running";
+    if (secondUart !== undefined && this.#secondConsole.canFeed(secondUart)) return "running";
     const deadlineNs = this.#board.timers.nextDeadlineNs();
     if (deadlineNs === undefined) return "idle";
     if (this.#time instanceof InstructionTime) this.#time.skipTo(deadlineNs);
@@ -202,29 +294,59 @@ export class Machine {
     if (this.#inProcessor) this.processor.stop();
   }
 
+  /** Time stands still while the waiting actions are done, one after the other. */
+  async #pause(): Promise<void> {
+    this.#console.flush();
+    this.#secondConsole.flush();
+    if (this.#time instanceof HostTime) this.#time.stop();
+    try {
+      for (let action = this.#pauses.shift(); action !== undefined; action = this.#pauses.shift())
+        await action();
+    } finally {
+      if (this.#time instanceof HostTime) this.#time.resume();
+    }
+  }
+
+  /** Takes over what a saved machine was, but for the board. */
+  #resume(state: MachineState): void {
+    this.processor.restoreState(state.processor);
+    if (this.#time instanceof InstructionTime) this.#time.startFrom(state.nowNs);
+    this.#resets = state.resets;
+    this.#resetAsked = state.resetAsked;
+    this.#earlierInstructions = state.earlierInstructions;
+    this.#console.enqueue(state.serialInput);
+    this.#secondConsole.enqueue(state.secondSerialInput);
+  }
+
   /** RESET of everything but memory; then the guest is started anew, as firmware would. */
   #reset(): void {
     this.#resetAsked = false;
+    const plan = this.#bootPlan();
+    if (plan === undefined) {
+      this.#finish({ reason: "reset" });
+      return;
+    }
     this.#resets++;
     this.#earlierInstructions += this.processor.instructions;
     if (this.#time instanceof InstructionTime) this.#time.across(() => this.processor.reset());
     else this.processor.reset();
     this.processor.setInterruptPending(false);
     this.#board = this.#createBoard();
-    this.#boot();
+    this.#boot(plan);
   }
 
-  #boot(): void {
+  #boot(plan: BootPlan): void {
     for (const { address, bytes } of this.#board.acpiTables.tables) this.memory.write(address, bytes);
     this.processor.applyFirmwareSettings();
-    applyBootPlan(this.#bootPlan, this.memory, this.processor.registers);
+    applyBootPlan(plan, this.memory, this.processor.registers);
   }
 
-  #createBoard(): Board {
-    return new Board({
+  #createBoard(state?: BoardState): Board {
+    const connections: BoardConnections = {
       nowNs: () => this.#time.nowNs(),
       unixTimeMs: () => this.#time.unixTimeMs(),
       serialOutput: this.#console,
+      secondSerialOutput: this.#options.secondSerial === true ? this.#secondConsole : undefined,
       debugExitPort: this.#options.debugExitPort,
       onTimerScheduled: (atNs) => {
         if (this.#inProcessor && this.#budget.isCutShortBy(atNs)) this.processor.stop();
@@ -234,7 +356,8 @@ export class Machine {
       onReset: () => this.#askForReset("reset"),
       onPowerOff: () => this.#finish({ reason: "power-off" }),
       onDebugExit: (value) => this.#finish({ reason: "debug-exit", value }),
-    });
+    };
+    return new Board(connections, state);
   }
 
   #createSurroundings(): ProcessorSurroundings {
