@@ -1,7 +1,9 @@
+import type { BootRequest } from "../boot/boot-plan.ts";
 import { createProcessor, type ProcessorParts } from "../machine/create-processor.ts";
 import { Machine } from "../machine/machine.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
 import type { MachineHost } from "../machine/machine-host.ts";
+import type { SavedMachine } from "../machine/machine-state.ts";
 import { processorStatisticsLines, statisticsLines } from "../machine/statistics.ts";
 import type { EngineName, TraceSubject } from "./options.ts";
 import { traceAccesses, traceEvents } from "./trace.ts";
@@ -15,9 +17,8 @@ export interface MachineRequest {
   readonly deterministic: boolean;
   readonly debugExitPort: number | undefined;
   readonly noReboot: boolean;
-  readonly kernel: Uint8Array<ArrayBuffer>;
-  readonly initrd: Uint8Array<ArrayBuffer> | undefined;
-  readonly commandLine: string;
+  readonly secondSerial?: boolean;
+  readonly boot: BootRequest | SavedMachine;
   readonly trace: readonly TraceSubject[];
   readonly host: MachineHost;
   /** Takes one line about an event asked for with --trace, or about an instruction that is not supported. */
@@ -26,6 +27,7 @@ export interface MachineRequest {
 
 /** A machine as this command drives it. */
 export interface RunnableMachine {
+  readonly machine: Machine;
   /** Resolves when the machine has ended. */
   run(): Promise<MachineEnd>;
   /** Gives bytes to the guest's first serial port. The machine queues what the guest is slow to take. */
@@ -38,7 +40,6 @@ export interface RunnableMachine {
 
 /** Builds a machine and loads the guest into it. */
 export function createMachine(request: MachineRequest): RunnableMachine {
-  const { kernel, initrd, commandLine } = request;
   let parts: ProcessorParts | undefined;
   const machine = new Machine({
     ramBytes: request.memoryBytes,
@@ -58,9 +59,11 @@ export function createMachine(request: MachineRequest): RunnableMachine {
     deterministic: request.deterministic,
     debugExitPort: request.debugExitPort,
     noReboot: request.noReboot,
-    boot: { kernel, commandLine, modules: initrd === undefined ? [] : [{ bytes: initrd, commandLine: "" }] },
+    secondSerial: request.secondSerial,
+    boot: request.boot,
   });
   return {
+    machine,
     run: () => machine.run(),
     receiveSerial: (bytes) => machine.receiveSerial(bytes),
     stop: () => machine.stop(),

@@ -32,6 +32,16 @@ export const RUN_OPTIONS: readonly OptionDescription[] = [
     help: "how instructions are executed (default interpreter)",
   },
   { name: "deterministic", help: "time counts instructions: equal input gives equal runs" },
+  {
+    name: "restore",
+    value: "FILE",
+    help: "go on from a snapshot, in place of booting",
+  },
+  {
+    name: "snapshot",
+    value: "FILE",
+    help: "where Ctrl-A S and the signal SIGUSR2 save the machine, which runs on",
+  },
   { name: "debug-exit", value: "PORT", help: "a write to this I/O port ends the machine, such as 0xf4" },
   { name: "no-reboot", help: "end when the guest resets the machine" },
   { name: "serial", value: "WHERE", help: "serial console: stdio (default) or file:PATH" },

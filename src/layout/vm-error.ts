@@ -31,6 +31,12 @@ export type VmErrorDetail =
   | { code: "file-not-found"; path: string }
   | { code: "file-unreadable"; path: string; reason: string }
   | { code: "file-unwritable"; path: string; reason: string }
+  | { code: "machine-ended" }
+  | { code: "snapshot-foreign"; path: string; reason: string }
+  | { code: "snapshot-truncated"; path: string; expectedBytes: number; actualBytes: number }
+  | { code: "snapshot-damaged"; path: string; where: string }
+  | { code: "snapshot-too-new"; path: string; version: number; newestKnown: number }
+  | { code: "snapshot-parent-missing"; path: string; parent: string; reason: string }
   | { code: "option-invalid"; option: string; value: string; expected: string };
 
 function describe(e: VmErrorDetail): string {
@@ -60,6 +66,27 @@ function describe(e: VmErrorDetail): string {
       return `${e.path}: cannot be read: ${e.reason}`;
     case "file-unwritable":
       return `${e.path}: cannot be written: ${e.reason}`;
+    case "machine-ended":
+      return "the machine has ended";
+    case "snapshot-foreign":
+      return `${e.path}: not a snapshot of Ringfence: ${e.reason}; check the path`;
+    case "snapshot-truncated":
+      return (
+        `${e.path}: this snapshot has ${e.actualBytes} bytes of ${e.expectedBytes}; ` +
+        "copy it again, or take a new one"
+      );
+    case "snapshot-damaged":
+      return `${e.path}: this snapshot is damaged (${e.where}); copy it again, or take a new one`;
+    case "snapshot-too-new":
+      return (
+        `${e.path}: this snapshot has format ${e.version}, and this Ringfence knows formats up to ` +
+        `${e.newestKnown}; use the Ringfence that made it, or a newer one`
+      );
+    case "snapshot-parent-missing":
+      return (
+        `${e.path}: this snapshot holds only what changed since ${e.parent}: ${e.reason}; ` +
+        "put that snapshot beside it"
+      );
     case "option-invalid":
       return `${e.option} ${e.value}: expected ${e.expected}`;
   }
