@@ -1,5 +1,6 @@
 import process from "node:process";
 import type { BootRequest } from "../boot/boot-plan.ts";
+import { CORE_WASM, ensureCore } from "../host/node/core-module.ts";
 import { prepareDefaultGuest } from "../host/node/default-guest.ts";
 import { EventLoop } from "../host/node/event-loop.ts";
 import { readWholeFile } from "../host/node/files.ts";
@@ -14,7 +15,6 @@ import { saveSnapshot } from "../machine/snapshot/write-snapshot.ts";
 import type { RunOptions } from "./command-line.ts";
 import { createMachine, type MachineRequest, type RunnableMachine } from "./create-machine.ts";
 import { describeError } from "./describe-error.ts";
-import { CORE_WASM, ensureCore } from "./ensure-core.ts";
 import {
   debugExitStatus,
   EXIT_OUTPUT_LOST,

@@ -58,6 +58,8 @@ export interface Processor {
   saveState(): Uint8Array<ArrayBuffer>;
   /** Goes on from a saved state, over memory that is as it was then. Whether an interrupt waits must be told anew. */
   restoreState(saved: Uint8Array): void;
+  /** Forgets decoded code: memory has changed behind the processor's back. */
+  forgetCode(): void;
   /** Sets what firmware programs before it starts a system: memory types (MTRRs). For boots without firmware. */
   applyFirmwareSettings(): void;
   readonly registers: ProcessorRegisters;

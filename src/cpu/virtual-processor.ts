@@ -193,6 +193,10 @@ export class VirtualProcessor implements Processor {
     this.#engine.forgetCode();
   }
 
+  forgetCode(): void {
+    this.#engine.forgetCode();
+  }
+
   applyFirmwareSettings(): void {
     this.#core.setFirmwareMemoryTypes();
   }

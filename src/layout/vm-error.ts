@@ -32,6 +32,10 @@ export type VmErrorDetail =
   | { code: "file-unreadable"; path: string; reason: string }
   | { code: "file-unwritable"; path: string; reason: string }
   | { code: "machine-ended" }
+  | { code: "machine-not-paused" }
+  | { code: "agent-unavailable"; reason: string }
+  | { code: "command-output-too-large"; sizeBytes: number; maximumBytes: number }
+  | { code: "guest-file-failed"; path: string; reason: string }
   | { code: "snapshot-foreign"; path: string; reason: string }
   | { code: "snapshot-truncated"; path: string; expectedBytes: number; actualBytes: number }
   | { code: "snapshot-damaged"; path: string; where: string }
@@ -68,6 +72,14 @@ function describe(e: VmErrorDetail): string {
       return `${e.path}: cannot be written: ${e.reason}`;
     case "machine-ended":
       return "the machine has ended";
+    case "machine-not-paused":
+      return "the machine is running; pause it first";
+    case "agent-unavailable":
+      return `nothing in the guest runs commands for the host: ${e.reason}`;
+    case "command-output-too-large":
+      return `the command printed ${e.sizeBytes} bytes; at most ${e.maximumBytes} are taken`;
+    case "guest-file-failed":
+      return `${e.path} in the guest: ${e.reason}`;
     case "snapshot-foreign":
       return `${e.path}: not a snapshot of Ringfence: ${e.reason}; check the path`;
     case "snapshot-truncated":

@@ -67,6 +67,7 @@ class FakeProcessor implements Processor {
     return new Uint8Array();
   }
   restoreState(): void {}
+  forgetCode(): void {}
   reset(): void {
     this.instructions = 0;
     this.resets++;

@@ -77,8 +77,12 @@ export class Machine {
   #resets = 0;
   /** Instructions before the last reset. */
   #earlierInstructions = 0;
-  /** What is to be done while the guest stands still. */
+  /** `run` is under way and not in a pause. */
+  #isRunning = false;
+  /** What is to be done when the guest stands still next. */
   readonly #pauses: (() => Promise<void>)[] = [];
+  /** What is being done while it stands still. */
+  readonly #underWay = new Set<Promise<unknown>>();
 
   /** @throws {VmError} `memory-size-unsupported`, `kernel-*`, `initrd-too-large`, `command-line-too-long`. */
   constructor(options: MachineOptions) {
@@ -164,11 +168,15 @@ export class Machine {
   }
 
   /**
-   * Does something between two slices of `run`, while the guest and its clock stand still. Waits for `run` to be
-   * called, unless the machine has ended; rejects with what `action` does.
+   * Does something while the guest and its clock stand still: between two slices of `run`, or at once where they do
+   * already. Rejects with what `action` does.
    */
   async whilePaused<T>(action: () => T | Promise<T>): Promise<T> {
-    if (this.#end !== undefined) return action();
+    if (!this.#isRunning) {
+      const done = Promise.resolve().then(action);
+      this.#underWay.add(done);
+      return done.finally(() => this.#underWay.delete(done));
+    }
     return new Promise((resolve, reject) => {
       this.#pauses.push(async () => {
         try {
@@ -183,11 +191,13 @@ export class Machine {
 
   /** Runs until the machine ends, giving the host's event loop a turn every few milliseconds. */
   async run(): Promise<MachineEnd> {
+    await this.#pause();
     for (;;) {
       if (this.#pauses.length > 0) await this.#pause();
       const outcome = this.runSlice(SLICE_MS);
       if (typeof outcome === "object") {
         await this.#pause();
+        this.#isRunning = false;
         return outcome;
       }
       const idleNs = outcome === "idle" && this.#pauses.length === 0 ? this.idleNs : 0;
@@ -299,12 +309,12 @@ export class Machine {
     this.#console.flush();
     this.#secondConsole.flush();
     if (this.#time instanceof HostTime) this.#time.stop();
-    try {
-      for (let action = this.#pauses.shift(); action !== undefined; action = this.#pauses.shift())
-        await action();
-    } finally {
-      if (this.#time instanceof HostTime) this.#time.resume();
-    }
+    this.#isRunning = false;
+    for (let action = this.#pauses.shift(); action !== undefined; action = this.#pauses.shift())
+      await action();
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
+    this.#isRunning = true;
+    if (this.#time instanceof HostTime) this.#time.resume();
   }
 
   /** Takes over what a saved machine was, but for the board. */

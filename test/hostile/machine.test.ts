@@ -197,9 +197,11 @@ test("a guest halted with interrupts off leaves the machine idle, and nothing bu
     deterministic: false,
     debugExitPort: undefined,
     noReboot: false,
-    kernel: new Uint8Array(multibootImage(Uint8Array.of(0xfa, 0xf4, 0xeb, 0xfd))),
-    initrd: undefined,
-    commandLine: "",
+    boot: {
+      kernel: new Uint8Array(multibootImage(Uint8Array.of(0xfa, 0xf4, 0xeb, 0xfd))),
+      commandLine: "",
+      modules: [],
+    },
     trace: [],
     report() {},
     host: {
