@@ -367,7 +367,12 @@ export class Machine {
       onPowerOff: () => this.#finish({ reason: "power-off" }),
       onDebugExit: (value) => this.#finish({ reason: "debug-exit", value }),
     };
-    return new Board(connections, state);
+    const board = new Board(connections, state);
+    const { uart, secondUart } = board;
+    // Refilled while the guest reads, since a look at the FIFO before each run would make 64 KiB/s at most.
+    uart.onRoom = () => this.#console.feed(uart);
+    if (secondUart !== undefined) secondUart.onRoom = () => this.#secondConsole.feed(secondUart);
+    return board;
   }
 
   #createSurroundings(): ProcessorSurroundings {

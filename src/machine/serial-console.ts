@@ -48,9 +48,9 @@ export class SerialConsole implements ByteSink {
     return this.#input.length > 0 && port.room > 0;
   }
 
-  /** Hands waiting input to the serial port, as much as it takes. */
+  /** Hands waiting input to the serial port, until that refuses a byte. */
   feed(port: { readonly room: number; receive(byte: number): boolean }): void {
-    while (this.canFeed(port)) {
+    for (;;) {
       const [first] = this.#input;
       if (first === undefined || !port.receive(first[this.#inputOffset] ?? 0)) return;
       this.#inputOffset++;

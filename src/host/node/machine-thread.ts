@@ -1,7 +1,4 @@
-import module from "node:module";
-import path from "node:path";
 import { parentPort, type Transferable, Worker, workerData } from "node:worker_threads";
-import { defaultCacheFolder } from "./guest-cache.ts";
 
 /** One end of the way between a program and the thread of one of its machines. */
 export interface ThreadEnd<Sent, Received> {
@@ -46,15 +43,6 @@ export function thisThread<Sent, Received, Data>(): ThreadEnd<Sent, Received> & 
     post: (message, moved) => port.postMessage(message, buffersOf(moved)),
     listen: (receive) => void port.on("message", receive),
   };
-}
-
-/** Keeps what Node.js makes of our sources for the next start: half of the time of starting. */
-export function keepCompiledSources(): void {
-  try {
-    module.enableCompileCache(path.join(defaultCacheFolder(), "compiled"));
-  } catch {
-    // Without it we start more slowly.
-  }
 }
 
 function buffersOf(moved: readonly Uint8Array<ArrayBuffer>[] = []): Transferable[] {
