@@ -1,6 +1,7 @@
 export { GuestUnavailableError } from "../host/guest-unavailable.ts";
 export { VmError, type VmErrorDetail } from "../layout/vm-error.ts";
 export type { MachineEnd } from "../machine/machine-end.ts";
+export { type DefaultSnapshotOptions, defaultSnapshot, startDefaultGuest } from "./default-snapshot.ts";
 export type {
   CommandResult,
   CreateOptions,

@@ -49,7 +49,7 @@ export function checkHead(head: unknown, path: string, chunksEnd: number): Snaps
 function isChunk({ at, packedBytes, sizeBytes, codec }: Chunk, chunksEnd: number): boolean {
   return (
     isWithin(at, 0, chunksEnd) &&
-    isWithin(packedBytes, 0, chunksEnd - at) &&
+    isWithin(packedBytes, 0, Math.min(chunksEnd - at, LARGEST_CHUNK_BYTES)) &&
     isWithin(sizeBytes, 0, LARGEST_CHUNK_BYTES) &&
     CODECS.includes(codec)
   );

@@ -9,6 +9,7 @@ import {
   checksumOf,
   decodePreamble,
   FORMAT_VERSION,
+  LARGEST_CHUNK_BYTES,
   type MachineConfiguration,
   type MemoryChunk,
   PREAMBLE_BYTES,
@@ -19,7 +20,7 @@ import type { GuestPages } from "./guest-pages.ts";
 import { decodePlainData, toHex } from "./plain-data.ts";
 
 /** Chunks that are read and unpacked at once. */
-const PIPELINE_DEPTH = 8;
+const PIPELINE_DEPTH = 5;
 /** Differential snapshots of differential snapshots, and so on. */
 const MOST_PARENTS = 64;
 
@@ -158,8 +159,10 @@ export class Snapshot {
   ): Promise<void> {
     const rest = chunks.values();
     const worker = async () => {
+      // One for all chunks: what has been used is waste that the collector would have to run for.
+      const buffer = new Uint8Array(LARGEST_CHUNK_BYTES);
       for (const chunk of rest) {
-        const packed = new Uint8Array(chunk.packedBytes);
+        const packed = buffer.subarray(0, chunk.packedBytes);
         await file.read(chunk.at, packed);
         this.#checkPacked(file, chunk, packed);
         const bytes = await this.#host
