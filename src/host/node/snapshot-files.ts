@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { readSync, writeSync } from "node:fs";
+import { close, fstat, open as openFile, read, readSync, writeSync } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
@@ -19,23 +19,28 @@ const ZSTD_FASTEST = { params: { [zlib.constants.ZSTD_c_compressionLevel]: 1 } }
 const zstdCompress = promisify(zlib.zstdCompress);
 const zstdDecompress = promisify(zlib.zstdDecompress);
 const inflateRaw = promisify(zlib.inflateRaw);
+// A machine may hold its snapshot for its whole life. A FileHandle that is dropped with it would end the process.
+const openDescriptor = promisify(openFile);
+const statDescriptor = promisify(fstat);
+const readDescriptor = promisify(read);
+const closeDescriptor = promisify(close);
 /** Packing that saves less than an eighth costs more time than it is worth. */
 const LARGEST_PACKED = 7 / 8;
 
 /** Snapshots in files, packed by zlib's zstd. */
 export const snapshotHost: SnapshotHost = {
   async open(filePath): Promise<SnapshotFile> {
-    let handle: FileHandle;
+    let descriptor: number;
     let sizeBytes: number;
     try {
-      handle = await open(filePath, "r");
-      sizeBytes = (await handle.stat()).size;
+      descriptor = await openDescriptor(filePath, "r");
+      sizeBytes = (await statDescriptor(descriptor)).size;
     } catch (cause) {
       if (systemErrorCode(cause) === "ENOENT")
         throw new VmError({ code: "file-not-found", path: filePath }, { cause });
       throw unreadable(filePath, cause);
     }
-    return new NodeSnapshotFile(filePath, sizeBytes, handle);
+    return new NodeSnapshotFile(filePath, sizeBytes, descriptor);
   },
 
   async create(filePath): Promise<SnapshotSink> {
@@ -86,18 +91,18 @@ export const snapshotHost: SnapshotHost = {
 class NodeSnapshotFile implements SnapshotFile {
   readonly path: string;
   readonly sizeBytes: number;
-  readonly #handle: FileHandle;
+  readonly #descriptor: number;
 
-  constructor(filePath: string, sizeBytes: number, handle: FileHandle) {
+  constructor(filePath: string, sizeBytes: number, descriptor: number) {
     this.path = filePath;
     this.sizeBytes = sizeBytes;
-    this.#handle = handle;
+    this.#descriptor = descriptor;
   }
 
   async read(offset: number, target: Uint8Array): Promise<void> {
     for (let done = 0; done < target.length; ) {
       const { bytesRead } = await this.#orUnreadable(() =>
-        this.#handle.read(target, done, target.length - done, offset + done),
+        readDescriptor(this.#descriptor, target, done, target.length - done, offset + done),
       );
       if (bytesRead === 0) throw this.#endsEarly();
       done += bytesRead;
@@ -108,7 +113,7 @@ class NodeSnapshotFile implements SnapshotFile {
     for (let done = 0; done < target.length; ) {
       let bytesRead: number;
       try {
-        bytesRead = readSync(this.#handle.fd, target, done, target.length - done, offset + done);
+        bytesRead = readSync(this.#descriptor, target, done, target.length - done, offset + done);
       } catch (cause) {
         throw unreadable(this.path, cause);
       }
@@ -118,7 +123,7 @@ class NodeSnapshotFile implements SnapshotFile {
   }
 
   close(): Promise<void> {
-    return this.#handle.close();
+    return closeDescriptor(this.#descriptor);
   }
 
   #endsEarly(): VmError {
