@@ -47,7 +47,7 @@ export class AnswerReader {
   #readLine(bytes: Uint8Array, at: number): number {
     const end = bytes.indexOf(0x0a, at);
     const part = bytes.subarray(at, end < 0 ? bytes.length : end);
-    this.#line = (this.#line + String.fromCharCode(...part.subarray(0, LONGEST_LINE_BYTES))).slice(
+    this.#line = (this.#line + String.fromCharCode(...part.subarray(-LONGEST_LINE_BYTES))).slice(
       -LONGEST_LINE_BYTES,
     );
     if (end < 0) return part.length;
