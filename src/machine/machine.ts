@@ -7,6 +7,7 @@ import { invariant } from "../layout/invariant.ts";
 import { GuestMemory } from "../memory/guest-memory.ts";
 import { Board, type BoardConnections } from "./board.ts";
 import type { BoardState } from "./board-state.ts";
+import { FlowControlledPort } from "./flow-controlled-port.ts";
 import type { MachineEnd } from "./machine-end.ts";
 import type { MachineHost } from "./machine-host.ts";
 import { createMachineMemory } from "./machine-memory.ts";
@@ -71,6 +72,7 @@ export class Machine {
   readonly #bootPlan: () => BootPlan | undefined;
   readonly #surroundings: ProcessorSurroundings;
   #board: Board;
+  #secondPort: FlowControlledPort | undefined;
   #inProcessor = false;
   #resetAsked = false;
   #end: MachineEnd | undefined;
@@ -226,7 +228,7 @@ export class Machine {
     this.#host.wake();
   }
 
-  /** Gives bytes to the guest's second serial port. */
+  /** Gives bytes to the guest's second serial port, which takes them while the guest asserts RTS. */
   receiveSecondSerial(bytes: Uint8Array): void {
     this.#secondConsole.enqueue(bytes);
     this.#host.wake();
@@ -257,10 +259,10 @@ export class Machine {
     if (this.#end !== undefined) return this.#end;
     if (this.#resetAsked) this.#reset();
     if (this.#end !== undefined) return this.#end;
-    const { timers, uart, secondUart } = this.#board;
+    const { timers, uart } = this.#board;
     timers.runDue();
     this.#console.feed(uart);
-    if (secondUart !== undefined) this.#secondConsole.feed(secondUart);
+    this.#secondPort?.takeTurn();
     const outcome = this.#execute();
     if (outcome === "shutdown") this.#askForReset("triple-fault");
     if (this.#end !== undefined) return this.#end;
@@ -281,9 +283,7 @@ export class Machine {
 
   /** Decides whether a halted processor has something to wait for that comes without sleeping. */
   #halted(): SliceOutcome {
-    const { uart, secondUart } = this.#board;
-    if (this.#console.canFeed(uart)) return "running";
-    if (secondUart !== undefined && this.#secondConsole.canFeed(secondUart)) return "running";
+    if (this.#console.canFeed(this.#board.uart) || this.#secondPort?.canTake === true) return "running";
     const deadlineNs = this.#board.timers.nextDeadlineNs();
     if (deadlineNs === undefined) return "idle";
     if (this.#time instanceof InstructionTime) this.#time.skipTo(deadlineNs);
@@ -368,10 +368,9 @@ export class Machine {
       onDebugExit: (value) => this.#finish({ reason: "debug-exit", value }),
     };
     const board = new Board(connections, state);
-    const { uart, secondUart } = board;
-    // Refilled while the guest reads, since a look at the FIFO before each run would make 64 KiB/s at most.
-    uart.onRoom = () => this.#console.feed(uart);
-    if (secondUart !== undefined) secondUart.onRoom = () => this.#secondConsole.feed(secondUart);
+    const { secondUart } = board;
+    this.#secondPort =
+      secondUart === undefined ? undefined : new FlowControlledPort(secondUart, this.#secondConsole);
     return board;
   }
 

@@ -49,7 +49,7 @@ export class SerialConsole implements ByteSink {
   }
 
   /** Hands waiting input to the serial port, until that refuses a byte. */
-  feed(port: { readonly room: number; receive(byte: number): boolean }): void {
+  feed(port: { receive(byte: number): boolean }): void {
     for (;;) {
       const [first] = this.#input;
       if (first === undefined || !port.receive(first[this.#inputOffset] ?? 0)) return;

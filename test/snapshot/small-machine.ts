@@ -82,11 +82,11 @@ export function smallMachine(
     writeSerial: (bytes) => printed.push(...bytes),
     serialCongested: () => false,
   };
-  const deterministic = change.deterministic ?? true;
+  const { deterministic = true, ramBytes = RAM_BYTES } = change;
   const machine = new Machine({
-    ramBytes: RAM_BYTES,
+    ramBytes,
     createProcessor: (surroundings, memory) =>
-      createProcessor({ coreModule, ramBytes: RAM_BYTES, deterministic, surroundings, memory }).processor,
+      createProcessor({ coreModule, ramBytes, deterministic, surroundings, memory }).processor,
     host,
     deterministic,
     noReboot: true,

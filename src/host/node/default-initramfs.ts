@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { type CpioEntry, writeCpio } from "../cpio.ts";
 
 /** Changes when the same busybox gives another archive. */
-export const INITRAMFS_RECIPE = "initramfs-4";
+export const INITRAMFS_RECIPE = "initramfs-5";
 
 /** What the guest runs first. It only prepares the file systems; busybox's own init does the rest. */
 const INIT = `#!/bin/sh
@@ -37,7 +37,7 @@ run=/run/agent
 mkdir -p $run && mkfifo $run/notices || exit 1
 cd /root
 exec </dev/ttyS1 >/dev/ttyS1 2>/dev/null 3<>$run/notices
-stty raw -echo
+stty raw -echo crtscts
 answer() {
   while read -r kind id status <&3; do
     if [ "$kind" != done ]; then
