@@ -46,8 +46,13 @@ function describeVmError(error: VmError, command: Command | undefined): string {
   }
 }
 
-function remedyForFile(path: string, options: { initrdPath: string | undefined } | undefined): string {
-  return `check the path after ${path === options?.initrdPath ? "--initrd" : "--kernel"}`;
+function remedyForFile(
+  path: string,
+  options: { initrdPath: string | undefined; restorePath: string | undefined } | undefined,
+): string {
+  const option =
+    path === options?.restorePath ? "--restore" : path === options?.initrdPath ? "--initrd" : "--kernel";
+  return `check the path after ${option}`;
 }
 
 /** The stack is for us, not for users: RINGFENCE_DEBUG=1 shows it. */

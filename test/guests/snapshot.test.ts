@@ -131,7 +131,7 @@ test.skipIf(!guest.available)(
     const back = await machine.readFile("/tmp/it's here");
     const hash = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
     expect(hash(back)).toBe(hash(content));
-    await expect(machine.readFile("/no/file")).rejects.toThrow(/\/no\/file in the guest: .*No such file/);
+    await expect(machine.readFile("/no/file")).rejects.toThrow(/\/no\/file in the guest: .*no such file/i);
 
     await expect(machine.exec("sleep 1000", { signal: AbortSignal.timeout(300) })).rejects.toThrow(
       /timeout/i,
@@ -149,7 +149,7 @@ test.skipIf(!guest.available)(
     expect(who).toEqual(["0\n", "1\n"]);
     expect((await machine.exec("cat /tmp/who")).status).toBe(1);
     await Promise.all(clones.map((clone) => clone.stop()));
-    await machine.exec("poweroff");
+    await machine.exec("poweroff").catch(() => {}); // the machine may be gone before it can answer
     expect(await machine.ended).toEqual({ reason: "power-off" });
     await expect(machine.exec("true")).rejects.toThrow("the machine has ended");
   },
