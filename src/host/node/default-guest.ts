@@ -25,7 +25,7 @@ export async function prepareDefaultGuest(
 ): Promise<DefaultGuest> {
   const { vmlinuz = "" } = await fetchDebianFiles(cache, CLOUD_KERNEL, progress);
   const { busybox = "" } = await fetchDebianFiles(cache, BUSYBOX, progress);
-  const folder = await cache.ensure("default-initramfs-amd64", INITRAMFS_RECIPE, async (staging) => {
+  const folder = await cache.ensure("default-guest-initramfs-amd64", INITRAMFS_RECIPE, async (staging) => {
     progress("writing the initial RAM disk");
     chmodSync(busybox, 0o755);
     const archive = defaultInitramfs(readFileSync(busybox), busyboxApplets(busybox));
