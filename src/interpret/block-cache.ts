@@ -10,7 +10,6 @@ import {
   continueHandler,
   HANDLER_CONTINUE,
   HANDLER_CROSSING,
-  HANDLER_STALE,
   HANDLER_STOP,
   HANDLER_TOO_LONG,
   HANDLER_UNDEFINED,
@@ -52,8 +51,7 @@ interface Block {
 /** A piece of translated code, entered at one place. */
 interface Region {
   readonly handler: number;
-  readonly page: number;
-  readonly keys: number[];
+  readonly parts: { readonly page: number; readonly key: number }[];
   isVoid: boolean;
 }
 
@@ -205,7 +203,7 @@ export class BlockCache implements RegionStore {
     this.#memory.copyWithin(place.records, first, end);
     // The whole place goes stale with the block, so that it can take a longer one again.
     for (let at = place.records + end - first; at < place.end; at += record.RECORD_BYTES)
-      this.writer.setHandler(at, HANDLER_STALE);
+      this.writer.makeStale(at);
     return { records: place.records, recordsEnd: place.end };
   }
 
@@ -306,9 +304,10 @@ export class BlockCache implements RegionStore {
     return this.#next - bytes;
   }
 
-  trackRecords(page: number, range: CodeRange, records: number, recordsEnd: number): void {
+  trackRecords({ page, start, end }: CodeRange, records: number, recordsEnd: number): void {
     this.#register(page, {
-      ...range,
+      start,
+      end,
       key: this.#uniqueKey(),
       records,
       recordsEnd,
@@ -321,33 +320,28 @@ export class BlockCache implements RegionStore {
     return this.#pages.get(page)?.blocks.get(blockKey(offset, 64))?.region !== undefined;
   }
 
-  installRegion(page: number, offset: number, handler: number, ranges: readonly CodeRange[]): void {
-    const key = blockKey(offset, 64);
+  installRegion(handler: number, ranges: readonly CodeRange[]): void {
+    const entry = ranges[0]!;
+    const key = blockKey(entry.start, 64);
     const at = this.allocateRecords(1);
     if (at === 0) return this.#hooks.regionDropped(handler);
-    this.writer.writePseudo(at, handler, offset, 0, 0);
-    const old = this.#pages.get(page)?.blocks.get(key);
+    this.writer.writePseudo(at, handler, entry.start, 0, 0, record.RECORD_FLAG_REGION);
+    const old = this.#pages.get(entry.page)?.blocks.get(key);
     if (old !== undefined) {
       // The old block's records may be in use; what leads to the first of them leads to the region from now on.
-      this.#register(page, { ...old, key: this.#uniqueKey() });
+      this.#register(entry.page, { ...old, key: this.#uniqueKey() });
       this.forward(old.records, at);
     }
-    const region: Region = { handler, page, keys: [key], isVoid: false };
-    const parts = ranges.map((range): Block => {
-      const part = {
-        ...range,
-        key: this.#uniqueKey(),
-        records: at,
-        recordsEnd: at + record.RECORD_BYTES,
-        otherPage: -1,
-        otherKey: -1,
-        region,
-      };
-      region.keys.push(part.key);
-      return part;
-    });
-    for (const part of parts) this.#register(page, part);
-    this.#register(page, { ...parts[0]!, key });
+    const region: Region = { handler, parts: [], isVoid: false };
+    const recordsEnd = at + record.RECORD_BYTES;
+    for (const [index, { page, start, end }] of ranges.entries()) {
+      const part = { start, end, records: at, recordsEnd, otherPage: -1, otherKey: -1, region };
+      const keys = index === 0 ? [key, this.#uniqueKey()] : [this.#uniqueKey()];
+      for (const partKey of keys) {
+        region.parts.push({ page, key: partKey });
+        this.#register(page, { ...part, key: partKey });
+      }
+    }
   }
 
   /** A key that no code address has. */
@@ -376,11 +370,11 @@ export class BlockCache implements RegionStore {
 
   #drop(page: number, block: Block): void {
     for (let at = block.records; at < block.recordsEnd; at += record.RECORD_BYTES)
-      this.writer.setHandler(at, HANDLER_STALE);
+      this.writer.makeStale(at);
     const blocks = this.#pages.get(page)?.blocks;
     blocks?.delete(block.key);
     if (block.region !== undefined) {
-      for (const key of block.region.keys) blocks?.delete(key);
+      for (const part of block.region.parts) this.#pages.get(part.page)?.blocks.delete(part.key);
       if (!block.region.isVoid) this.#hooks.regionDropped(block.region.handler);
       block.region.isVoid = true;
     }

@@ -16,6 +16,10 @@ import {
   JUMP_COUNT,
   JUMP_RECORD,
   PAGE_BYTES,
+  TLB_ENTRIES,
+  TLB_ENTRY_BYTES,
+  TLB_FLAG_EXECUTABLE,
+  TLB_FLAGS,
 } from "../layout/memory-map.ts";
 import * as record from "../layout/record.ts";
 import { BlockCache } from "./block-cache.ts";
@@ -45,6 +49,8 @@ export interface InterpreterParts {
 interface RunExports extends WebAssembly.Exports {
   run(pc: number): number;
   dispatch(): number;
+  /** With a translator only. */
+  vacant(): number;
 }
 
 /** Counters of the interpreter, for --stats. */
@@ -121,6 +127,8 @@ export class Interpreter implements Engine {
       handlers: this.#table,
       shapes: this.#shapes,
       regions: this.#blocks,
+      pageAt: (delta) => this.#pageAt(delta),
+      entryTag: () => this.#state64(cpu.RIP_BASE) ^ this.#state64(cpu.MODE_KEY),
     });
   }
 
@@ -270,9 +278,40 @@ export class Interpreter implements Engine {
     const physical = this.#translate(this.#linearAddress());
     if (physical < 0) return 0;
     if (this.#translator !== undefined && this.#isRam(physical) && this.#codeBits() === 64) {
-      this.#translator.translate(physical >>> 12, physical & (PAGE_BYTES - 1));
+      this.#setRipBase(physical & (PAGE_BYTES - 1));
+      this.#translator.translate({
+        page: physical >>> 12,
+        offset: physical & (PAGE_BYTES - 1),
+        recentTargets: () => this.#recentTargets(),
+      });
     }
     return this.#lookup();
+  }
+
+  /** See TranslatorHost. */
+  #pageAt(delta: number): number | undefined {
+    const linear = BigInt.asIntN(64, this.#state64(cpu.RIP_BASE) + BigInt(delta * PAGE_BYTES));
+    const index = Number(((linear >> 12n) ^ (linear >> 24n)) & BigInt(TLB_ENTRIES - 1));
+    const entry = (this.#i32[(CPU_STATE + cpu.TLB_BASE) >> 2]! + index * TLB_ENTRY_BYTES) >> 3;
+    if (this.#i64[entry] !== linear) return undefined;
+    // The TLB has it: the page tables are not walked, and nothing can fault unless the page must not be executed.
+    if ((this.#i32[2 * entry + TLB_FLAGS / 4]! & TLB_FLAG_EXECUTABLE) === 0) return undefined;
+    const physical = Number(this.#parts.core.translateExecute(linear));
+    return physical >= 0 && this.#isRam(physical) ? physical >>> 12 : undefined;
+  }
+
+  /** Offsets in the page of RIP that the jump cache has in the running address space. */
+  #recentTargets(): number[] {
+    const base = this.#state64(cpu.RIP_BASE);
+    const key = this.#state64(cpu.MODE_KEY);
+    const found: number[] = [];
+    for (let offset = 0; offset < PAGE_BYTES; offset++) {
+      const linear = BigInt.asIntN(64, base + BigInt(offset));
+      const index = Number((linear ^ (linear >> 14n)) & BigInt(JUMP_CACHE_ENTRIES - 1));
+      if (this.#i64[(JUMP_CACHE + index * JUMP_CACHE_ENTRY_BYTES) >> 3] === (linear ^ key))
+        found.push(offset);
+    }
+    return found;
   }
 
   /** A stale record was reached: the code is decoded anew, and what leads to the record leads there from now on. */

@@ -1,18 +1,19 @@
-import type { RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
+import type { HotPlace, RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
 import type { HandlerShape } from "../decode/shape.ts";
 import { VectorValues } from "../isa/lowering/vector-values.ts";
 import { buildRecord } from "../lower/build-record.ts";
 import { FlagState } from "../lower/flag-state.ts";
 import { helperType } from "../lower/helper-type.ts";
 import { FunctionBuilder } from "../wasm/function-builder.ts";
-import { type FunctionRef, ModuleWriter } from "../wasm/module-writer.ts";
-import { DISPATCH_TYPE, LEAVE_STATUS_TYPE, Region } from "./region-builder.ts";
-import type { RegionInstruction } from "./region-code.ts";
+import { ControlFlow } from "./control-flow.ts";
+import { REGION_TYPE } from "./region-builder.ts";
+import type { RegionInstruction, RegionPage } from "./region-code.ts";
+import { RegionMemory } from "./region-memory.ts";
+import { buildRegionModule, type RegionSource } from "./region-module.ts";
 import { isRegisterFree, RegionRecord } from "./region-record.ts";
 import { RegionScanner, type ScannedRegion } from "./region-scanner.ts";
 import { RegionState, StateUse } from "./region-state.ts";
 
-const HANDLER_TYPE = { params: ["i32"], results: ["i32"] } as const;
 /** Live regions; when there are more, all code is forgotten and the hot part of it comes back. */
 const MOST_REGIONS = 6000;
 
@@ -20,10 +21,15 @@ const MOST_REGIONS = 6000;
 export class Translator implements RegionTranslator {
   readonly #host: TranslatorHost;
   readonly #scanner: RegionScanner;
+  readonly #places: RegionMemory;
   readonly #memory: DataView;
   readonly #translatable = new Map<HandlerShape, boolean>();
   readonly #freeHandlers: number[] = [];
   readonly #handlers: number[] = [];
+  /** Pages of the live regions that lie on several, by handler. */
+  readonly #pages = new Map<number, readonly RegionPage[]>();
+  /** Some handler is vacant that link slots may still name. */
+  #hasDangling = false;
   #live = 0;
   #made = 0;
   #instructions = 0;
@@ -33,9 +39,8 @@ export class Translator implements RegionTranslator {
   constructor(host: TranslatorHost) {
     this.#host = host;
     this.#memory = new DataView(host.memory.buffer);
-    this.#scanner = new RegionScanner(host.memory.buffer, host.shapes, host.regions, (shape, instruction) =>
-      this.#isTranslatable(shape, instruction),
-    );
+    this.#places = new RegionMemory(host.memory.buffer, host.regions);
+    this.#scanner = new RegionScanner(host, (shape, instruction) => this.#isTranslatable(shape, instruction));
   }
 
   get statistics(): Readonly<Record<string, number>> {
@@ -48,20 +53,23 @@ export class Translator implements RegionTranslator {
     };
   }
 
-  translate(page: number, offset: number): void {
-    if (this.#host.regions.hasRegion(page, offset)) return;
-    if (this.#live >= MOST_REGIONS) this.#host.regions.flushAll();
-    const region = this.#scanner.scan(page, offset);
-    if (region === undefined || !isWorthwhile(region)) {
+  translate(place: HotPlace): void {
+    const { regions } = this.#host;
+    if (regions.hasRegion(place.page, place.offset)) return;
+    if (this.#live >= MOST_REGIONS || this.#places.isFull) regions.flushAll();
+    const source = this.#prepare(place);
+    if (source === undefined) {
       this.#refused++;
       return;
     }
-    const handler = this.#freeHandlers.pop() ?? this.#newHandler();
-    this.#compile(region, handler, `region_${page.toString(16)}_${offset.toString(16)}`);
+    this.#compile(source);
+    const { handler } = source.places;
+    const { scanned } = source;
     this.#live++;
     this.#made++;
-    this.#instructions += region.instructions;
-    this.#host.regions.installRegion(page, offset, handler, region.ranges);
+    this.#instructions += scanned.instructions;
+    if (scanned.code.pages.length > 1) this.#pages.set(handler, scanned.code.pages);
+    regions.installRegion(handler, scanned.ranges);
   }
 
   regionDropped(handler: number): void {
@@ -73,44 +81,65 @@ export class Translator implements RegionTranslator {
     this.#freeHandlers.length = 0;
     for (const handler of this.#handlers) this.#free(handler);
     this.#live = 0;
+    this.#places.forgetAll();
   }
 
-  /** Lets go of the handler's function, so that its module can be collected. */
+  #prepare(place: HotPlace): RegionSource | undefined {
+    const scanned = this.#scanner.scan(place);
+    if (scanned === undefined || !isWorthwhile(scanned)) return undefined;
+    const flow = new ControlFlow(scanned.code);
+    const handler = this.#takeHandler();
+    const places = this.#places.placesFor(handler, flow);
+    if (places === undefined) {
+      this.#freeHandlers.push(handler);
+      return undefined;
+    }
+    const name = `region_${place.page.toString(16)}_${place.offset.toString(16)}`;
+    return { name, scanned, flow, places };
+  }
+
+  /** Puts a function in place of the region's that leads on, and lets go of the module. */
   #free(handler: number): void {
-    this.#host.handlers.set(handler, null);
+    this.#host.handlers.set(handler, this.#host.run.vacant);
+    this.#pages.delete(handler);
     this.#freeHandlers.push(handler);
+    this.#hasDangling = true;
   }
 
-  #newHandler(): number {
+  #takeHandler(): number {
+    if (this.#hasDangling) {
+      this.#places.unlinkAll();
+      this.#hasDangling = false;
+    }
+    const free = this.#freeHandlers.pop();
+    if (free !== undefined) return free;
     const handler = this.#host.shapes.reserveIds(1);
     this.#handlers.push(handler);
     return handler;
   }
 
-  #compile(scanned: ScannedRegion, handler: number, name: string): void {
+  #compile(source: RegionSource): void {
     const host = this.#host;
-    const module = new ModuleWriter();
-    module.importMemory("env", "memory", host.pages);
-    const table = module.importTable("env", "handlers", { initial: 0 });
-    const region = new Region(scanned.code, this.#memory);
-    const helpers = new Map<string, FunctionRef>();
-    for (const helper of region.helpers)
-      helpers.set(helper, module.importFunction("core", helper, helperType(helper)));
-    const dispatch = module.importFunction("run", "dispatch", DISPATCH_TYPE);
-    const leaveStatus = module.importFunction("run", "leaveStatus", LEAVE_STATUS_TYPE);
-    const ref = module.declareFunction(name, HANDLER_TYPE);
-    module.defineFunction(
-      ref,
-      region.build({ helper: (helper) => helpers.get(helper)!, dispatch, leaveStatus }),
-    );
-    module.addElements(table, handler, [ref]);
-    const bytes = module.finish();
+    const bytes = buildRegionModule([source], host);
     this.#bytes += bytes.length;
     new WebAssembly.Instance(new WebAssembly.Module(bytes), {
-      env: { memory: host.memory, handlers: host.handlers },
+      env: {
+        memory: host.memory,
+        handlers: host.handlers,
+        validate: (handler: number) => (this.#validate(handler, source.places.validation) ? 1 : 0),
+      },
       core: host.core,
       run: host.run,
     });
+  }
+
+  /** Whether the pages of a region are where they were when it was made; noted in its slot for this address space. */
+  #validate(handler: number, slot: number): boolean {
+    const pages = this.#pages.get(handler);
+    if (pages === undefined) return false;
+    for (const { delta, page } of pages) if (this.#host.pageAt(delta) !== page) return false;
+    this.#memory.setBigInt64(slot, this.#host.entryTag(), true);
+    return true;
   }
 
   /** Whether an instruction needs nothing but registers, memory and helpers that leave registers alone. Found out by trying. */
@@ -119,14 +148,15 @@ export class Translator implements RegionTranslator {
     if (known !== undefined) return known;
     // ENTER stores several times and loads in between: it cannot begin anew after a part.
     let translatable = shape.instruction.mnemonic !== "enter";
-    const b = new FunctionBuilder(HANDLER_TYPE);
-    const state = new RegionState(b, new StateUse(), undefined);
+    const b = new FunctionBuilder(REGION_TYPE);
+    const use = new StateUse();
     const nothing = (): void => {};
     const context = new RegionRecord({
       b,
       memory: this.#memory,
       instruction,
-      state,
+      state: new RegionState(b, use, undefined),
+      use,
       exits: { resume: nothing, status: nothing, jumpTo: nothing, takeJump: nothing },
       helper: (name) => {
         if (!isRegisterFree(name)) translatable = false;
