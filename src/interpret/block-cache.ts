@@ -369,8 +369,7 @@ export class BlockCache implements RegionStore {
   }
 
   #drop(page: number, block: Block): void {
-    for (let at = block.records; at < block.recordsEnd; at += record.RECORD_BYTES)
-      this.writer.makeStale(at);
+    for (let at = block.records; at < block.recordsEnd; at += record.RECORD_BYTES) this.writer.makeStale(at);
     const blocks = this.#pages.get(page)?.blocks;
     blocks?.delete(block.key);
     if (block.region !== undefined) {
