@@ -1,7 +1,6 @@
 import { tmpdir } from "node:os";
 import { openDisk } from "../disk/open-disk.ts";
 import { createOverlay } from "../disk/overlay.ts";
-import type { BlockDevice } from "../host/block-device.ts";
 import { nodeDiskHost } from "../host/node/disk-host.ts";
 import { FileStore } from "../host/node/file-store.ts";
 import type { DiskOption } from "./disk-option.ts";

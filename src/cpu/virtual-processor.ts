@@ -1,4 +1,6 @@
 import * as cpu from "../layout/cpu-state.ts";
+import { invariant } from "../layout/invariant.ts";
+import { CPU_STATE_BYTES } from "../layout/memory-map.ts";
 import type { CoreExports } from "./core-exports.ts";
 import type { Engine, EngineExit } from "./engine.ts";
 import type { Processor, ProcessorRegisters, ProcessorSurroundings, RunOutcome } from "./processor.ts";
@@ -9,6 +11,23 @@ const RFLAGS_TF = 1 << 8;
 const RFLAGS_IF = 1 << 9;
 const DR6_BS = 1n << 14n;
 const VECTOR_DB = 1;
+/** Fields that belong to the run under way, to caches or to the machine around: offset and size. */
+const NOT_SAVED: readonly (readonly [field: number, bytes: number])[] = [
+  [cpu.EFFECTIVE_ADDRESS, 8],
+  [cpu.RIP_BASE, 8],
+  [cpu.TLB_BASE, 4],
+  [cpu.MODE_KEY, 8],
+  [cpu.BUDGET, 4],
+  [cpu.EXIT_REASON, 4],
+  [cpu.EXIT_RECORD, 4],
+  [cpu.INTERRUPT_PENDING, 4],
+  [cpu.BUDGET_START, 4],
+  [cpu.CURRENT_RECORD, 4],
+  [cpu.RAM_BYTES, 4],
+  [cpu.DETERMINISTIC, 4],
+];
+/** i32 fields that a processor keeps when it takes over a saved state: they are its machine's. */
+const KEPT = [cpu.RAM_BYTES, cpu.DETERMINISTIC] as const;
 /** INTERRUPT_SHADOW after a load of SS. */
 const SHADOW_OF_STACK_SEGMENT = 2;
 
@@ -19,7 +38,6 @@ export class VirtualProcessor implements Processor {
   readonly #core: CoreExports;
   readonly #engine: Engine;
   readonly #surroundings: ProcessorSurroundings;
-  #nmiPending = false;
   #stopAsked = false;
   #running = false;
   /** Called before each fault is delivered, for --trace. */
@@ -121,8 +139,8 @@ export class VirtualProcessor implements Processor {
   /** Delivers an NMI or an external interrupt that waits and is allowed. False after a triple fault. */
   #deliverEvents(): boolean {
     const state = this.#state;
-    if (this.#nmiPending && this.#core.nmiBlocked() === 0) {
-      this.#nmiPending = false;
+    if (state.get32(cpu.NMI_PENDING) !== 0 && this.#core.nmiBlocked() === 0) {
+      state.set32(cpu.NMI_PENDING, 0);
       state.set32(cpu.HALTED, 0);
       return this.#core.deliverNmi() !== cpu.STATUS_EXIT;
     }
@@ -144,7 +162,7 @@ export class VirtualProcessor implements Processor {
   }
 
   raiseNonMaskableInterrupt(): void {
-    this.#nmiPending = true;
+    this.#state.set32(cpu.NMI_PENDING, 1);
     this.#endRunSoon();
   }
 
@@ -158,10 +176,35 @@ export class VirtualProcessor implements Processor {
   }
 
   reset(): void {
-    this.#nmiPending = false;
+    this.#state.set32(cpu.NMI_PENDING, 0);
     this.#state.set64(cpu.INSTRUCTIONS, 0n);
     this.#core.reset();
     this.#core.resetMsrs();
+    this.#engine.forgetCode();
+  }
+
+  saveState(): Uint8Array<ArrayBuffer> {
+    this.#core.flushTlb(0);
+    // Where a run ends depends on how code was cut into blocks, so deterministic runs decode anew on both sides.
+    if (this.#state.get32(cpu.DETERMINISTIC) !== 0) this.#engine.forgetCode();
+    const saved = Uint8Array.from(this.#state.bytes);
+    for (const [field, bytes] of NOT_SAVED) saved.fill(0, field, field + bytes);
+    return saved;
+  }
+
+  restoreState(saved: Uint8Array): void {
+    const state = this.#state;
+    invariant(saved.length === CPU_STATE_BYTES, "a saved processor state has the size of the state page");
+    const kept = KEPT.map((field) => [field, state.get32(field)] as const);
+    state.bytes.set(saved);
+    for (const [field, value] of kept) state.set32(field, value);
+    state.set64(cpu.ZERO, 0n);
+    this.#core.updateMode();
+    this.#core.initialiseTlb();
+    this.#engine.forgetCode();
+  }
+
+  forgetCode(): void {
     this.#engine.forgetCode();
   }
 
