@@ -21,10 +21,17 @@ export interface RegionStore {
   /** Whether a region is entered at a page offset already. */
   hasRegion(page: number, offset: number): boolean;
   /**
-   * From now on `handler` executes the 64-bit code where the first range begins. The region is void when any of its
-   * ranges is written.
+   * A region is being made of some ranges of code, which begins with the first of them and will be executed by `handler`.
+   * It is void as soon as any of the ranges is written.
    */
-  installRegion(handler: number, ranges: readonly CodeRange[]): void;
+  expectRegion(handler: number, ranges: readonly CodeRange[]): CodeTicket;
+}
+
+/** Code that a region is being made of. */
+export interface CodeTicket {
+  readonly isVoid: boolean;
+  /** From now on the region's handler executes the 64-bit code there. */
+  install(): void;
 }
 
 /** What a translator works on. */
@@ -58,6 +65,10 @@ export interface HotPlace {
 /** Makes regions of hot code. */
 export interface RegionTranslator {
   translate(place: HotPlace): void;
+  /** The engine is about to run: regions that wait to be compiled with others may have waited long enough. */
+  runStarts(): void;
+  /** Compiles what waits. */
+  compileWaiting(): void;
   /** A region is void: its handler is free. */
   regionDropped(handler: number): void;
   /** All regions are void. */

@@ -1,4 +1,4 @@
-import type { CodeRange, RegionStore } from "../cpu/region-translator.ts";
+import type { CodeRange, CodeTicket, RegionStore } from "../cpu/region-translator.ts";
 import {
   type CodeBits,
   DECODE_TOO_LONG,
@@ -51,6 +51,7 @@ interface Block {
 /** A piece of translated code, entered at one place. */
 interface Region {
   readonly handler: number;
+  readonly place: number;
   readonly parts: { readonly page: number; readonly key: number }[];
   isVoid: boolean;
 }
@@ -61,6 +62,7 @@ class CodePage {
 }
 
 const codeBitsIndex = (codeBits: CodeBits): number => (codeBits === 64 ? 2 : codeBits === 32 ? 1 : 0);
+const regionPlace = (page: number, key: number): number => page * 4 * PAGE_BYTES + key;
 const vacatedKey = (page: number, key: number): number => page * 4 * PAGE_BYTES + key;
 const blockKey = (offset: number, codeBits: CodeBits): number => offset * 4 + codeBitsIndex(codeBits);
 
@@ -99,8 +101,10 @@ export class BlockCache implements RegionStore {
   #pages = new Map<number, CodePage>();
   #next = FIRST_BLOCK;
   #uniqueKeys = 0;
-  /** Records of blocks that went stale, by page and key: the code decoded there next takes their place, so that what leads to them stays right. */
+  /** Records of blocks at a code address that went stale, by page and key: the code decoded there next takes their place, so that what leads to them stays right. */
   #vacated = new Map<number, { readonly records: number; readonly end: number }>();
+  /** Where regions begin that are not yet installed. */
+  readonly #expected = new Set<number>();
   /** Blocks decoded, and decoded code thrown away, since the start. */
   decodedBlocks = 0;
   invalidatedBlocks = 0;
@@ -136,6 +140,7 @@ export class BlockCache implements RegionStore {
     for (const page of this.#pages.keys()) this.#codeMap[(CODE_MAP >> 3) + page] = 0n;
     this.#pages = new Map();
     this.#vacated = new Map();
+    this.#expected.clear();
     this.#next = FIRST_BLOCK;
     this.flushes++;
     this.#hooks.recordsFlushed();
@@ -317,31 +322,48 @@ export class BlockCache implements RegionStore {
   }
 
   hasRegion(page: number, offset: number): boolean {
-    return this.#pages.get(page)?.blocks.get(blockKey(offset, 64))?.region !== undefined;
+    const key = blockKey(offset, 64);
+    return (
+      this.#expected.has(regionPlace(page, key)) ||
+      this.#pages.get(page)?.blocks.get(key)?.region !== undefined
+    );
   }
 
-  installRegion(handler: number, ranges: readonly CodeRange[]): void {
+  expectRegion(handler: number, ranges: readonly CodeRange[]): CodeTicket {
     const entry = ranges[0]!;
-    const key = blockKey(entry.start, 64);
+    const entryKey = blockKey(entry.start, 64);
+    const place = regionPlace(entry.page, entryKey);
+    const region: Region = { handler, place, parts: [], isVoid: false };
     const at = this.allocateRecords(1);
-    if (at === 0) return this.#hooks.regionDropped(handler);
+    if (at === 0) {
+      region.isVoid = true;
+      this.#hooks.regionDropped(handler);
+      return { isVoid: true, install: () => {} };
+    }
     this.writer.writePseudo(at, handler, entry.start, 0, 0, record.RECORD_FLAG_REGION);
-    const old = this.#pages.get(entry.page)?.blocks.get(key);
-    if (old !== undefined) {
-      // The old block's records may be in use; what leads to the first of them leads to the region from now on.
-      this.#register(entry.page, { ...old, key: this.#uniqueKey() });
-      this.forward(old.records, at);
-    }
-    const region: Region = { handler, parts: [], isVoid: false };
     const recordsEnd = at + record.RECORD_BYTES;
-    for (const [index, { page, start, end }] of ranges.entries()) {
-      const part = { start, end, records: at, recordsEnd, otherPage: -1, otherKey: -1, region };
-      const keys = index === 0 ? [key, this.#uniqueKey()] : [this.#uniqueKey()];
-      for (const partKey of keys) {
-        region.parts.push({ page, key: partKey });
-        this.#register(page, { ...part, key: partKey });
+    const add = (key: number, { page, start, end }: CodeRange): void => {
+      region.parts.push({ page, key });
+      this.#register(page, { key, start, end, records: at, recordsEnd, otherPage: -1, otherKey: -1, region });
+    };
+    for (const range of ranges) add(this.#uniqueKey(), range);
+    this.#expected.add(place);
+    const install = (): void => {
+      this.#expected.delete(place);
+      const old = this.#pages.get(entry.page)?.blocks.get(entryKey);
+      if (old !== undefined) {
+        // The old block's records may be in use; what leads to the first of them leads to the region from now on.
+        this.#register(entry.page, { ...old, key: this.#uniqueKey() });
+        this.forward(old.records, at);
       }
-    }
+      add(entryKey, entry);
+    };
+    return {
+      get isVoid() {
+        return region.isVoid;
+      },
+      install,
+    };
   }
 
   /** A key that no code address has. */
@@ -376,9 +398,10 @@ export class BlockCache implements RegionStore {
       for (const part of block.region.parts) this.#pages.get(part.page)?.blocks.delete(part.key);
       if (!block.region.isVoid) this.#hooks.regionDropped(block.region.handler);
       block.region.isVoid = true;
+      this.#expected.delete(block.region.place);
     }
     if (block.otherPage >= 0) this.#pages.get(block.otherPage)?.blocks.delete(block.otherKey);
-    else if (block.region === undefined)
+    else if (block.region === undefined && block.key >= 0)
       this.#vacated.set(vacatedKey(page, block.key), { records: block.records, end: block.recordsEnd });
     this.invalidatedBlocks++;
   }

@@ -29,6 +29,8 @@ import { buildRunModule } from "./run-module-builder.ts";
 
 /** Rooms in the handler table; a machine meets a few thousand shapes at most. */
 const TABLE_SIZE = 16384;
+/** What the jump cache has led to this often is among the targets that an indirect jump may have. */
+const RECENT_COUNT = 8;
 /** Of how many undecodable instructions the bytes are kept: a guest can make up any number. */
 const MAX_UNDEFINED_NOTED = 1000;
 
@@ -156,6 +158,7 @@ export class Interpreter implements Engine {
 
   /** Runs from RIP until something outside of the engine has to happen. */
   execute(): EngineExit {
+    this.#translator?.runStarts();
     let pc = this.#run.dispatch();
     for (;;) {
       if (pc !== 0) this.#enterRecords(pc);
@@ -256,7 +259,8 @@ export class Interpreter implements Engine {
       JUMP_CACHE +
       Number((linear ^ (linear >> 14n)) & BigInt(JUMP_CACHE_ENTRIES - 1)) * JUMP_CACHE_ENTRY_BYTES;
     const tag = linear ^ this.#i64[(CPU_STATE + cpu.MODE_KEY) >> 3]!;
-    const isNew = this.#i64[entry >> 3] !== tag;
+    // The count goes on when only the generation is another.
+    const isNew = BigInt.asUintN(48, this.#i64[entry >> 3]! ^ linear) !== 0n;
     this.#i64[entry >> 3] = tag;
     this.#i32[(entry + JUMP_RECORD) >> 2] = at;
     if (isNew) this.#i32[(entry + JUMP_COUNT) >> 2] = 0;
@@ -270,7 +274,10 @@ export class Interpreter implements Engine {
 
   /** Translates the code at RIP at once, if there is a translator and RIP can be fetched from. For tests. */
   translateHere(): void {
-    if (this.#heat() === 0) this.#setState32(cpu.FAULT_VECTOR, -1);
+    const at = this.#heat();
+    this.#translator?.compileWaiting();
+    if (at === 0) this.#setState32(cpu.FAULT_VECTOR, -1);
+    else this.#lookup();
   }
 
   /** The code at RIP has become hot. */
@@ -300,16 +307,17 @@ export class Interpreter implements Engine {
     return physical >= 0 && this.#isRam(physical) ? physical >>> 12 : undefined;
   }
 
-  /** Offsets in the page of RIP that the jump cache has in the running address space. */
+  /** Offsets in the page of RIP that the jump cache has led to some times, in whichever address space. */
   #recentTargets(): number[] {
     const base = this.#state64(cpu.RIP_BASE);
-    const key = this.#state64(cpu.MODE_KEY);
     const found: number[] = [];
     for (let offset = 0; offset < PAGE_BYTES; offset++) {
       const linear = BigInt.asIntN(64, base + BigInt(offset));
       const index = Number((linear ^ (linear >> 14n)) & BigInt(JUMP_CACHE_ENTRIES - 1));
-      if (this.#i64[(JUMP_CACHE + index * JUMP_CACHE_ENTRY_BYTES) >> 3] === (linear ^ key))
-        found.push(offset);
+      const entry = JUMP_CACHE + index * JUMP_CACHE_ENTRY_BYTES;
+      const difference = this.#i64[entry >> 3]! ^ linear;
+      const isSame = BigInt.asUintN(48, difference) === 0n;
+      if (isSame && this.#i32[(entry + JUMP_COUNT) >> 2]! >= RECENT_COUNT) found.push(offset);
     }
     return found;
   }

@@ -38,6 +38,7 @@ export interface FloatContext {
   refuse(): void;
   /** A binary64 result, as i64, that is not denormal. */
   markClean(lane: Expr): void;
+  isClean(lane: Expr): boolean;
   /** Writes a flag word (layout/cpu-state.ts). */
   setFlagWord(offset: number, value: Expr): void;
 }
@@ -52,7 +53,7 @@ export function isMxcsrSimple(b: FunctionBuilder): Expr {
  * SSE arithmetic on the host's own, where it cannot be told from the exact
  * function of src/core: MXCSR is simple, and no operand and no result is
  * denormal, a NaN, or infinite by overflow. Everything else is refused. Binary64 operands are not denormal
- * by the rule of RegionState; binary32 operands are looked at. Undefined for helpers that have no such form.
+ * by the rule of RegionState, or are looked at. Undefined for helpers that have no such form.
  */
 export function inlineFloat(
   context: FloatContext,
@@ -91,7 +92,14 @@ function refuseWhen({ b, refuse }: FloatContext, condition: Expr): void {
   b.if(condition, refuse, undefined, "unlikely");
 }
 
-const number64 = (b: FunctionBuilder, bits: Expr): Expr => b.bind(b.op("f64.reinterpret_i64", bits));
+/** An operand as a number; a denormal one is refused. */
+function number64(context: FloatContext, bits: Expr): Expr {
+  const { b } = context;
+  if (context.isClean(bits)) return b.bind(b.op("f64.reinterpret_i64", bits));
+  const known = b.bind(bits);
+  refuseWhen(context, isDenormal(b, known));
+  return b.bind(b.op("f64.reinterpret_i64", known));
+}
 
 /** The bits of a number that is not denormal. */
 function clean(context: FloatContext, number: Expr): Expr {
@@ -106,9 +114,12 @@ function arithmetic(context: FloatContext, name: HelperName, operation: OpName, 
   const format = name.startsWith("f64") ? DOUBLE : SINGLE;
   const { type } = format;
   const isDouble = type === "i64";
-  const operands = args.map((arg) => b.bind(arg));
-  const numbers = operands.map((arg) => b.op(isDouble ? "f64.reinterpret_i64" : "f32.reinterpret_i32", arg));
-  if (!isDouble) for (const operand of operands) refuseWhen(context, isDenormalIn(b, operand, format));
+  const numbers = args.map((arg) => {
+    if (isDouble) return number64(context, arg);
+    const operand = b.bind(arg);
+    refuseWhen(context, isDenormalIn(b, operand, format));
+    return b.op("f32.reinterpret_i32", operand);
+  });
   const result = b.bind(b.op(operation, ...numbers));
   const bits = b.op(isDouble ? "i64.reinterpret_f64" : "i32.reinterpret_f32", result);
   const zero = isDouble ? b.f64(0) : b.f32(0);
@@ -135,7 +146,7 @@ function arithmetic(context: FloatContext, name: HelperName, operation: OpName, 
 /** MINSD and MAXSD: the second operand unless the first is less (or greater). */
 function minimum(context: FloatContext, name: HelperName, args: readonly Expr[]): Expr {
   const { b } = context;
-  const [x, y] = args.map((arg) => number64(b, arg)) as [Expr, Expr];
+  const [x, y] = args.map((arg) => number64(context, arg)) as [Expr, Expr];
   refuseWhen(context, isUnordered(b, x, y));
   return clean(context, b.select(b.op(name === "f64Min" ? "f64.lt" : "f64.gt", x, y), x, y));
 }
@@ -149,7 +160,7 @@ function compare(context: FloatContext, args: readonly Expr[]): Expr | undefined
   const { b } = context;
   const predicate = constantOf(args[2]!);
   if (typeof predicate !== "number") return undefined;
-  const [x, y] = args.slice(0, 2).map((arg) => number64(b, arg)) as [Expr, Expr];
+  const [x, y] = args.slice(0, 2).map((arg) => number64(context, arg)) as [Expr, Expr];
   refuseWhen(context, isUnordered(b, x, y));
   const kind = predicate & 3;
   const holds = kind === 3 ? b.i32(0) : b.op((["f64.eq", "f64.lt", "f64.le"] as const)[kind]!, x, y);
@@ -159,7 +170,7 @@ function compare(context: FloatContext, args: readonly Expr[]): Expr | undefined
 /** COMISD and UCOMISD of numbers: ZF and CF; the other flags are 0. */
 function compareFlags(context: FloatContext, args: readonly Expr[]): void {
   const { b } = context;
-  const [x, y] = args.slice(0, 2).map((arg) => number64(b, arg)) as [Expr, Expr];
+  const [x, y] = args.slice(0, 2).map((arg) => number64(context, arg)) as [Expr, Expr];
   refuseWhen(context, isUnordered(b, x, y));
   const isEqual = b.bind(b.op("f64.eq", x, y));
   // R is 0 for ZF, else 0x100; the parity of its low byte is even either way, which PF's correction undoes.
@@ -176,7 +187,7 @@ function toInteger(context: FloatContext, name: HelperName, args: readonly Expr[
   const { b } = context;
   const mode = constantOf(args[1]!);
   if (typeof mode !== "number") return undefined;
-  const given = number64(b, args[0]!);
+  const given = number64(context, args[0]!);
   const whole = b.bind(b.op(mode === 1 ? "f64.trunc" : "f64.nearest", given));
   const limit = b.f64(name === "f64ToI32" ? 2 ** 31 : 2 ** 63);
   refuseWhen(context, b.op("i32.eqz", b.op("f64.lt", b.op("f64.abs", whole), limit)));
@@ -193,7 +204,7 @@ function widen(context: FloatContext, single: Expr): Expr {
 
 function narrow(context: FloatContext, double: Expr): Expr {
   const { b } = context;
-  const number = number64(b, double);
+  const number = number64(context, double);
   const bits = b.bind(b.op("i32.reinterpret_f32", b.op("f32.demote_f64", number)));
   const isZero = b.op("f64.eq", number, b.f64(0));
   refuseWhen(context, b.op("i32.eqz", b.op("i32.or", isNormal(b, bits, SINGLE), isZero)));

@@ -12,7 +12,7 @@ import type { ControlFlow, FlowNode } from "./control-flow.ts";
 import { isMxcsrSimple } from "./inline-float.ts";
 import { type Position, pageDelta, type RegionBlock, type RegionInstruction } from "./region-code.ts";
 import { type RegionExits, RegionRecord } from "./region-record.ts";
-import { RegionState, type StateUse } from "./region-state.ts";
+import { RegionState, StateUse } from "./region-state.ts";
 
 /** `region(caller) -> record`: see REGION_FUNCTIONS. */
 export const REGION_TYPE: FunctionType = { params: ["i32"], results: ["i32"] };
@@ -56,6 +56,8 @@ export interface RegionPlan {
   readonly flow: ControlFlow;
   readonly entry: Position;
   readonly pageCount: number;
+  /** All that its instructions use. */
+  readonly use: StateUse;
   readonly places: RegionPlaces;
   readonly imports: RegionImports;
   /** The one memory, in which the records are. */
@@ -77,7 +79,6 @@ export class RegionBuilder {
   readonly #plan: RegionPlan;
   readonly #state: RegionState;
   readonly #use: StateUse;
-  readonly #known: StateUse | undefined;
   /** Instructions that may still be executed, as BUDGET was at the start of the running block. */
   readonly #left: Variable;
   readonly #depth: Variable;
@@ -92,13 +93,11 @@ export class RegionBuilder {
   #exit: Label | undefined;
   #syncedExit: Label | undefined;
 
-  /** Without `known` the code is of no use: it shows in `use` what the region uses. */
-  constructor(plan: RegionPlan, use: StateUse, known: StateUse | undefined) {
+  constructor(plan: RegionPlan) {
     const b = this.#b;
     b.bindsParts = true;
     this.#plan = plan;
-    this.#use = use;
-    this.#known = known;
+    this.#use = plan.use;
     this.#left = b.variable("i32", b.load("i32.load", b.i32(0), CPU_STATE + cpu.BUDGET));
     const isDepth = b.op("i32.lt_u", b.parameter(0), b.i32(RECORDS));
     this.#depth = b.variable("i32", b.select(isDepth, b.parameter(0), b.i32(0)));
@@ -106,7 +105,7 @@ export class RegionBuilder {
     this.#exitRecord = b.variable("i32", b.i32(0));
     this.#exitStatus = b.variable("i32", b.i32(0));
     this.#dispatchTo = b.variable("i32", b.i32(0));
-    this.#state = new RegionState(b, use, known);
+    this.#state = new RegionState(b, new StateUse(), plan.use);
   }
 
   build(): FunctionBuilder {
@@ -154,8 +153,8 @@ export class RegionBuilder {
         "unlikely",
       );
     }
-    if (this.#known?.usesSse) refuseWhen(this.#state.sseIsDisabled());
-    if (this.#known?.usesHostFloat) refuseWhen(b.op("i32.eqz", isMxcsrSimple(b)));
+    if (this.#use.usesSse) refuseWhen(this.#state.sseIsDisabled());
+    if (this.#use.usesHostFloat) refuseWhen(b.op("i32.eqz", isMxcsrSimple(b)));
     refuseWhen(this.#state.hasDenormal());
   }
 
@@ -419,7 +418,7 @@ export class RegionBuilder {
 
   #writeBack(): void {
     const b = this.#b;
-    this.#state.writeBack(this.#known ?? this.#use);
+    this.#state.writeBack(this.#use);
     b.store("i32.store", b.i32(0), b.getLazy(this.#left), CPU_STATE + cpu.BUDGET);
   }
 

@@ -93,6 +93,7 @@ export class RegionRecord implements RecordContext {
       b: this.b,
       refuse: () => exits.resume(),
       markClean: (lane: Expr) => state.markClean(lane),
+      isClean: (lane: Expr) => state.isClean(lane),
       setFlagWord: (offset: number, value: Expr) =>
         state.store(offset === cpu.FLAG_C ? 32 : 64, this.b.i32(offset), value, () => {}),
     };

@@ -29,7 +29,7 @@ const STORES: Record<RegisterBits, OpName> = {
 };
 const GENERAL_END = cpu.GPR + 16 * 8;
 const XMM_END = cpu.XMM + 16 * 16;
-const FLAG_WORDS: readonly number[] = [cpu.FLAG_C, cpu.FLAG_R, cpu.FLAG_X, cpu.FLAG_Y];
+export const FLAG_WORDS: readonly number[] = [cpu.FLAG_C, cpu.FLAG_R, cpu.FLAG_X, cpu.FLAG_Y];
 /** State that no translated instruction changes: read once, at the region's entry. */
 const CONSTANT_32: readonly number[] = [cpu.TLB_BASE, cpu.CR0, cpu.CR4];
 const CONSTANT_64: readonly number[] = [cpu.RIP_BASE, cpu.MODE_KEY];
@@ -141,6 +141,10 @@ export class RegionState {
     this.#clean.add(lane);
   }
 
+  isClean(lane: Expr): boolean {
+    return this.#clean.has(lane) || isConstant(lane);
+  }
+
   load(bits: RegisterBits, offset: Expr): Expr {
     const at = constantOf(offset);
     invariant(typeof at === "number", "translated code knows which state it accesses");
@@ -197,7 +201,7 @@ export class RegionState {
     const vector = b.bind(value);
     const lanes = [0, 1].map((i) => b.opImm("i64x2.extract_lane", i, vector));
     for (const [i, lane] of lanes.entries()) {
-      if (!this.#isFloatLane(slot + 8 * i) || this.#clean.has(lane) || isConstant(lane)) continue;
+      if (!this.#isFloatLane(slot + 8 * i) || this.isClean(lane)) continue;
       b.if(isDenormal(b, lane), refuse, undefined, "unlikely");
     }
     const numbers = lanes.map((lane) => b.bind(b.op("f64.reinterpret_i64", lane)));
@@ -257,7 +261,7 @@ export class RegionState {
 }
 
 /** The register or flag word that a state offset lies in. */
-function slotOf(offset: number): number | undefined {
+export function slotOf(offset: number): number | undefined {
   if (offset >= cpu.GPR && offset < GENERAL_END) return offset & ~7;
   if (offset >= cpu.XMM && offset < XMM_END) return offset & ~15;
   return FLAG_WORDS.includes(offset) ? offset : undefined;

@@ -1,21 +1,32 @@
-import type { HotPlace, RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
+import type { CodeTicket, HotPlace, RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
 import type { HandlerShape } from "../decode/shape.ts";
-import { VectorValues } from "../isa/lowering/vector-values.ts";
-import { buildRecord } from "../lower/build-record.ts";
-import { FlagState } from "../lower/flag-state.ts";
-import { helperType } from "../lower/helper-type.ts";
-import { FunctionBuilder } from "../wasm/function-builder.ts";
+import type { HelperName } from "../isa/helpers.ts";
 import { ControlFlow } from "./control-flow.ts";
-import { REGION_TYPE } from "./region-builder.ts";
 import type { RegionInstruction, RegionPage } from "./region-code.ts";
 import { RegionMemory } from "./region-memory.ts";
 import { buildRegionModule, type RegionSource } from "./region-module.ts";
-import { isRegisterFree, RegionRecord } from "./region-record.ts";
 import { RegionScanner, type ScannedRegion } from "./region-scanner.ts";
-import { RegionState, StateUse } from "./region-state.ts";
+import { StateUse } from "./region-state.ts";
+import { ShapeUse } from "./shape-use.ts";
 
 /** Live regions; when there are more, all code is forgotten and the hot part of it comes back. */
 const MOST_REGIONS = 6000;
+/** Regions that are compiled together: a module costs as much as several small functions. */
+const BATCH_REGIONS = 12;
+/** Runs of the engine after which regions are compiled that wait for others. */
+const BATCH_RUNS = 64;
+
+/** A region that waits to be compiled. */
+interface Waiting {
+  readonly source: RegionSource;
+  readonly ticket: CodeTicket;
+}
+
+/** What a region that lies on several pages is validated by. */
+interface SpreadRegion {
+  readonly pages: readonly RegionPage[];
+  readonly slot: number;
+}
 
 /** Translates hot code into regions: WebAssembly functions that the interpreter runs like handlers. */
 export class Translator implements RegionTranslator {
@@ -23,15 +34,18 @@ export class Translator implements RegionTranslator {
   readonly #scanner: RegionScanner;
   readonly #places: RegionMemory;
   readonly #memory: DataView;
-  readonly #translatable = new Map<HandlerShape, boolean>();
+  readonly #shapes = new Map<HandlerShape, ShapeUse>();
   readonly #freeHandlers: number[] = [];
   readonly #handlers: number[] = [];
-  /** Pages of the live regions that lie on several, by handler. */
-  readonly #pages = new Map<number, readonly RegionPage[]>();
+  /** The live regions that lie on several pages, by handler. */
+  readonly #spread = new Map<number, SpreadRegion>();
   /** Some handler is vacant that link slots may still name. */
   #hasDangling = false;
+  #waiting: Waiting[] = [];
+  #runsWaited = 0;
   #live = 0;
   #made = 0;
+  #modules = 0;
   #instructions = 0;
   #bytes = 0;
   #refused = 0;
@@ -40,13 +54,17 @@ export class Translator implements RegionTranslator {
     this.#host = host;
     this.#memory = new DataView(host.memory.buffer);
     this.#places = new RegionMemory(host.memory.buffer, host.regions);
-    this.#scanner = new RegionScanner(host, (shape, instruction) => this.#isTranslatable(shape, instruction));
+    this.#scanner = new RegionScanner(
+      host,
+      (shape, instruction) => this.#useOf(shape, instruction).isTranslatable,
+    );
   }
 
   get statistics(): Readonly<Record<string, number>> {
     return {
       regionsMade: this.#made,
       regionsLive: this.#live,
+      regionModules: this.#modules,
       regionInstructions: this.#instructions,
       regionBytes: this.#bytes,
       regionsRefused: this.#refused,
@@ -57,19 +75,41 @@ export class Translator implements RegionTranslator {
     const { regions } = this.#host;
     if (regions.hasRegion(place.page, place.offset)) return;
     if (this.#live >= MOST_REGIONS || this.#places.isFull) regions.flushAll();
-    const source = this.#prepare(place);
+    const scanned = this.#scanner.scan(place);
+    if (scanned === undefined || !isWorthwhile(scanned)) {
+      this.#refused++;
+      return;
+    }
+    const source = this.#prepare(place, scanned);
     if (source === undefined) {
       this.#refused++;
       return;
     }
-    this.#compile(source);
-    const { handler } = source.places;
-    const { scanned } = source;
+    const ticket = regions.expectRegion(source.places.handler, scanned.ranges);
     this.#live++;
-    this.#made++;
-    this.#instructions += scanned.instructions;
-    if (scanned.code.pages.length > 1) this.#pages.set(handler, scanned.code.pages);
-    regions.installRegion(handler, scanned.ranges);
+    this.#waiting.push({ source, ticket });
+    if (this.#waiting.length >= BATCH_REGIONS) this.compileWaiting();
+  }
+
+  runStarts(): void {
+    if (this.#waiting.length > 0 && ++this.#runsWaited >= BATCH_RUNS) this.compileWaiting();
+  }
+
+  compileWaiting(): void {
+    const ready = this.#waiting.filter(({ ticket }) => !ticket.isVoid);
+    this.#waiting = [];
+    this.#runsWaited = 0;
+    if (ready.length === 0) return;
+    const functions = this.#compile(ready.map(({ source }) => source));
+    for (const [i, { source, ticket }] of ready.entries()) {
+      const { handler, validation } = source.places;
+      const { pages } = source.scanned.code;
+      this.#host.handlers.set(handler, functions[i]!);
+      if (pages.length > 1) this.#spread.set(handler, { pages, slot: validation });
+      this.#made++;
+      this.#instructions += source.scanned.instructions;
+      ticket.install();
+    }
   }
 
   regionDropped(handler: number): void {
@@ -81,12 +121,11 @@ export class Translator implements RegionTranslator {
     this.#freeHandlers.length = 0;
     for (const handler of this.#handlers) this.#free(handler);
     this.#live = 0;
+    this.#waiting = [];
     this.#places.forgetAll();
   }
 
-  #prepare(place: HotPlace): RegionSource | undefined {
-    const scanned = this.#scanner.scan(place);
-    if (scanned === undefined || !isWorthwhile(scanned)) return undefined;
+  #prepare(place: HotPlace, scanned: ScannedRegion): RegionSource | undefined {
     const flow = new ControlFlow(scanned.code);
     const handler = this.#takeHandler();
     const places = this.#places.placesFor(handler, flow);
@@ -94,14 +133,22 @@ export class Translator implements RegionTranslator {
       this.#freeHandlers.push(handler);
       return undefined;
     }
+    const use = new StateUse();
+    const helpers = new Set<HelperName>();
+    for (const { instructions } of scanned.code.blocks.values()) {
+      for (const instruction of instructions) {
+        if (instruction.interpreted) continue;
+        this.#useOf(instruction.shape, instruction).addTo(use, helpers, this.#memory, instruction);
+      }
+    }
     const name = `region_${place.page.toString(16)}_${place.offset.toString(16)}`;
-    return { name, scanned, flow, places };
+    return { name, scanned, flow, use, helpers, places };
   }
 
   /** Puts a function in place of the region's that leads on, and lets go of the module. */
   #free(handler: number): void {
     this.#host.handlers.set(handler, this.#host.run.vacant);
-    this.#pages.delete(handler);
+    this.#spread.delete(handler);
     this.#freeHandlers.push(handler);
     this.#hasDangling = true;
   }
@@ -118,54 +165,34 @@ export class Translator implements RegionTranslator {
     return handler;
   }
 
-  #compile(source: RegionSource): void {
+  #compile(sources: readonly RegionSource[]): WebAssembly.ExportFunction[] {
     const host = this.#host;
-    const bytes = buildRegionModule([source], host);
+    const bytes = buildRegionModule(sources, host);
     this.#bytes += bytes.length;
-    new WebAssembly.Instance(new WebAssembly.Module(bytes), {
-      env: {
-        memory: host.memory,
-        handlers: host.handlers,
-        validate: (handler: number) => (this.#validate(handler, source.places.validation) ? 1 : 0),
-      },
+    this.#modules++;
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
+      env: { memory: host.memory, handlers: host.handlers, validate: this.#validate },
       core: host.core,
       run: host.run,
     });
+    return sources.map((_, i) => exports[`${i}`] as WebAssembly.ExportFunction);
   }
 
   /** Whether the pages of a region are where they were when it was made; noted in its slot for this address space. */
-  #validate(handler: number, slot: number): boolean {
-    const pages = this.#pages.get(handler);
-    if (pages === undefined) return false;
-    for (const { delta, page } of pages) if (this.#host.pageAt(delta) !== page) return false;
-    this.#memory.setBigInt64(slot, this.#host.entryTag(), true);
-    return true;
-  }
+  readonly #validate = (handler: number): number => {
+    const region = this.#spread.get(handler);
+    if (region === undefined) return 0;
+    for (const { delta, page } of region.pages) if (this.#host.pageAt(delta) !== page) return 0;
+    this.#memory.setBigInt64(region.slot, this.#host.entryTag(), true);
+    return 1;
+  };
 
-  /** Whether an instruction needs nothing but registers, memory and helpers that leave registers alone. Found out by trying. */
-  #isTranslatable(shape: HandlerShape, instruction: RegionInstruction): boolean {
-    const known = this.#translatable.get(shape);
+  #useOf(shape: HandlerShape, instruction: RegionInstruction): ShapeUse {
+    const known = this.#shapes.get(shape);
     if (known !== undefined) return known;
-    // ENTER stores several times and loads in between: it cannot begin anew after a part.
-    let translatable = shape.instruction.mnemonic !== "enter";
-    const b = new FunctionBuilder(REGION_TYPE);
-    const use = new StateUse();
-    const nothing = (): void => {};
-    const context = new RegionRecord({
-      b,
-      memory: this.#memory,
-      instruction,
-      state: new RegionState(b, use, undefined),
-      use,
-      exits: { resume: nothing, status: nothing, jumpTo: nothing, takeJump: nothing },
-      helper: (name) => {
-        if (!isRegisterFree(name)) translatable = false;
-        return { index: 0, name, type: helperType(name) };
-      },
-    });
-    buildRecord(context, shape, new FlagState(context, new VectorValues(b)));
-    this.#translatable.set(shape, translatable);
-    return translatable;
+    const use = new ShapeUse(shape, instruction, this.#memory);
+    this.#shapes.set(shape, use);
+    return use;
   }
 }
 
