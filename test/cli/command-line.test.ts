@@ -80,7 +80,7 @@ test("a slip in an option, a command or a value is answered with the nearest kno
 });
 
 test("what resembles nothing is answered with what there is", () => {
-  expect(complaint("frobnicate")).toBe("unknown command frobnicate; known: run, help");
+  expect(complaint("frobnicate")).toBe("unknown command frobnicate; known: run, disk, help");
 });
 
 test("a stray argument is answered with the option it may have meant", () => {
