@@ -27,9 +27,12 @@ import {
 import { unpackExtended } from "../kernel/unpack";
 import {
   checkPending,
+  clearC1,
   isEmpty,
   markEmpty,
+  popOne,
   popStack,
+  register,
   roundingControl,
   STACK_FAULT,
   setC1,
@@ -222,9 +225,9 @@ export function x87StoreSt(i: i32, pop: i32): i32 {
     }
     return STATUS_OK;
   }
-  setC1(0);
+  clearC1();
   setRegister(i, significandOf(0), signExponentOf(0));
-  popStack(pop);
+  if (pop != 0) popOne();
   return STATUS_OK;
 }
 
@@ -247,7 +250,16 @@ export function x87Exchange(i: i32): i32 {
     if (isEmpty(0)) setIndefinite(0);
     if (isEmpty(i)) setIndefinite(i);
   } else {
-    setC1(0);
+    clearC1();
+    const top = register(0);
+    const other = register(i);
+    const significand = load<u64>(top);
+    const signExponent = load<u16>(top, 8);
+    store<u64>(top, load<u64>(other));
+    store<u16>(top, load<u16>(other, 8), 8);
+    store<u64>(other, significand);
+    store<u16>(other, signExponent, 8);
+    return STATUS_OK;
   }
   const significand = significandOf(0);
   const signExponent = signExponentOf(0);
