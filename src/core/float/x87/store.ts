@@ -25,6 +25,8 @@ import {
   SINGLE_INDEFINITE,
 } from "../kernel/pack";
 import { unpackExtended } from "../kernel/unpack";
+import { Narrowed, narrowToDouble, narrowToSingle } from "./narrow";
+import { isPlain } from "./plain";
 import {
   checkPending,
   clearC1,
@@ -92,6 +94,13 @@ export function x87PrepareStore32(): i32 {
     store<u32>(STORED, SINGLE_INDEFINITE);
     return prepared(INVALID | STACK_FAULT, 0);
   }
+  if (isPlain()) {
+    const bits = narrowToSingle(significandOf(0), signExponentOf(0));
+    if (bits != 0) {
+      store<u32>(STORED, bits);
+      return prepared(Narrowed.raised, Narrowed.roundedUp);
+    }
+  }
   unpackTop();
   if (Left.kind == KIND_UNSUPPORTED) {
     store<u32>(STORED, SINGLE_INDEFINITE);
@@ -113,6 +122,13 @@ export function x87PrepareStore64(): i32 {
   if (isEmpty(0)) {
     store<u64>(STORED, DOUBLE_INDEFINITE);
     return prepared(INVALID | STACK_FAULT, 0);
+  }
+  if (isPlain()) {
+    const bits = narrowToDouble(significandOf(0), signExponentOf(0));
+    if (bits != 0) {
+      store<u64>(STORED, bits);
+      return prepared(Narrowed.raised, Narrowed.roundedUp);
+    }
   }
   unpackTop();
   if (Left.kind == KIND_UNSUPPORTED) {
