@@ -7,6 +7,7 @@ export const HELPERS = {
   readSlow: "i64 i32 -> i32",
   writeSlow: "i64 i32 i64 -> i32",
   writeSlow128: "i64 i64 i64 -> i32",
+  writeSlow256: "i64 i64 i64 i64 i64 -> i32",
   modifySlow: "i64 i32 -> i32",
   commitWrite: "-> i32",
   prepareWrite: "i64 i32 -> i32",
@@ -79,6 +80,17 @@ export const HELPERS = {
   fxrstor: "i64 i32 -> status",
   xsave: "i64 i32 -> status",
   xrstor: "i64 i32 -> status",
+  // integer/: two halves go in, and come out as helper results
+  pdep: "i64 i64 -> i64",
+  pext: "i64 i64 -> i64",
+  crc32: "i32 i64 i32 -> i32",
+  multiplyCarryLess: "i64 i64 -> -",
+  compareStringsExplicit: "i64 i64 i64 i64 i64 i64 i32 -> i32",
+  compareStringsImplicit: "i64 i64 i64 i64 i32 -> i32",
+  aesEncrypt: "i64 i64 i32 -> -",
+  aesDecrypt: "i64 i64 i32 -> -",
+  aesInverseMix: "i64 i64 -> -",
+  aesSubstituteWord: "i32 -> i32",
   // float/
   // float/sse/: raw bits; exceptions gather until commitSse
   commitSse: "-> status",
@@ -112,6 +124,12 @@ export const HELPERS = {
   f64ToF32: "i64 -> i32",
   f32RcpApprox: "i32 -> i32",
   f32RsqrtApprox: "i32 -> i32",
+  f32Round: "i32 i32 -> i32",
+  f64Round: "i64 i32 -> i64",
+  f32MultiplyAdd: "i32 i32 i32 i32 -> i32",
+  f64MultiplyAdd: "i64 i64 i64 i32 -> i64",
+  f16ToF32: "i32 -> i32",
+  f32ToF16: "i32 i32 -> i32",
   // float/x87/
   x87Check: "-> status",
   x87Arith: "i32 i32 i32 i32 -> status",

@@ -130,5 +130,7 @@ function writesFlags(name: HelperName): boolean {
 
 /** Helpers that look at no general register, vector register or flag in memory, and change none but flags. */
 export function isRegisterFree(name: HelperName): boolean {
-  return /^(f32|f64|i32To|i64To|x87|multiplyHigh|divide|commitSse|mmx)/.test(name);
+  return /^(f16|f32|f64|i32To|i64To|x87|multiply|divide|commitSse|mmx|pdep|pext|crc32|compareStrings|aes)/.test(
+    name,
+  );
 }

@@ -1,5 +1,6 @@
 import {
   COMPARED_FLAGS,
+  IMAGE_YMM,
   KERNEL_ADDRESSES,
   MAX_CHANGED_WORDS,
   STATUS_EXIT,
@@ -181,6 +182,11 @@ function describeImages(a: Uint8Array, b: Uint8Array, differ: Differ): void {
     ["MXCSR", 24, 4],
     ...Array.from({ length: 8 }, (_, i): [string, number, number] => [`st${i}`, 32 + 16 * i, 10]),
     ...Array.from({ length: 16 }, (_, i): [string, number, number] => [`xmm${i}`, 160 + 16 * i, 16]),
+    ...Array.from({ length: 16 }, (_, i): [string, number, number] => [
+      `upper half of ymm${i}`,
+      IMAGE_YMM + 16 * i,
+      16,
+    ]),
   ];
   for (const [name, at, bytes] of fields) differ(name, field(a, at, bytes), field(b, at, bytes));
 }
