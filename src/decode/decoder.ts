@@ -138,10 +138,12 @@ export class Decoder {
       r.rex = 0;
     }
     let map = 0;
+    let refused = false;
     let prefix =
       r.repeat === 1 ? PREFIX_F3 : r.repeat === 2 ? PREFIX_F2 : operandPrefix ? PREFIX_66 : PREFIX_NONE;
     if ((opcode === 0xc4 || opcode === 0xc5) && this.#startsVex()) {
-      if (prefix !== PREFIX_NONE || r.lock || r.rex !== 0) return DECODE_UNDEFINED;
+      // Illegal before VEX, but the whole instruction is fetched.
+      refused = prefix !== PREFIX_NONE || r.lock || r.rex !== 0;
       const pp = this.#vexPrefix(opcode === 0xc4);
       if (this.#truncated) return 0;
       map = this.#vexMap;
@@ -223,6 +225,7 @@ export class Decoder {
     }
     this.#immediates(chosen, codeBits);
     if (this.#truncated) return 0;
+    if (refused) return DECODE_UNDEFINED;
     if (r.lock && !(row.lockable && r.isMemory)) return DECODE_UNDEFINED;
     return 1;
   }

@@ -20,7 +20,7 @@ const popcnt = instruction({
   },
 });
 
-/** LZCNT and TZCNT: of 0 they count all bits. The undefined flags stay. */
+/** LZCNT and TZCNT: of 0 they count all bits. Of the undefined flags OF stays, the others are cleared. */
 function zeroCount(mnemonic: "lzcnt" | "tzcnt", opcode: string, feature: IsaFeature): Instruction {
   return instruction({
     mnemonic,
@@ -32,6 +32,7 @@ function zeroCount(mnemonic: "lzcnt" | "tzcnt", opcode: string, feature: IsaFeat
     execute(ops, _dst, src) {
       const count = mnemonic === "lzcnt" ? ops.countLeadingZeros(src) : ops.countTrailingZeros(src);
       const kept = ops.keep(count);
+      for (const flag of ["sf", "pf", "af"] as const) ops.setFlag(flag, ops.constant(0, 1));
       ops.setFlag("cf", ops.isZero(src));
       ops.setFlag("zf", ops.isZero(kept));
       return kept;
@@ -39,18 +40,12 @@ function zeroCount(mnemonic: "lzcnt" | "tzcnt", opcode: string, feature: IsaFeat
   });
 }
 
-/** ZF and SF of the result, CF as given, OF clear. The undefined flags stay. */
+/** ZF, SF and PF of the result, CF as given, OF and AF clear. */
 function setLogicFlags<V>(ops: Ops<V>, result: V, carry: V): void {
-  const width = widthOf(ops);
-  const [sign, vanishes, cf] = [
-    ops.keep(ops.bit(result, width - 1)),
-    ops.keep(ops.isZero(result)),
-    ops.keep(carry),
-  ];
-  ops.setFlag("sf", sign);
-  ops.setFlag("zf", vanishes);
-  ops.setFlag("cf", cf);
+  ops.setResultFlags(result);
+  ops.setFlag("cf", carry);
   ops.setFlag("of", ops.constant(0, 1));
+  ops.setFlag("af", ops.constant(0, 1));
 }
 
 const LOGIC_FLAGS = { writes: "cf zf sf of", undefined: "af pf" };
@@ -117,9 +112,9 @@ const bextr = instruction({
     const isBeyond = ops.not(ops.lessUnsigned(start, ops.constant(width, 8)));
     const moved = ops.shiftRight(src, ops.and(start, ops.constant(width - 1, 8)));
     const result = ops.keep(lowBits(ops, ops.select(isBeyond, zero(ops, width), moved), ops.keep(length)));
-    ops.setFlag("zf", ops.isZero(result));
-    ops.setFlag("cf", ops.constant(0, 1));
-    ops.setFlag("of", ops.constant(0, 1));
+    setLogicFlags(ops, result, ops.constant(0, 1));
+    ops.setFlag("sf", ops.constant(0, 1));
+    ops.setFlag("af", ops.constant(1, 1));
     return result;
   },
 });
