@@ -32,6 +32,7 @@ const NAMES = [
 const STATUS_NAMES = ["ends normally", "faults", "times out", "makes a system call", "ends the process"];
 const PAGE_FAULT = 14;
 const ALIGNMENT_FAULT = 17;
+const GENERAL_PROTECTION = 13;
 const MEMORY_FAULTS = [12, 13, 14, 17];
 /** The area of FXSAVE. */
 const LONGEST_OPERAND = 512n;
@@ -101,7 +102,8 @@ export function describeDifferences(judge: TestResult, other: TestResult, tolera
     (new DataView(judge.image.buffer).getUint32(24, true) & MISALIGNED_MASK) !== 0
   )
     return [];
-  if (tolerance.anyAlignment && other.vector === ALIGNMENT_FAULT) return [];
+  if (tolerance.anyAlignment && (other.vector === ALIGNMENT_FAULT || other.vector === GENERAL_PROTECTION))
+    return [];
   differ("outcome", outcome(judge, tolerance), outcome(other, tolerance));
   if (judge.status > STATUS_FAULT || other.status > STATUS_FAULT) return lines;
   differ("rip", hex(judge.rip), hex(other.rip));

@@ -23,7 +23,10 @@ export interface Tolerance {
   readonly anyMmxTags: boolean;
   /** FXRSTOR64: AMD extends the sign of FIP and FDP from a bit of its own choice; Intel keeps 64 bits. */
   readonly shortPointers: boolean;
-  /** MASKMOVDQU with EFLAGS.AC: what alignment it wants is left to the processor; AMD's take 8 bytes, as for its halves. */
+  /**
+   * MASKMOVDQU with EFLAGS.AC: what alignment it wants is left to the processor; AMD's take 8 bytes, as for its
+   * halves. And SHA's instructions want their operand aligned on Intel's processors (exceptions of type 4).
+   */
   readonly anyAlignment: boolean;
 }
 
@@ -36,7 +39,7 @@ export const REASONS: Readonly<Record<keyof Tolerance, string>> = {
   anyFaultAddress: "which of two memory operands faults first",
   anyMxcsrMask: "MXCSR bit 17, AMD's",
   anyMmxTags: "x87 tags after a MASKMOVQ that faults, AMD's",
-  anyAlignment: "what alignment MASKMOVDQU wants with EFLAGS.AC",
+  anyAlignment: "what alignment MASKMOVDQU wants with EFLAGS.AC, and SHA's instructions always",
   shortPointers: "upper bits of FIP and FDP after FXRSTOR64, AMD's",
 };
 
@@ -65,7 +68,7 @@ export class ToleranceCollector {
     if (shape.usesMxcsrMask) this.#bits |= ANY_MXCSR_MASK;
     const { mnemonic } = shape.instruction;
     if (mnemonic === "maskmovq") this.#bits |= ANY_MMX_TAGS;
-    if (mnemonic === "maskmovdqu") this.#bits |= ANY_ALIGNMENT;
+    if (mnemonic === "maskmovdqu" || /^sha(1|256)/.test(mnemonic)) this.#bits |= ANY_ALIGNMENT;
     if (mnemonic === "fxrstor") this.#bits |= SHORT_POINTERS;
   }
 

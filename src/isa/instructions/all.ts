@@ -1,9 +1,11 @@
 import type { Instruction } from "../instruction.ts";
 import { arithmetic } from "./arithmetic.ts";
+import { avxFromSse } from "./avx-from-sse.ts";
 import { bitManipulation } from "./bit-manipulation.ts";
 import { bits } from "./bits.ts";
 import { compareExchange } from "./compare-exchange.ts";
 import { controlFlow } from "./control-flow.ts";
+import { crypto } from "./crypto.ts";
 import { dataTransfer } from "./data-transfer.ts";
 import { decimal } from "./decimal.ts";
 import { descriptorTables } from "./descriptor-tables.ts";
@@ -44,5 +46,6 @@ export const INSTRUCTIONS: readonly Instruction[] = [
   ...segmentRegisters, ...descriptorTables, ...system, ...inputOutput, ...stateSave,
   ...mmxMoves, ...sseMoves, ...sseArithmetic, ...sseCompare, ...sseConversions,
   ...sse2Integer, ...sse2Logic, ...sse2Shuffles,
-  ...sse3, ...ssse3, ...sse41Integer, ...sse41Lanes, ...sse41Float, ...sse42,
+  ...sse3, ...ssse3, ...sse41Integer, ...sse41Lanes, ...sse41Float, ...sse42, ...crypto,
+  ...avxFromSse,
 ];
