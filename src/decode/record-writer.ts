@@ -122,6 +122,7 @@ export class RecordWriter {
     if (separate) this.#u16[(here + record.BASE) >> 1] = cpu.EFFECTIVE_ADDRESS;
     else if (d.isMemory) this.#writeAddress(here, d, codeBits, nextOffset, shape);
     this.#writeOperands(here, d, shape, nextOffset);
+    if (d.form.vsib) this.#u8[here + record.SCALE] = d.scale;
     // FOP: the low three bits of the opcode byte and ModRM. Behind it, the operand's segment for FDS.
     if (shape.instruction.unit === "x87") {
       const opcode = ((d.opcode & 7) << 8) | (d.mod << 6) | (d.digit << 3) | (d.rm & 7);

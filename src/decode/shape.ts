@@ -40,12 +40,14 @@ export interface HandlerShape {
 }
 
 const SLOTS: readonly RegisterSlot[] = ["a", "b", "c", "d"];
+/** Gathers need the third for their prefixes. */
+const GATHER_SLOTS: readonly RegisterSlot[] = ["a", "b", "d"];
 
 function shapeOperands(form: CompiledForm, operandBits: number, memory: boolean): OperandShape[] {
   let nextSlot = 0;
   let immediates = 0;
   return form.operands.map((operand): OperandShape => {
-    const slot = () => SLOTS[nextSlot++]!;
+    const slot = () => (form.vsib ? GATHER_SLOTS : SLOTS)[nextSlot++]!;
     const bits = resolveBits(operand.bits, operandBits) as 8 | 16 | 32 | 64;
     if (operand.class === "relative") return { kind: "relative" };
     if (operand.class === "immediate")

@@ -12,6 +12,8 @@ export const HELPERS = {
   commitWrite: "-> i32",
   prepareWrite: "i64 i32 -> i32",
   invalidatePage: "i64 -> -",
+  loadElement: "i64 i32 i32 -> i64",
+  storeElements: "i64 i64 i64 i64 i64 i32 i32 -> status",
   // processor/
   segmentAddress: "i32 i64 i32 i32 -> i64",
   loadSegment: "i32 i32 -> status",

@@ -177,6 +177,8 @@ export interface Ops<V> {
    * (16, 32, 64), repetition (0 none, 1 REP or REPE, 2 REPNE), segment index.
    */
   stringPrefixes(): { addressBits: V; repeat: V; segment: V };
+  /** How far the indices of a gather are shifted, 8 bits: 0..3. */
+  indexScale(): V;
   /** The low `addressBits` of RCX, zero-extended to 64 bits, and a way to write it: LOOP and JCXZ. */
   counter(): V;
   setCounter(value: V): void;

@@ -224,6 +224,9 @@ export class EvaluatorOps extends VectorValues implements Ops<Value> {
       segment: cut(32, segment),
     };
   }
+  indexScale(): Value {
+    return cut(8, this.#decoded.scale);
+  }
   counter(): Value {
     return cut(64, BigInt.asUintN(this.#decoded.addressBits, this.#state.register("rcx")));
   }

@@ -1,6 +1,9 @@
 import type { Instruction } from "../instruction.ts";
 import { arithmetic } from "./arithmetic.ts";
+import { avx } from "./avx.ts";
 import { avxFromSse } from "./avx-from-sse.ts";
+import { avxLanes } from "./avx-lanes.ts";
+import { avxMemory } from "./avx-memory.ts";
 import { bitManipulation } from "./bit-manipulation.ts";
 import { bits } from "./bits.ts";
 import { compareExchange } from "./compare-exchange.ts";
@@ -11,6 +14,7 @@ import { decimal } from "./decimal.ts";
 import { descriptorTables } from "./descriptor-tables.ts";
 import { doubleShifts } from "./double-shifts.ts";
 import { flags } from "./flags.ts";
+import { f16c, fma } from "./fma.ts";
 import { hints } from "./hints.ts";
 import { inputOutput } from "./input-output.ts";
 import { interrupts } from "./interrupts.ts";
@@ -47,5 +51,5 @@ export const INSTRUCTIONS: readonly Instruction[] = [
   ...mmxMoves, ...sseMoves, ...sseArithmetic, ...sseCompare, ...sseConversions,
   ...sse2Integer, ...sse2Logic, ...sse2Shuffles,
   ...sse3, ...ssse3, ...sse41Integer, ...sse41Lanes, ...sse41Float, ...sse42, ...crypto,
-  ...avxFromSse,
+  ...avxFromSse, ...avx, ...avxLanes, ...avxMemory, ...f16c, ...fma,
 ];

@@ -33,7 +33,7 @@ const WIDE_IN_AVX = words(`movapd movaps movdqa movdqu movntdq movntpd movntps m
   addpd addps divpd divps maxpd maxps minpd minps mulpd mulps rcpps rsqrtps sqrtpd sqrtps subpd subps
   andnpd andnps andpd andps orpd orps xorpd xorps shufps unpckhpd unpckhps unpcklpd unpcklps
   cvtdq2ps cvtps2dq cvttps2dq addsubpd addsubps haddpd haddps hsubpd hsubps movddup movshdup movsldup
-  dpps roundpd roundps`);
+  roundpd roundps`);
 
 /** In the upper half, the immediate's next bits count. */
 const WIDE_BY_IMMEDIATE: Readonly<Record<string, VexOptions>> = {

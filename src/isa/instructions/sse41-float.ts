@@ -42,29 +42,30 @@ function scalarRound(mnemonic: string, opcode: string, bits: 32 | 64): Instructi
 
 /**
  * Products of the lanes that the upper half of the immediate selects are added, and the sum goes to those
- * that the lower half selects. A lane that is not selected is +0, and raises nothing.
+ * that the lower half selects; for each pair of vectors. A lane that is not selected is +0, and raises
+ * nothing. An unmasked exception of one step ends the instruction before the next.
  */
-function dotProduct<V>(ops: Ops<V>, bits: 32 | 64, a: V, b: V, immediate: V): V {
+export function dotProducts<V>(
+  ops: Ops<V>,
+  bits: 32 | 64,
+  pairs: readonly (readonly [V, V])[],
+  immediate: V,
+): V[] {
   const zero = ops.constant(0, bits);
   const when = (bit: number, value: V) => ops.select(ops.bit(immediate, bit), value, zero);
-  const products = allLanes(bits, (i) =>
-    ops.call(`f${bits}Mul`, when(4 + i, ops.lane(bits, a, i)), when(4 + i, ops.lane(bits, b, i))),
-  );
-  commit(ops);
   const add = (x: V, y: V) => ops.call(`f${bits}Add`, x, y);
-  let sum = add(products[0]!, products[1]!);
-  if (bits === 32) {
-    const other = add(products[2]!, products[3]!);
-    commit(ops);
-    sum = add(sum, other);
+  let terms = pairs.map(([a, b]) =>
+    allLanes(bits, (i) =>
+      ops.call(`f${bits}Mul`, when(4 + i, ops.lane(bits, a, i)), when(4 + i, ops.lane(bits, b, i))),
+    ),
+  );
+  while (terms[0]!.length > 1) {
+    ops.system("commitSse");
+    terms = terms.map((list) =>
+      Array.from({ length: list.length / 2 }, (_, i) => add(list[2 * i]!, list[2 * i + 1]!)),
+    );
   }
-  const kept = ops.keep(sum);
-  return ops.fromLanes(allLanes(bits, (i) => when(i, kept)));
-}
-
-/** An unmasked exception of one step ends the instruction before the next. */
-function commit<V>(ops: Ops<V>): void {
-  ops.system("commitSse");
+  return terms.map(([sum]) => ops.fromLanes(allLanes(bits, (i) => when(i, sum!))));
 }
 
 function dot(mnemonic: string, opcode: string, bits: 32 | 64): Instruction {
@@ -77,7 +78,7 @@ function dot(mnemonic: string, opcode: string, bits: 32 | 64): Instruction {
     simdExceptions: true,
     forms: [form(opcode, "xmm, xmm/m128, imm8")],
     execute(ops, a, b, immediate) {
-      return dotProduct(ops, bits, a, b, immediate);
+      return dotProducts(ops, bits, [[a, b]], immediate)[0]!;
     },
   });
 }
