@@ -221,6 +221,8 @@ export class Decoder {
         // Vectors of indices need a SIB byte.
         if (chosen.vsib && ((modRM & 7) !== 4 || r.addressBits === 16)) return DECODE_UNDEFINED;
         this.#memoryOperand(modRM, rex, chosen.vsib);
+        // Destination, indices and mask are three registers (Intel SDM Vol. 2A, "Exception Type 12").
+        if (chosen.vsib && (r.reg === r.index || r.reg === r.vvvv || r.index === r.vvvv)) refused = true;
       }
     }
     this.#immediates(chosen, codeBits);

@@ -155,8 +155,9 @@ export class CaseEncoder {
     }
     let namesRm = false;
     for (const operand of shape.operands) {
-      if (operand.place !== "rm") continue;
-      this.#chooseRm(shape, operand);
+      if (operand.place === "index") this.#memoryOperand.chooseGather();
+      else if (operand.place === "rm") this.#chooseRm(shape, operand);
+      else continue;
       namesRm = true;
     }
     if (shape.modrm && !namesRm) instruction.rm = random.below(8);

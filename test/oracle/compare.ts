@@ -124,7 +124,8 @@ export function describeDifferences(judge: TestResult, other: TestResult, tolera
   const shownImage = (image: Uint8Array) => tolerable(image, judge.status === STATUS_FAULT, tolerance);
   const judged = shownImage(judge.image);
   const theirs = shownImage(other.image);
-  describeImages(judged, tolerance.approximate ? rounded(judged, theirs) : theirs, differ);
+  if (!(tolerance.anyGather && judge.status === STATUS_FAULT))
+    describeImages(judged, tolerance.approximate ? rounded(judged, theirs) : theirs, differ);
   describeMemory(judge, other, differ, tolerance);
   return lines;
 }

@@ -290,9 +290,12 @@ function fillImage(random: Random, words: Words): void {
 }
 
 function fillVector(random: Random, words: Words, index: number): void {
-  const kind = random.below(4);
+  const kind = random.below(6);
   for (let half = index; half < index + 2; half++) {
-    if (kind === 0) putFloat64(random, words, half);
+    // Small numbers, such as indices.
+    if (kind === 4) putSigned(words, half, random.below(256) - 128);
+    else if (kind === 5) put(words, half, random.below(256) - 128, random.below(256) - 128);
+    else if (kind === 0) putFloat64(random, words, half);
     else if (kind === 1) put(words, half, cornerFloat32(random), cornerFloat32(random));
     else putInteger(random, words, half);
   }

@@ -28,6 +28,8 @@ export interface Tolerance {
    * halves. And SHA's instructions want their operand aligned on Intel's processors (exceptions of type 4).
    */
   readonly anyAlignment: boolean;
+  /** A gather that faults: how many elements it has finished, and cleared the masks of, is the processor's affair. */
+  readonly anyGather: boolean;
 }
 
 /** Why a difference is tolerated, for the run's summary. */
@@ -40,6 +42,7 @@ export const REASONS: Readonly<Record<keyof Tolerance, string>> = {
   anyMxcsrMask: "MXCSR bit 17, AMD's",
   anyMmxTags: "x87 tags after a MASKMOVQ that faults, AMD's",
   anyAlignment: "what alignment MASKMOVDQU wants with EFLAGS.AC, and SHA's instructions always",
+  anyGather: "how far a gather got before it faulted",
   shortPointers: "upper bits of FIP and FDP after FXRSTOR64, AMD's",
 };
 
@@ -53,6 +56,7 @@ export const NO_TOLERANCE: Tolerance = {
   anyMmxTags: false,
   shortPointers: false,
   anyAlignment: false,
+  anyGather: false,
 };
 
 /** What a sequence of instructions asks tolerance for, instruction by instruction. */
@@ -69,6 +73,7 @@ export class ToleranceCollector {
     const { mnemonic } = shape.instruction;
     if (mnemonic === "maskmovq") this.#bits |= ANY_MMX_TAGS;
     if (mnemonic === "maskmovdqu" || /^sha(1|256)/.test(mnemonic)) this.#bits |= ANY_ALIGNMENT;
+    if (/^vp?gather/.test(mnemonic)) this.#bits |= ANY_GATHER;
     if (mnemonic === "fxrstor") this.#bits |= SHORT_POINTERS;
   }
 
@@ -96,6 +101,7 @@ const ANY_MXCSR_MASK = 1 << 27;
 const ANY_MMX_TAGS = 1 << 28;
 const SHORT_POINTERS = 1 << 29;
 const ANY_ALIGNMENT = 1 << 30;
+const ANY_GATHER = 1 << 31;
 
 export function unpackTolerance(packed: number): Tolerance {
   return {
@@ -108,5 +114,6 @@ export function unpackTolerance(packed: number): Tolerance {
     anyMmxTags: (packed & ANY_MMX_TAGS) !== 0,
     shortPointers: (packed & SHORT_POINTERS) !== 0,
     anyAlignment: (packed & ANY_ALIGNMENT) !== 0,
+    anyGather: (packed & ANY_GATHER) !== 0,
   };
 }

@@ -1,9 +1,11 @@
 // Accesses of vector instructions to some elements only: the others are not touched, and do not fault.
+// EFLAGS.AC asks nothing of them, as on AMD's processors.
 // SDM 2 "VMASKMOV—Conditional SIMD Packed Loads and Stores", "VPGATHERDD".
 import { STATUS_FAULT, STATUS_OK } from "../../layout/cpu-state";
 import { faulted } from "../processor/faults";
-import { prepareWrite } from "./access";
 import { readLinear32, readLinear64, writeLinear32, writeLinear64 } from "./linear-memory";
+import { locateRange } from "./split-access";
+import { currentBank } from "./translate";
 
 const VALUES: usize = memory.data(32, 8);
 
@@ -17,7 +19,7 @@ export function loadElement(va: u64, bytes: i32, wanted: i32): u64 {
 export function storeElements(va: u64, a: u64, b: u64, c: u64, d: u64, bytes: i32, mask: i32): i32 {
   const count = 32 / bytes;
   for (let i = 0; i < count; i++) {
-    if ((mask >> i) & 1 && !prepareWrite(va + <u64>(i * bytes), bytes)) return STATUS_FAULT;
+    if ((mask >> i) & 1 && !locateRange(currentBank(), va + <u64>(i * bytes), bytes, true)) return STATUS_FAULT;
   }
   store<u64>(VALUES, a);
   store<u64>(VALUES, b, 8);

@@ -104,41 +104,42 @@ const toHalf = <V>(ops: Ops<V>, src: V, immediate: V): V[] =>
 
 const F16C = { ...VEX, features: ["f16c"] } as const;
 
-/** VCVTPS2PH of 128 bits gives 64: a store of that width, or a register whose rest is 0. */
-const toHalfRows: readonly Instruction[] = [
-  instruction({
-    ...F16C,
-    mnemonic: "vcvtps2ph",
-    source: sdm("VCVTPS2PH"),
-    access: "w r r",
-    forms: [form("VEX.128.66.0F3A.W0 1D /r", "xmm:rm, xmm, imm8")],
-    execute(ops, _dst, src, immediate) {
-      const zero = ops.constant(0, 16);
-      return ops.fromLanes([...toHalf(ops, src, immediate), zero, zero, zero, zero]);
-    },
-  }),
-  instruction({
-    ...F16C,
-    mnemonic: "vcvtps2ph",
-    source: sdm("VCVTPS2PH"),
-    access: "w r r",
-    forms: [form("VEX.128.66.0F3A.W0 1D /r", "m64, xmm, imm8")],
-    execute(ops, _dst, src, immediate) {
-      const zero = ops.constant(0, 16);
-      return ops.low64(ops.fromLanes([...toHalf(ops, src, immediate), zero, zero, zero, zero]));
-    },
-  }),
-  instruction({
-    ...F16C,
-    mnemonic: "vcvtps2ph",
-    source: sdm("VCVTPS2PH"),
-    access: "w r r",
-    forms: [form("VEX.256.66.0F3A.W0 1D /r", "xmm/m128, ymm, imm8")],
-    execute(ops, _dst, src, immediate) {
-      return ops.fromLanes(([0, 1] as const).flatMap((i) => toHalf(ops, ops.half(src, i), immediate)));
-    },
-  }),
-];
+const PS2PH = { ...F16C, mnemonic: "vcvtps2ph", source: sdm("VCVTPS2PH") } as const;
+const ROW = "66.0F3A.W0 1D /r";
+
+/** 128 bits of halves; from a narrow source, the upper four are 0. */
+function halves<V>(ops: Ops<V>, isWide: boolean, src: V, immediate: V): V {
+  const zero = ops.constant(0, 16);
+  if (!isWide) return ops.fromLanes([...toHalf(ops, src, immediate), zero, zero, zero, zero]);
+  return ops.fromLanes(([0, 1] as const).flatMap((i) => toHalf(ops, ops.half(src, i), immediate)));
+}
+
+/** VCVTPS2PH to a register and to memory, whose faults come before those of the conversion. */
+function toHalfRows(isWide: boolean): Instruction[] {
+  const source = isWide ? "ymm" : "xmm";
+  const length = isWide ? "256" : "128";
+  return [
+    instruction({
+      ...PS2PH,
+      access: "w r r",
+      forms: [form(`VEX.${length}.${ROW}`, `xmm:rm, ${source}, imm8`)],
+      execute(ops, _dst, src, immediate) {
+        return halves(ops, isWide, src, immediate);
+      },
+    }),
+    instruction({
+      ...PS2PH,
+      access: "r r r",
+      forms: [form(`VEX.${length}.${ROW}`, `m, ${source}, imm8`)],
+      execute(ops, address, src, immediate) {
+        ops.query("prepareWrite", address, ops.constant(isWide ? 16 : 8, 32));
+        const result = ops.keep(halves(ops, isWide, src, immediate));
+        ops.system("commitSse");
+        ops.store(address, isWide ? result : ops.low64(result));
+      },
+    }),
+  ];
+}
 
 export const f16c: readonly Instruction[] = [
   instruction({
@@ -161,5 +162,6 @@ export const f16c: readonly Instruction[] = [
       return ops.joined(fromHalf(ops, src, 0), fromHalf(ops, src, 4));
     },
   }),
-  ...toHalfRows,
+  ...toHalfRows(false),
+  ...toHalfRows(true),
 ];
