@@ -1,3 +1,5 @@
+import { CpuModelError, parseCpuModel } from "../cpu/cpu-model.ts";
+import type { FeatureName } from "../cpu/cpuid-tables.ts";
 import {
   COMMANDS,
   ENGINES,
@@ -25,6 +27,7 @@ export interface RunOptions {
   readonly append: string | undefined;
   readonly memoryBytes: number;
   readonly engine: EngineName;
+  readonly features: ReadonlySet<FeatureName>;
   readonly deterministic: boolean;
   readonly debugExitPort: number | undefined;
   readonly noReboot: boolean;
@@ -79,6 +82,7 @@ function parseRun(argv: readonly string[]): Command {
       append: given.get("append"),
       memoryBytes: parseMemorySize(given.get("memory") ?? "512M"),
       engine: ENGINES.find((name) => name === given.get("engine")) ?? "interpreter",
+      features: parseCpu(given.get("cpu") ?? "default"),
       deterministic: given.has("deterministic"),
       debugExitPort: given.has("debug-exit") ? parsePort(given.get("debug-exit") ?? "") : undefined,
       noReboot: given.has("no-reboot"),
@@ -131,6 +135,15 @@ function collectOptions(
     given.set(description.name, value);
   }
   return given;
+}
+
+function parseCpu(text: string): ReadonlySet<FeatureName> {
+  try {
+    return parseCpuModel(text);
+  } catch (error) {
+    if (error instanceof CpuModelError) throw new UsageError(`--cpu ${text}: ${error.message}`);
+    throw error;
+  }
 }
 
 function parsePort(text: string): number {

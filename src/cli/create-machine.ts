@@ -1,3 +1,4 @@
+import type { FeatureName } from "../cpu/cpuid-tables.ts";
 import { createProcessor, type ProcessorParts } from "../machine/create-processor.ts";
 import { Machine } from "../machine/machine.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
@@ -12,6 +13,7 @@ export interface MachineRequest {
   readonly core: Uint8Array<ArrayBuffer>;
   readonly memoryBytes: number;
   readonly engine: EngineName;
+  readonly features: ReadonlySet<FeatureName>;
   readonly deterministic: boolean;
   readonly debugExitPort: number | undefined;
   readonly noReboot: boolean;
@@ -48,6 +50,7 @@ export function createMachine(request: MachineRequest): RunnableMachine {
         ramBytes: request.memoryBytes,
         deterministic: request.deterministic,
         engine: request.engine,
+        features: request.features,
         surroundings: traceAccesses(surroundings, request.trace, request.report),
         memory,
       });

@@ -194,5 +194,7 @@ export const FORMS_BY_OPCODE: OpcodeIndex = buildOpcodeIndex(FORMS);
 
 /** The forms that a processor with the given extensions has. */
 export function formsWithin(available: ReadonlySet<IsaFeature>): OpcodeIndex {
-  return buildOpcodeIndex(FORMS.filter((f) => f.instruction.features.every((name) => available.has(name))));
+  const isThere = ({ instruction, form }: CompiledForm): boolean =>
+    [...instruction.features, ...(form.features ?? [])].every((name) => available.has(name));
+  return buildOpcodeIndex(FORMS.filter(isThere));
 }

@@ -6,6 +6,7 @@ import {
   Decoder,
   MAX_INSTRUCTION_BYTES,
 } from "../decode/decoder.ts";
+import type { OpcodeIndex } from "../decode/form-table.ts";
 import {
   continueHandler,
   HANDLER_CONTINUE,
@@ -95,7 +96,8 @@ export class BlockCache implements RegionStore {
   readonly #codeMap: BigUint64Array;
   readonly writer: RecordWriter;
   readonly #shapes: ShapeTable;
-  readonly #decoder = new Decoder();
+  readonly forms: OpcodeIndex;
+  readonly #decoder: Decoder;
   readonly #hooks: BlockCacheHooks;
   readonly #fusion: Fusion;
   #pages = new Map<number, CodePage>();
@@ -108,7 +110,16 @@ export class BlockCache implements RegionStore {
   invalidatedBlocks = 0;
   flushes = 0;
 
-  constructor(buffer: ArrayBufferLike, shapes: ShapeTable, fusion: Fusion, hooks: BlockCacheHooks) {
+  /** @param forms What the processor can decode. */
+  constructor(
+    buffer: ArrayBufferLike,
+    shapes: ShapeTable,
+    forms: OpcodeIndex,
+    fusion: Fusion,
+    hooks: BlockCacheHooks,
+  ) {
+    this.forms = forms;
+    this.#decoder = new Decoder(forms);
     this.#memory = new Uint8Array(buffer);
     this.#codeMap = new BigUint64Array(buffer);
     this.writer = new RecordWriter(buffer);

@@ -81,6 +81,8 @@ export const HELPERS = {
   fxsave: "i64 i32 -> status",
   fxrstor: "i64 i32 -> status",
   xsave: "i64 i32 -> status",
+  xsaveopt: "i64 i32 -> status",
+  xsavec: "i64 i32 -> status",
   xrstor: "i64 i32 -> status",
   // integer/: two halves go in, and come out as helper results
   pdep: "i64 i64 -> i64",

@@ -32,6 +32,8 @@ export interface FormAttributes {
   readonly offsetOnly?: true;
   /** A memory operand with base RSP is addressed as if the operand had been popped (POP m). */
   readonly popsFirst?: true;
+  /** Extensions that this form needs beside those of its instruction. */
+  readonly features?: readonly IsaFeature[];
 }
 
 /** One row of the manual's opcode table. */

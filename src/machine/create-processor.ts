@@ -1,8 +1,12 @@
 import type { CoreExports } from "../cpu/core-exports.ts";
 import { instantiateCore } from "../cpu/core-instance.ts";
+import { CPU_MODELS, extensionsOf } from "../cpu/cpu-model.ts";
+import { cpuid } from "../cpu/cpuid.ts";
+import type { FeatureName } from "../cpu/cpuid-tables.ts";
 import type { ProcessorSurroundings } from "../cpu/processor.ts";
 import { StateView } from "../cpu/state-view.ts";
 import { VirtualProcessor } from "../cpu/virtual-processor.ts";
+import { formsWithin } from "../decode/form-table.ts";
 import { APIC_BUS_HZ } from "../devices/local-apic/apic-timer.ts";
 import { Interpreter, type InterpreterParts } from "../interpret/interpreter.ts";
 import * as cpu from "../layout/cpu-state.ts";
@@ -12,6 +16,15 @@ import { TSC_HZ } from "./machine-time.ts";
 const WASM_PAGE_BYTES = 65536;
 /** Times a jump is taken before what it leads to is translated. */
 const HOT_COUNT = 4000;
+
+/** CR4 bits that exist with a feature. */
+const CONTROL_4_BITS: readonly (readonly [FeatureName, bigint])[] = [
+  ["umip", 11n],
+  ["fsgsbase", 16n],
+  ["xsave", 18n],
+  ["smep", 20n],
+  ["smap", 21n],
+];
 
 export type EngineName = "interpreter" | "auto";
 
@@ -26,6 +39,8 @@ export interface ProcessorRequest {
   readonly memory: WebAssembly.Memory;
   /** `auto` translates what is hot. */
   readonly engine?: EngineName;
+  /** What CPUID announces; instructions of what it does not are #UD. The default model when absent. */
+  readonly features?: ReadonlySet<FeatureName>;
   /** For profiles: see `InterpreterParts.observe`. */
   readonly observe?: InterpreterParts["observe"];
 }
@@ -41,18 +56,26 @@ export interface ProcessorParts {
 /** Builds a processor with the interpreter as its engine, in the state after RESET. */
 export function createProcessor(request: ProcessorRequest): ProcessorParts {
   const { memory, surroundings } = request;
+  const features = request.features ?? CPU_MODELS["default"]!;
+  const cpuidContext = { apicId: 0, processors: 1, tscHz: TSC_HZ, apicTimerHz: APIC_BUS_HZ, features };
   const state = new StateView(memory.buffer);
   let engine: Interpreter | undefined;
   const core = instantiateCore(request.coreModule, {
     memory,
     state,
     surroundings,
-    cpuidContext: { apicId: 0, processors: 1, tscHz: TSC_HZ, apicTimerHz: APIC_BUS_HZ },
+    cpuidContext,
     codeWritten: (page, first, last) => engine?.codeWritten(page, first, last),
   });
   state.set32(cpu.RAM_BYTES, request.ramBytes | 0);
   state.set32(cpu.DETERMINISTIC, request.deterministic ? 1 : 0);
   state.set32(cpu.FAULT_VECTOR, -1);
+  const states = cpuid(0xd, 0, { ...cpuidContext, cr4Osxsave: false });
+  const variants = cpuid(0xd, 1, { ...cpuidContext, cr4Osxsave: false });
+  core.offerStates(BigInt(states.eax), variants.eax);
+  core.withholdControl4(
+    CONTROL_4_BITS.reduce((bits, [name, bit]) => (features.has(name) ? bits : bits | (1n << bit)), 0n),
+  );
   core.initialiseTlb();
   const pages = memory.buffer.byteLength / WASM_PAGE_BYTES;
   const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
@@ -61,6 +84,7 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
     pages: { initialPages: pages, maximumPages: pages, shared },
     core,
     state,
+    forms: formsWithin(extensionsOf(features)),
     observe: request.observe,
     ...(request.engine === "auto"
       ? { createTranslator: (host) => new Translator(host), hotCount: HOT_COUNT }

@@ -35,7 +35,7 @@ export class RegionScanner {
   readonly #shapes: ShapeTable;
   readonly #regions: RegionStore;
   readonly #isTranslatable: (shape: HandlerShape, instruction: RegionInstruction) => boolean;
-  readonly #decoder = new Decoder();
+  readonly #decoder: Decoder;
 
   constructor(
     buffer: ArrayBufferLike,
@@ -46,6 +46,7 @@ export class RegionScanner {
     this.#memory = new Uint8Array(buffer);
     this.#shapes = shapes;
     this.#regions = regions;
+    this.#decoder = new Decoder(regions.forms);
     this.#isTranslatable = isTranslatable;
   }
 

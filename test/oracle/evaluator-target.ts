@@ -40,6 +40,13 @@ const WITHOUT_MODEL = new Set([
   "rcpss",
   "rsqrtps",
   "rsqrtss",
+  "vrcpps",
+  "vrcpss",
+  "vrsqrtps",
+  "vrsqrtss",
+  "xsaveopt",
+  "xsavec",
+  "rdseed",
   "fwait",
 ]);
 

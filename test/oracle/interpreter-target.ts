@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { CPU_MODELS } from "../../src/cpu/cpu-model.ts";
 import type { ProcessorSurroundings } from "../../src/cpu/processor.ts";
 import * as cpu from "../../src/layout/cpu-state.ts";
 import { CPU_STATE, GUEST_RAM } from "../../src/layout/memory-map.ts";
@@ -119,6 +120,7 @@ class InterpreterTarget implements ExecutionTarget {
       surroundings,
       memory,
       engine,
+      features: CPU_MODELS["max"]!,
     });
     this.#ram = new Uint8Array(memory.buffer, GUEST_RAM, GUEST_RAM_BYTES);
     this.#pages = this.#ram.subarray(physicalOf(0), physicalOf(PAGES.length));

@@ -1,6 +1,15 @@
+import {
+  CR4,
+  MSR_TSC_AUX,
+  SEG_FS,
+  SEG_GS,
+  SEGMENT_BASE,
+  SEGMENT_EFFECTIVE_BASE,
+} from "../../layout/cpu-state.ts";
 import type { HelperName } from "../helpers.ts";
 import { type FormAttributes, form, instruction, not64, only64, privileged } from "../instruction.ts";
 import type { Ops } from "../ops.ts";
+import { requireTablePrivilege } from "./descriptor-tables.ts";
 
 /** A move of a control or debug register: 64 bits in 64-bit code, else 32, whatever the prefixes say. */
 function fullWidthForms(opcode: string, operands: (register: string) => string) {
@@ -67,6 +76,7 @@ export const smsw = instruction({
   access: "w",
   forms: [form("0F 01 /4", "r:v:rm")],
   execute(ops) {
+    requireTablePrivilege(ops);
     return ops.truncate(ops.call("smsw"), ops.operandBits);
   },
 });
@@ -77,6 +87,7 @@ export const smswToMemory = instruction({
   access: "w",
   forms: [form("0F 01 /4", "m16")],
   execute(ops) {
+    requireTablePrivilege(ops);
     return ops.truncate(ops.call("smsw"), 16);
   },
 });
@@ -196,6 +207,59 @@ function randomNumber(mnemonic: "rdrand" | "rdseed", digit: number) {
   });
 }
 
+/** RDFSBASE and RDGSBASE. */
+function readBase(mnemonic: string, digit: number, segment: number) {
+  return instruction({
+    mnemonic,
+    source: "Intel SDM Vol. 2B, RDFSBASE/RDGSBASE",
+    access: "w",
+    features: ["fsgsbase"],
+    forms: [form(`F3 0F AE /${digit}`, "r:y:rm", only64)],
+    execute(ops) {
+      requireBaseInstructions(ops);
+      return ops.state(segment + SEGMENT_BASE, ops.operandBits === 64 ? 64 : 32);
+    },
+  });
+}
+
+/** WRFSBASE and WRGSBASE: #GP(0) for a base that is not canonical. */
+function writeBase(mnemonic: string, digit: number, segment: number) {
+  return instruction({
+    mnemonic,
+    source: "Intel SDM Vol. 2D, WRFSBASE/WRGSBASE",
+    access: "r",
+    features: ["fsgsbase"],
+    forms: [form(`F3 0F AE /${digit}`, "r:y:rm", only64)],
+    execute(ops, src) {
+      requireBaseInstructions(ops);
+      const base = ops.keep(ops.zeroExtend(src, 64));
+      const extended = ops.shiftRightSigned(ops.shiftLeft(base, 16), 16);
+      ops.raiseWhen(ops.not(ops.equal(extended, base)), "#GP");
+      ops.setState(segment + SEGMENT_BASE, base);
+      ops.setState(segment + SEGMENT_EFFECTIVE_BASE, base);
+    },
+  });
+}
+
+/** #UD unless CR4.FSGSBASE is set. */
+function requireBaseInstructions<V>(ops: Ops<V>): void {
+  ops.raiseWhen(ops.not(ops.bit(ops.state(CR4, 32), 16)), "#UD");
+}
+
+const rdpid = instruction({
+  mnemonic: "rdpid",
+  source: "Intel SDM Vol. 2B, RDPID",
+  access: "w",
+  features: ["rdpid"],
+  forms: [
+    form("F3 0F C7 /7", "r64:rm", { ...only64, size: 64 }),
+    form("F3 0F C7 /7", "r32:rm", { ...not64, size: 32 }),
+  ],
+  execute(ops) {
+    return ops.zeroExtend(ops.state(MSR_TSC_AUX, 32), ops.operandBits);
+  },
+});
+
 /** CF = 1, the other status flags 0. */
 function setCarryOnly<V>(ops: Ops<V>): void {
   const one = ops.constant(1, 8);
@@ -228,4 +292,7 @@ export const system = [
   entry("sysenter", "Intel SDM Vol. 2B, SYSENTER", "0F 34"),
   exit("sysexit", "Intel SDM Vol. 2B, SYSEXIT", "0F 35"),
   randomNumber("rdrand", 6), randomNumber("rdseed", 7),
+  readBase("rdfsbase", 0, SEG_FS), readBase("rdgsbase", 1, SEG_GS),
+  writeBase("wrfsbase", 2, SEG_FS), writeBase("wrgsbase", 3, SEG_GS),
+  rdpid,
 ] as const;
