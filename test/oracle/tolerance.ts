@@ -72,7 +72,7 @@ export class ToleranceCollector {
     if (shape.usesMxcsrMask) this.#bits |= ANY_MXCSR_MASK;
     const { mnemonic } = shape.instruction;
     if (mnemonic === "maskmovq") this.#bits |= ANY_MMX_TAGS;
-    if (mnemonic === "maskmovdqu" || /^sha(1|256)/.test(mnemonic)) this.#bits |= ANY_ALIGNMENT;
+    if (/^v?maskmovdqu$/.test(mnemonic) || /^sha(1|256)/.test(mnemonic)) this.#bits |= ANY_ALIGNMENT;
     if (/^vp?gather/.test(mnemonic)) this.#bits |= ANY_GATHER;
     if (mnemonic === "fxrstor") this.#bits |= SHORT_POINTERS;
   }
