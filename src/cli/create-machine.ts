@@ -13,7 +13,8 @@ export interface MachineRequest {
   readonly core: Uint8Array<ArrayBuffer>;
   readonly memoryBytes: number;
   readonly engine: EngineName;
-  readonly features: ReadonlySet<FeatureName>;
+  /** What CPUID announces; the default model when absent. */
+  readonly features?: ReadonlySet<FeatureName>;
   readonly deterministic: boolean;
   readonly debugExitPort: number | undefined;
   readonly noReboot: boolean;
@@ -50,7 +51,7 @@ export function createMachine(request: MachineRequest): RunnableMachine {
         ramBytes: request.memoryBytes,
         deterministic: request.deterministic,
         engine: request.engine,
-        features: request.features,
+        ...(request.features && { features: request.features }),
         surroundings: traceAccesses(surroundings, request.trace, request.report),
         memory,
       });
