@@ -144,6 +144,14 @@ export const EXCEPTIONS: readonly Exception[] = [
     applies: (c) => c.ours === undefined && [0xc4, 0xc5].includes(opcodeAt(c)[0]!) && hasPrefixBeforeVex(c),
   },
   {
+    reason: "EVEX: AVX-512, which CPUID never announces",
+    applies: (c) => c.ours === undefined && opcodeAt(c)[0] === 0x62,
+  },
+  {
+    reason: "VEX.L does not count for scalars: objdump shows a YMM register",
+    applies: (c) => c.ours !== undefined && c.theirs?.replaceAll("ymm", "xmm") === c.ours,
+  },
+  {
     reason: 'VEX.pp where none belongs: #UD (Intel SDM Vol. 2A, "Exception Type 8" and "5")',
     applies: (c) => c.ours === undefined && /^v(?:zero\w+|[ls][dt]mxcsr)$/.test(mnemonicOf(c.raw)),
   },
