@@ -262,7 +262,8 @@ export class Interpreter implements Engine {
       JUMP_CACHE +
       Number((linear ^ (linear >> 14n)) & BigInt(JUMP_CACHE_ENTRIES - 1)) * JUMP_CACHE_ENTRY_BYTES;
     const tag = linear ^ this.#i64[(CPU_STATE + cpu.MODE_KEY) >> 3]!;
-    const isNew = this.#i64[entry >> 3] !== tag;
+    // The count goes on when only the generation is another.
+    const isNew = BigInt.asUintN(48, this.#i64[entry >> 3]! ^ linear) !== 0n;
     this.#i64[entry >> 3] = tag;
     this.#i32[(entry + JUMP_RECORD) >> 2] = at;
     if (isNew) this.#i32[(entry + JUMP_COUNT) >> 2] = 0;

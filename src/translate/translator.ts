@@ -2,7 +2,7 @@ import type { CodeTicket, HotPlace, RegionTranslator, TranslatorHost } from "../
 import type { HandlerShape } from "../decode/shape.ts";
 import type { HelperName } from "../isa/helpers.ts";
 import { ControlFlow } from "./control-flow.ts";
-import type { RegionInstruction, RegionPage } from "./region-code.ts";
+import type { RegionBlock, RegionInstruction, RegionPage } from "./region-code.ts";
 import { RegionMemory } from "./region-memory.ts";
 import { buildRegionModule, type RegionSource } from "./region-module.ts";
 import { RegionScanner, type ScannedRegion } from "./region-scanner.ts";
@@ -135,12 +135,14 @@ export class Translator implements RegionTranslator {
     }
     const use = new StateUse();
     const helpers = new Set<HelperName>();
-    for (const { instructions } of scanned.code.blocks.values()) {
+    const note = ({ instructions, end }: RegionBlock): void => {
       for (const instruction of instructions) {
         if (instruction.interpreted) continue;
         this.#useOf(instruction.shape, instruction).addTo(use, helpers, this.#memory, instruction);
       }
-    }
+      if (end.kind === "call" && end.body !== undefined) note(end.body);
+    };
+    for (const block of scanned.code.blocks.values()) note(block);
     const name = `region_${place.page.toString(16)}_${place.offset.toString(16)}`;
     return { name, scanned, flow, use, helpers, places };
   }
