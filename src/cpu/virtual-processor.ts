@@ -5,8 +5,8 @@ import type { Processor, ProcessorRegisters, ProcessorSurroundings, RunOutcome }
 import { RegisterFile } from "./register-file.ts";
 import type { StateView } from "./state-view.ts";
 
-const RFLAGS_TF = 1n << 8n;
-const RFLAGS_IF = 1n << 9n;
+const RFLAGS_TF = 1 << 8;
+const RFLAGS_IF = 1 << 9;
 const DR6_BS = 1n << 14n;
 const VECTOR_DB = 1;
 /** INTERRUPT_SHADOW after a load of SS. */
@@ -72,16 +72,24 @@ export class VirtualProcessor implements Processor {
     const state = this.#state;
     let first = true;
     for (;;) {
+      this.#endShadow();
       if (!this.#deliverEvents()) return "shutdown";
       if (state.get32(cpu.HALTED) !== 0) return "halt";
       if (!first && (state.get32(cpu.BUDGET) <= 0 || this.#stopAsked)) return "budget";
       first = false;
-      const tracing = (state.get64(cpu.RFLAGS_SYSTEM) & RFLAGS_TF) !== 0n;
+      const tracing = (state.get32(cpu.RFLAGS_SYSTEM) & RFLAGS_TF) !== 0;
       const exit =
         tracing || state.get32(cpu.INTERRUPT_SHADOW) !== 0 ? this.#step(tracing) : this.#engine.execute();
       if (exit === cpu.EXIT_SHUTDOWN) return "shutdown";
       if (exit === cpu.EXIT_FAULT && !this.#deliverFault()) return "shutdown";
     }
+  }
+
+  /** The shadow covers one instruction: anywhere but before that it is over. */
+  #endShadow(): void {
+    const state = this.#state;
+    if (state.get32(cpu.INTERRUPT_SHADOW) === 0) return;
+    if (state.get64(cpu.RIP) !== state.get64(cpu.SHADOW_RIP)) state.set32(cpu.INTERRUPT_SHADOW, 0);
   }
 
   /** One instruction, and the single-step trap behind it when TF was set before it. */
@@ -105,7 +113,6 @@ export class VirtualProcessor implements Processor {
   #deliverFault(): boolean {
     const state = this.#state;
     this.onFault?.(state.get32(cpu.FAULT_VECTOR), state.get32(cpu.FAULT_ERROR_CODE));
-    state.set64(cpu.COUNT_FAULT, state.get64(cpu.COUNT_FAULT) + 1n);
     // A delivery counts as an instruction, so that a guest that only faults uses its budget up.
     state.set32(cpu.BUDGET, state.get32(cpu.BUDGET) - 1);
     return this.#core.deliverFault() !== cpu.STATUS_EXIT;
@@ -120,7 +127,7 @@ export class VirtualProcessor implements Processor {
       return this.#core.deliverNmi() !== cpu.STATUS_EXIT;
     }
     if (state.get32(cpu.INTERRUPT_PENDING) === 0) return true;
-    if ((state.get64(cpu.RFLAGS_SYSTEM) & RFLAGS_IF) === 0n) return true;
+    if ((state.get32(cpu.RFLAGS_SYSTEM) & RFLAGS_IF) === 0) return true;
     // HLT right behind STI has ended the shadow.
     if (state.get32(cpu.HALTED) !== 0) state.set32(cpu.INTERRUPT_SHADOW, 0);
     if (state.get32(cpu.INTERRUPT_SHADOW) !== 0) return true;
@@ -133,7 +140,7 @@ export class VirtualProcessor implements Processor {
 
   setInterruptPending(pending: boolean): void {
     this.#state.set32(cpu.INTERRUPT_PENDING, pending ? 1 : 0);
-    if (pending && (this.#state.get64(cpu.RFLAGS_SYSTEM) & RFLAGS_IF) !== 0n) this.#endRunSoon();
+    if (pending && (this.#state.get32(cpu.RFLAGS_SYSTEM) & RFLAGS_IF) !== 0) this.#endRunSoon();
   }
 
   raiseNonMaskableInterrupt(): void {
@@ -144,6 +151,10 @@ export class VirtualProcessor implements Processor {
   stop(): void {
     this.#stopAsked = true;
     this.#endRunSoon();
+  }
+
+  memoryWritten(address: number, bytes: number): void {
+    this.#core.noteDeviceWrite(address, bytes);
   }
 
   reset(): void {

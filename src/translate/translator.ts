@@ -16,6 +16,8 @@ const BATCH_REGIONS = 12;
 /** Runs of the engine after which regions are compiled that wait for others. */
 const BATCH_RUNS = 64;
 
+type RegionFunction = (caller: number) => number;
+
 /** A region that waits to be compiled. */
 interface Waiting {
   readonly source: RegionSource;
@@ -167,7 +169,7 @@ export class Translator implements RegionTranslator {
     return handler;
   }
 
-  #compile(sources: readonly RegionSource[]): WebAssembly.ExportFunction[] {
+  #compile(sources: readonly RegionSource[]): RegionFunction[] {
     const host = this.#host;
     const bytes = buildRegionModule(sources, host);
     this.#bytes += bytes.length;
@@ -177,7 +179,7 @@ export class Translator implements RegionTranslator {
       core: host.core,
       run: host.run,
     });
-    return sources.map((_, i) => exports[`${i}`] as WebAssembly.ExportFunction);
+    return sources.map((_, i) => exports[`${i}`] as RegionFunction);
   }
 
   /** Whether the pages of a region are where they were when it was made; noted in its slot for this address space. */

@@ -15,6 +15,7 @@ import {
 import { APIC_BASE, COUNT_TLB_MISS, CPL, CR4, RAM_BYTES, TLB_BASE } from "../../layout/cpu-state";
 import { raiseNonCanonical } from "../processor/faults";
 import { isCodePage } from "./code-map";
+import { noteDirty } from "./dirty-pages";
 import { noteExecute } from "./jump-cache";
 import {
   ACCESS_FETCH,
@@ -27,7 +28,7 @@ import {
   walkPhysical,
   walkUser,
 } from "./page-walk";
-import { fillTlb, tlbSlot } from "./tlb";
+import { fillTlb, fillWriteTlb, tlbSlot, tracedHost } from "./tlb";
 
 const CR4_SMAP: u64 = 1 << 21;
 
@@ -99,7 +100,8 @@ export function translateRead(bank: usize, va: u64): usize {
 export function translateWrite(bank: usize, va: u64): usize {
   const entry = bank + TLB_WRITE + tlbSlot(va);
   if (load<u64>(entry, TLB_TAG) == (va & ~0xfff)) return <usize>(<u32>va + load<u32>(entry, TLB_ADDEND));
-  return missWrite(bank, va);
+  const traced = tracedHost(entry, va);
+  return traced ? traced : missWrite(bank, va);
 }
 
 function missRead(bank: usize, va: u64): usize {
@@ -116,7 +118,9 @@ function missWrite(bank: usize, va: u64): usize {
   countMiss();
   if (!walk(va, accessOf(bank) | ACCESS_WRITE)) return NOWHERE;
   const host = locatePhysical(walkPhysical);
-  if (host != DEVICE && !isCodePage(host)) fillTlb(bank + TLB_WRITE, va, host, walkFlags);
+  if (host == DEVICE) return host;
+  noteDirty(host);
+  fillWriteTlb(bank + TLB_WRITE, va, host, walkFlags, isCodePage(host));
   return host;
 }
 
