@@ -32,7 +32,8 @@ const CORE_KINDS: readonly (readonly [names: RegExp, kind: string])[] = [
   ],
   [/^(rdmsr|wrmsr)$/, "system/RDMSR and WRMSR"],
   [/^(rdtsc|rdtscp|rdpmc|rdrand|identify)$/, "system/RDTSC, CPUID, RDRAND"],
-  [/^(portIn|portOut|checkPort)$/, "system/port instructions"],
+  [/^(portIn|portOut)$/, "system/port instructions"],
+  [/^checkPort$/, "system/permission to access ports"],
   [/^(fxsave|fxrstor|xsave|xrstor)$/, "system/FXSAVE and XSAVE"],
 ];
 
