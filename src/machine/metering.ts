@@ -32,8 +32,7 @@ const CORE_KINDS: readonly (readonly [names: RegExp, kind: string])[] = [
   ],
   [/^(rdmsr|wrmsr)$/, "system/RDMSR and WRMSR"],
   [/^(rdtsc|rdtscp|rdpmc|rdrand|identify)$/, "system/RDTSC, CPUID, RDRAND"],
-  [/^(portIn|portOut)$/, "system/port instructions"],
-  [/^checkPort$/, "system/permission to access ports"],
+  [/^(portIn|portOut|checkPort)$/, "system/port instructions"],
   [/^(fxsave|fxrstor|xsave|xrstor)$/, "system/FXSAVE and XSAVE"],
 ];
 
