@@ -20,5 +20,9 @@ export interface CoreExports {
   deliverNmi(): number;
   nmiBlocked(): number;
   takeStepTrapInhibition(): number;
+  mustStep(linear: bigint): number;
+  beginStep(inhibited: number): number;
+  endAlone(): number;
+  fetchableBytes(): number;
   readSlow(linear: bigint, bytes: number): number;
 }

@@ -7,6 +7,7 @@ import type { StateView } from "./state-view.ts";
 
 const RFLAGS_TF = 1n << 8n;
 const RFLAGS_IF = 1n << 9n;
+const RFLAGS_RF = 1n << 16n;
 const DR6_BS = 1n << 14n;
 const VECTOR_DB = 1;
 /** INTERRUPT_SHADOW after a load of SS. */
@@ -22,6 +23,8 @@ export class VirtualProcessor implements Processor {
   #nmiPending = false;
   #stopAsked = false;
   #running = false;
+  /** Bits of DR6 that a load of SS has earned. */
+  #heldConditions = 0n;
   /** Called before each fault is delivered, for --trace. */
   onFault: ((vector: number, errorCode: number) => void) | undefined;
   onInterrupt: ((vector: number) => void) | undefined;
@@ -76,26 +79,52 @@ export class VirtualProcessor implements Processor {
       if (state.get32(cpu.HALTED) !== 0) return "halt";
       if (!first && (state.get32(cpu.BUDGET) <= 0 || this.#stopAsked)) return "budget";
       first = false;
-      const tracing = (state.get64(cpu.RFLAGS_SYSTEM) & RFLAGS_TF) !== 0n;
-      const exit =
-        tracing || state.get32(cpu.INTERRUPT_SHADOW) !== 0 ? this.#step(tracing) : this.#engine.execute();
+      const exit = this.#execute();
       if (exit === cpu.EXIT_SHUTDOWN) return "shutdown";
       if (exit === cpu.EXIT_FAULT && !this.#deliverFault()) return "shutdown";
     }
   }
 
-  /** One instruction, and the single-step trap behind it when TF was set before it. */
-  #step(tracing: boolean): EngineExit {
+  /** Runs freely where that is allowed, else executes one instruction. */
+  #execute(): EngineExit {
     const state = this.#state;
-    state.set32(cpu.INTERRUPT_SHADOW, 0);
+    const flags = state.get64(cpu.RFLAGS_SYSTEM);
+    const alone = (flags & (RFLAGS_TF | RFLAGS_RF)) !== 0n || state.get32(cpu.INTERRUPT_SHADOW) !== 0;
+    if (alone) return this.#step();
+    const exit = this.#engine.execute();
+    const watched = exit === cpu.EXIT_FAULT && state.get32(cpu.FAULT_VECTOR) === cpu.FAULT_WATCHED;
+    if (watched) state.set32(cpu.FAULT_VECTOR, -1);
+    return watched || exit === cpu.EXIT_STEP ? this.#step() : exit;
+  }
+
+  /**
+   * One instruction, and the trap behind it: of TF when it was set before, and of breakpoints. Those that match a
+   * load of SS wait for the end of the next instruction.
+   */
+  #step(): EngineExit {
+    const state = this.#state;
+    const tracing = (state.get64(cpu.RFLAGS_SYSTEM) & RFLAGS_TF) !== 0n;
+    const afterStackLoad = state.get32(cpu.INTERRUPT_SHADOW) === SHADOW_OF_STACK_SEGMENT;
     this.#core.takeStepTrapInhibition();
+    if (this.#core.beginStep(afterStackLoad ? 1 : 0) !== cpu.STATUS_OK) {
+      this.#core.endAlone();
+      return cpu.EXIT_FAULT;
+    }
+    state.set32(cpu.INTERRUPT_SHADOW, 0);
     const exit = this.#engine.step();
-    if (!tracing || (exit !== cpu.EXIT_BUDGET && exit !== cpu.EXIT_HALT)) return exit;
+    let conditions = BigInt(this.#core.endAlone()) | this.#heldConditions;
+    this.#heldConditions = 0n;
+    if (exit !== cpu.EXIT_BUDGET && exit !== cpu.EXIT_HALT) return exit;
     const inhibited = this.#core.takeStepTrapInhibition() !== 0;
-    if (inhibited || state.get32(cpu.INTERRUPT_SHADOW) === SHADOW_OF_STACK_SEGMENT) return exit;
+    if (state.get32(cpu.INTERRUPT_SHADOW) === SHADOW_OF_STACK_SEGMENT) {
+      this.#heldConditions = conditions;
+      return exit;
+    }
+    if (tracing && !inhibited) conditions |= DR6_BS;
+    if (conditions === 0n) return exit;
     // A trap ends HLT.
     state.set32(cpu.HALTED, 0);
-    state.set64(cpu.DR6, state.get64(cpu.DR6) | DR6_BS);
+    state.set64(cpu.DR6, state.get64(cpu.DR6) | conditions);
     state.set32(cpu.FAULT_VECTOR, VECTOR_DB);
     state.set32(cpu.FAULT_ERROR_CODE, -1);
     return cpu.EXIT_FAULT;
@@ -148,6 +177,7 @@ export class VirtualProcessor implements Processor {
 
   reset(): void {
     this.#nmiPending = false;
+    this.#heldConditions = 0n;
     this.#state.set64(cpu.INSTRUCTIONS, 0n);
     this.#core.reset();
     this.#core.resetMsrs();

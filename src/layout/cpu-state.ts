@@ -74,7 +74,7 @@ export const HALTED = 0x0f8;
 export const BUDGET_START = 0x0fc;
 
 // A fault that waits for delivery.
-/** i32: vector, 0..31; -1 when none. */
+/** i32: vector, 0..31, or FAULT_WATCHED; -1 when none. */
 export const FAULT_VECTOR = 0x100;
 /** i32: error code; -1 when the vector has none. */
 export const FAULT_ERROR_CODE = 0x104;
@@ -216,6 +216,12 @@ export const EXIT_SHUTDOWN = 7;
 export const EXIT_CROSSING = 9;
 /** RIP is exact and has become hot: a translator may take it on. */
 export const EXIT_HOT = 10;
+
+/** RIP is exact; the code there has to be executed by `step`: a breakpoint or the end of its segment is near. */
+export const EXIT_STEP = 11;
+
+/** In FAULT_VECTOR, of no exception: a data or port breakpoint matches. The instruction had no effect and is to be executed by `step`. */
+export const FAULT_WATCHED = 0x100;
 
 // What a helper that can fail returns.
 /** Go on with the next instruction. */

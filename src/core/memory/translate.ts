@@ -12,6 +12,7 @@ import {
   TLB_WRITE,
 } from "../../layout/memory-map";
 import { APIC_BASE, COUNT_TLB_MISS, CPL, CR4, RAM_BYTES, TLB_BASE } from "../../layout/cpu-state";
+import { areBreakpointsEnabled, isWatchedPage } from "../processor/breakpoints";
 import { raiseNonCanonical } from "../processor/faults";
 import { isCodePage } from "./code-map";
 import { noteExecute } from "./jump-cache";
@@ -106,8 +107,15 @@ function missRead(bank: usize, va: u64): usize {
   countMiss();
   if (!walk(va, accessOf(bank))) return NOWHERE;
   const host = locatePhysical(walkPhysical);
-  if (host != DEVICE) fillTlb(bank, va, host, walkFlags);
+  if (host != DEVICE && mayFill(va)) fillTlb(bank, va, host, walkFlags);
   return host;
+}
+
+/** Accesses to a page with a data breakpoint must all be misses. */
+// @ts-ignore: decorator
+@inline
+function mayFill(va: u64): bool {
+  return !areBreakpointsEnabled() || !isWatchedPage(va);
 }
 
 function missWrite(bank: usize, va: u64): usize {
@@ -115,7 +123,7 @@ function missWrite(bank: usize, va: u64): usize {
   countMiss();
   if (!walk(va, accessOf(bank) | ACCESS_WRITE)) return NOWHERE;
   const host = locatePhysical(walkPhysical);
-  if (host != DEVICE && !isCodePage(host)) fillTlb(bank + TLB_WRITE, va, host, walkFlags);
+  if (host != DEVICE && !isCodePage(host) && mayFill(va)) fillTlb(bank + TLB_WRITE, va, host, walkFlags);
   return host;
 }
 
@@ -153,6 +161,6 @@ export function translateExecute(va: u64): i64 {
   noteExecute(va, walkFlags);
   const host = locatePhysical(walkPhysical);
   // A user page that the supervisor may execute it may not always read.
-  if (host != DEVICE && !(walkUser && bank == TLB_BANK_SUPERVISOR)) fillTlb(bank, va, host, walkFlags);
+  if (host != DEVICE && !(walkUser && bank == TLB_BANK_SUPERVISOR) && mayFill(va)) fillTlb(bank, va, host, walkFlags);
   return <i64>walkPhysical;
 }

@@ -16,6 +16,7 @@ import {
   STATUS_EXIT,
   STATUS_JUMP,
 } from "../../layout/cpu-state";
+import { resumeWatching, suspendWatching } from "./breakpoints";
 import { deliverLong } from "./delivery-long";
 import { deliverProtected, deliverReal } from "./delivery-legacy";
 import { setExternalBit } from "./descriptor-tables";
@@ -83,7 +84,10 @@ export function softwareInterrupt(vector: i32): i32 {
 /** INT3 and INTO, which virtual-8086 mode does not refuse. RIP is the next instruction's. */
 export function softwareException(vector: i32): i32 {
   inhibitStepTrap();
-  return enterHandler(vector, -1, true, 0);
+  const watching = suspendWatching();
+  const status = enterHandler(vector, -1, true, 0);
+  resumeWatching(watching);
+  return status;
 }
 
 /** Whether the instruction that was executed takes no single-step trap although TF was set before it. */
@@ -109,6 +113,13 @@ export function debugInterrupt(): i32 {
 
 /** Delivers an event that no instruction can refuse, and what goes wrong with it. */
 function deliverEvent(vector: i32, code: i32, resume: u64): i32 {
+  const watching = suspendWatching();
+  const status = deliverUnwatched(vector, code, resume);
+  resumeWatching(watching);
+  return status;
+}
+
+function deliverUnwatched(vector: i32, code: i32, resume: u64): i32 {
   store<i32>(CPU_STATE + HALTED, 0);
   store<i32>(CPU_STATE + INTERRUPT_SHADOW, 0);
   let status = attempt(vector, code, resume);

@@ -1,4 +1,6 @@
 // What the processor folder offers to the engines and to TypeScript.
+export { endAlone } from "./breakpoints";
+export { beginStep, fetchableBytes, mustStep } from "./code-limit";
 export { debugInterrupt, deliverFault, deliverInterrupt, deliverNmi, nmiBlocked } from "./delivery";
 export { softwareException, softwareInterrupt, takeStepTrapInhibition } from "./delivery";
 export { farReturn } from "./far-return";

@@ -14,6 +14,7 @@ import {
   IF,
   IOPL,
   NT,
+  RF,
   STATUS_FLAGS,
   TF,
   DF,
@@ -24,6 +25,7 @@ import {
   systemFlags,
   writeFlags,
 } from "./flags";
+import { minedCode } from "./breakpoints";
 import { poppableFlags, returnForEvents } from "./interrupts";
 import { currentPrivilege, is64Bit, isLongMode, isRealMode, isVirtual8086, updateMode } from "./mode";
 import { DS, ES, FS, GS, SS, segmentAt, setRealSegment } from "./segment-cache";
@@ -63,7 +65,7 @@ function returnReal(bits: i32): i32 {
   const status = checkRealTarget(frameOffset);
   if (status != STATUS_OK) return status;
   setStackPointer(stackPointer() + <u64>(3 * (bits >> 3)));
-  writeFlags(frameFlags, poppableFlags(bits));
+  writeFlags(frameFlags, returnedFlags(bits));
   return enterRealTarget(frameSelector, frameOffset);
 }
 
@@ -86,7 +88,7 @@ function returnProtected(bits: i32): i32 {
   // 64-bit code always pops the stack pointer.
   if (newCpl == cpl && !is64Bit()) {
     setStackPointer(stackPointer() + <u64>(3 * bytes));
-    writeFlags(frameFlags, poppableFlags(bits));
+    writeFlags(frameFlags, returnedFlags(bits));
     return enterTarget(frameSelector, newCpl, frameOffset);
   }
   const newPointer = peek(3 * bytes, bits);
@@ -126,11 +128,17 @@ function leave(newPointer: u64, stackSelector: i32, bits: i32): i32 {
   if (status != STATUS_OK) return status;
   const outward = newCpl != currentPrivilege();
   enterReturnStack(stackSelector, newCpl);
-  writeFlags(frameFlags, poppableFlags(bits));
+  writeFlags(frameFlags, returnedFlags(bits));
   enterTarget(frameSelector, newCpl, frameOffset);
   setStackPointer(newPointer);
   if (outward) dropInnerSegments(newCpl);
   return STATUS_JUMP;
+}
+
+/** RF is of use only where code has breakpoints; the processor clears it behind the next instruction. */
+function returnedFlags(bits: i32): u64 {
+  const mask = poppableFlags(bits);
+  return bits > 16 && minedCode() ? mask | RF : mask;
 }
 
 /** From CPL 0 with VM in the popped flags: ESP, SS, ES, DS, FS and GS follow in the frame. */

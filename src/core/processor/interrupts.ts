@@ -69,7 +69,7 @@ export function popFlags(value: u64, bits: i32): i32 {
   return loadFlags(value, poppableFlags(bits));
 }
 
-/** The flags that POPF and IRET may change at the current privilege level. RF is never kept: instruction breakpoints are not offered. */
+/** The flags that POPF and IRET may change at the current privilege level, but RF. */
 export function poppableFlags(bits: i32): u64 {
   let mask = STATUS_FLAGS | TF | DF | NT;
   if (bits > 16) mask |= AC | ID;
@@ -89,13 +89,13 @@ function loadFlags(value: u64, mask: u64): i32 {
 }
 
 /**
- * Makes the engine return soon if an interrupt waits and is allowed, or if TF asks for single steps,
+ * Makes the engine return soon if an interrupt waits and is allowed, or if TF or RF asks for single steps,
  * which engines leave to their caller. The count of executed instructions stays right.
  */
 export function returnForEvents(): bool {
   const flags = systemFlags();
   const interrupted = (flags & IF) != 0 && load<i32>(CPU_STATE + INTERRUPT_PENDING) != 0;
-  if (!interrupted && !(flags & TF)) return false;
+  if (!interrupted && !(flags & (TF | RF))) return false;
   const left = load<i32>(CPU_STATE + BUDGET);
   store<i32>(CPU_STATE + BUDGET_START, load<i32>(CPU_STATE + BUDGET_START) - left);
   store<i32>(CPU_STATE + BUDGET, 0);
