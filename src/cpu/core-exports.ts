@@ -22,7 +22,7 @@ export interface CoreExports {
   takeStepTrapInhibition(): number;
   mustStep(linear: bigint): number;
   beginStep(inhibited: number): number;
-  endAlone(): number;
+  endStep(completed: number): number;
   fetchableBytes(): number;
   readSlow(linear: bigint, bytes: number): number;
 }

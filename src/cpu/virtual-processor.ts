@@ -107,14 +107,17 @@ export class VirtualProcessor implements Processor {
     const afterStackLoad = state.get32(cpu.INTERRUPT_SHADOW) === SHADOW_OF_STACK_SEGMENT;
     this.#core.takeStepTrapInhibition();
     if (this.#core.beginStep(afterStackLoad ? 1 : 0) !== cpu.STATUS_OK) {
-      this.#core.endAlone();
+      this.#core.endStep(0);
       return cpu.EXIT_FAULT;
     }
     state.set32(cpu.INTERRUPT_SHADOW, 0);
     const exit = this.#engine.step();
-    let conditions = BigInt(this.#core.endAlone()) | this.#heldConditions;
+    const completed = exit === cpu.EXIT_BUDGET || exit === cpu.EXIT_HALT;
+    const earned = this.#core.endStep(completed ? 1 : 0);
+    if (earned < 0) return cpu.EXIT_FAULT;
+    let conditions = BigInt(earned) | this.#heldConditions;
     this.#heldConditions = 0n;
-    if (exit !== cpu.EXIT_BUDGET && exit !== cpu.EXIT_HALT) return exit;
+    if (!completed) return exit;
     const inhibited = this.#core.takeStepTrapInhibition() !== 0;
     if (state.get32(cpu.INTERRUPT_SHADOW) === SHADOW_OF_STACK_SEGMENT) {
       this.#heldConditions = conditions;

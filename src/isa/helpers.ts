@@ -31,7 +31,7 @@ export const HELPERS = {
   clac: "-> status",
   stac: "-> status",
   halt: "-> status",
-  flagsForPush: "-> i64",
+  flagsForPush: "i32 -> i64",
   popFlags: "i64 i32 -> status",
   lldt: "i32 -> status",
   ltr: "i32 -> status",

@@ -15,6 +15,7 @@ import {
   INTERRUPT_SHADOW,
   STATUS_EXIT,
   STATUS_JUMP,
+  STATUS_OK,
 } from "../../layout/cpu-state";
 import { resumeWatching, suspendWatching } from "./breakpoints";
 import { deliverLong } from "./delivery-long";
@@ -33,6 +34,9 @@ import {
   raiseGP,
   takeDebugConditions,
 } from "./faults";
+import { mayRedirect, redirectInterrupt } from "./virtual-interrupts";
+import { settle } from "./task-gates";
+import { isInNewTask } from "./task-switch";
 import { RF, ioPrivilege } from "./flags";
 import { isLongMode, isRealMode, isVirtual8086 } from "./mode";
 
@@ -77,6 +81,11 @@ export function deliverNmi(): i32 {
 
 /** INT n. RIP is the next instruction's. Returns STATUS_JUMP, or STATUS_FAULT. */
 export function softwareInterrupt(vector: i32): i32 {
+  if (mayRedirect()) {
+    const status = redirectInterrupt(vector);
+    if (status == STATUS_JUMP) inhibitStepTrap();
+    if (status != STATUS_OK) return status;
+  }
   if (isVirtual8086() && ioPrivilege() < 3) return raiseGP(0);
   return softwareException(vector);
 }
@@ -85,7 +94,7 @@ export function softwareInterrupt(vector: i32): i32 {
 export function softwareException(vector: i32): i32 {
   inhibitStepTrap();
   const watching = suspendWatching();
-  const status = enterHandler(vector, -1, true, 0);
+  const status = settle(enterHandler(vector, -1, true, 0));
   resumeWatching(watching);
   return status;
 }
@@ -143,6 +152,7 @@ function deliverUnwatched(vector: i32, code: i32, resume: u64): i32 {
 
 function attempt(vector: i32, code: i32, resume: u64): i32 {
   clearFault();
+  isInNewTask();
   setExternalBit(1);
   const status = enterHandler(vector, code, false, resume);
   setExternalBit(0);

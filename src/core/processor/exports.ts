@@ -1,6 +1,5 @@
 // What the processor folder offers to the engines and to TypeScript.
-export { endAlone } from "./breakpoints";
-export { beginStep, fetchableBytes, mustStep } from "./code-limit";
+export { beginStep, endStep, fetchableBytes, mustStep } from "./code-limit";
 export { debugInterrupt, deliverFault, deliverInterrupt, deliverNmi, nmiBlocked } from "./delivery";
 export { softwareException, softwareInterrupt, takeStepTrapInhibition } from "./delivery";
 export { farReturn } from "./far-return";
@@ -14,5 +13,4 @@ export { reset } from "./reset";
 export { loadSegment, segmentAddress } from "./segments";
 export { pop, push } from "./stack";
 export { lar, lldt, lsl, ltr, verr, verw } from "./system-segments";
-export { taskSwitchesRefused } from "./task-state";
 export { farCall, farJump } from "./transfers";

@@ -1,5 +1,4 @@
 // IRET, IRETD, IRETQ in every mode. SDM 2 "IRET/IRETD/IRETQ—Interrupt Return".
-// A return to another task (NT set outside of long mode) is refused like every task switch.
 import { CPU_STATE } from "../../layout/memory-map";
 import { CPL, RIP, RSP, SEG_CS, STATUS_FAULT, STATUS_JUMP, STATUS_OK } from "../../layout/cpu-state";
 import { faulted, readIn } from "../memory/linear-memory";
@@ -30,7 +29,8 @@ import { poppableFlags, returnForEvents } from "./interrupts";
 import { currentPrivilege, is64Bit, isLongMode, isRealMode, isVirtual8086, updateMode } from "./mode";
 import { DS, ES, FS, GS, SS, segmentAt, setRealSegment } from "./segment-cache";
 import { peek, setStackPointer, stackPointer } from "./stack";
-import { refuseTaskSwitch } from "./task-state";
+import { returnFromTask } from "./task-gates";
+import { hasVirtualFlag, loadVirtualFlag, refusesVirtualFlags } from "./virtual-interrupts";
 
 /** Even one that faults ends the blocking of NMIs. SDM 3A "Handling Multiple NMIs". */
 export function interruptReturn(operandBits: i32): i32 {
@@ -70,12 +70,17 @@ function returnReal(bits: i32): i32 {
 }
 
 function returnVirtual8086(bits: i32): i32 {
-  if (ioPrivilege() < 3) return raiseGP(0);
-  return returnReal(bits);
+  if (ioPrivilege() == 3) return returnReal(bits);
+  if (bits != 16 || !hasVirtualFlag()) return raiseGP(0);
+  if (!readFrame(bits)) return STATUS_FAULT;
+  if (refusesVirtualFlags(frameFlags)) return raiseGP(0);
+  const status = returnReal(bits);
+  if (status == STATUS_JUMP) loadVirtualFlag(frameFlags);
+  return status;
 }
 
 function returnProtected(bits: i32): i32 {
-  if (systemFlags() & NT) return isLongMode() ? raiseGP(0) : refuseTaskSwitch(0);
+  if (systemFlags() & NT) return isLongMode() ? raiseGP(0) : returnFromTask();
   if (is64Bit() && bits == 64) return return64();
   if (!readFrame(bits)) return STATUS_FAULT;
   const bytes = bits >> 3;

@@ -1,5 +1,4 @@
 // Instructions that read and write the flags that privilege guards. SDM 2 under the instructions' names.
-// CR4.VME and CR4.PVI are not offered.
 import { CPU_STATE } from "../../layout/memory-map";
 import {
   BUDGET,
@@ -32,16 +31,24 @@ import {
   writeFlags,
 } from "./flags";
 import { currentPrivilege, isVirtual8086, updateTlbBank } from "./mode";
+import {
+  changesVirtualFlag,
+  flagsWithVirtualFlag,
+  hasVirtualFlag,
+  loadVirtualFlag,
+  refusesVirtualFlags,
+  setVirtualFlag,
+} from "./virtual-interrupts";
 
 export function cli(): i32 {
-  if (!maySetInterruptFlag()) return raiseGP(0);
+  if (!maySetInterruptFlag()) return changesVirtualFlag() ? setVirtualFlag(false) : raiseGP(0);
   store<u64>(CPU_STATE + RFLAGS_SYSTEM, systemFlags() & ~IF);
   return STATUS_OK;
 }
 
 /** Interrupts stay off for one more instruction if they were off. */
 export function sti(): i32 {
-  if (!maySetInterruptFlag()) return raiseGP(0);
+  if (!maySetInterruptFlag()) return changesVirtualFlag() ? setVirtualFlag(true) : raiseGP(0);
   if (systemFlags() & IF) return STATUS_OK;
   store<u64>(CPU_STATE + RFLAGS_SYSTEM, systemFlags() | IF);
   store<i32>(CPU_STATE + INTERRUPT_SHADOW, 1);
@@ -54,9 +61,10 @@ function maySetInterruptFlag(): bool {
   return currentPrivilege() <= ioPrivilege();
 }
 
-/** What PUSHF pushes; `faulted()` tells of #GP(0) in virtual-8086 mode. */
-export function flagsForPush(): u64 {
+/** What PUSHF of 16, 32 or 64 bits pushes; `faulted()` tells of #GP(0) in virtual-8086 mode. */
+export function flagsForPush(bits: i32): u64 {
   if (isVirtual8086() && ioPrivilege() < 3) {
+    if (bits == 16 && hasVirtualFlag()) return flagsWithVirtualFlag();
     raiseGP(0);
     return 0;
   }
@@ -65,7 +73,10 @@ export function flagsForPush(): u64 {
 
 /** POPF of 16, 32 or 64 bits. STATUS_JUMP: an interrupt may now be delivered, or single steps begin. */
 export function popFlags(value: u64, bits: i32): i32 {
-  if (isVirtual8086() && ioPrivilege() < 3) return raiseGP(0);
+  if (isVirtual8086() && ioPrivilege() < 3) {
+    if (bits != 16 || !hasVirtualFlag() || refusesVirtualFlags(value)) return raiseGP(0);
+    loadVirtualFlag(value);
+  }
   return loadFlags(value, poppableFlags(bits));
 }
 

@@ -122,7 +122,7 @@ export const pushf = instruction({
   flags: { reads: "cf pf af zf sf of" },
   forms: [form("9C", "", default64)],
   execute(ops) {
-    ops.push(ops.truncate(ops.query("flagsForPush"), ops.operandBits));
+    ops.push(ops.truncate(ops.query("flagsForPush", ops.constant(ops.operandBits, 32)), ops.operandBits));
   },
 });
 
