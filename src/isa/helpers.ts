@@ -32,6 +32,7 @@ export const HELPERS = {
   stac: "-> status",
   halt: "-> status",
   flagsForPush: "i32 -> i64",
+  checkPoppedFlags: "i64 i32 -> status",
   popFlags: "i64 i32 -> status",
   lldt: "i32 -> status",
   ltr: "i32 -> status",

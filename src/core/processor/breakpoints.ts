@@ -75,11 +75,11 @@ export function endsAccess(va: u64, bytes: i32, write: bool): bool {
   let matches: u64 = 0;
   for (let n: i32 = 0; n < 4; n++) {
     const kind = kindOf(n);
-    if (!isEnabled(n) || !isData(kind) || (kind == ON_WRITE && !write)) continue;
+    if (!isData(kind) || (kind == ON_WRITE && !write)) continue;
     const address = addressOf(n);
     if (va < address + lengthOf(n) && address < va + <u64>bytes) matches |= 1 << n;
   }
-  return note(matches);
+  return note(withEnabled(matches));
 }
 
 /** The same for an access to ports; STATUS_FAULT or STATUS_OK. */
@@ -87,11 +87,19 @@ export function watchPorts(port: i32, bytes: i32): i32 {
   if (!areBreakpointsEnabled() || !(load<u64>(CPU_STATE + CR4) & CR4_DE)) return STATUS_OK;
   let matches: u64 = 0;
   for (let n: i32 = 0; n < 4; n++) {
-    if (!isEnabled(n) || kindOf(n) != ON_PORT) continue;
+    if (kindOf(n) != ON_PORT) continue;
     const address = <i32>addressOf(n);
     if (port < address + <i32>lengthOf(n) && address < port + bytes) matches |= 1 << n;
   }
-  return note(matches) ? STATUS_FAULT : STATUS_OK;
+  return note(withEnabled(matches)) ? STATUS_FAULT : STATUS_OK;
+}
+
+/** DR6 reports disabled breakpoints too, but only one that is enabled makes an exception. */
+function withEnabled(matches: u64): u64 {
+  for (let n: i32 = 0; n < 4; n++) {
+    if (isEnabled(n) && (matches >> <u64>n) & 1) return matches;
+  }
+  return 0;
 }
 
 function note(matches: u64): bool {
@@ -154,8 +162,9 @@ export function beginAlone(inhibited: bool): i32 {
   const linear = load<u64>(CPU_STATE + RIP) + load<u64>(CPU_STATE + SEG_CS + SEGMENT_EFFECTIVE_BASE);
   let matches: u64 = 0;
   for (let n: i32 = 0; n < 4; n++) {
-    if (isEnabled(n) && kindOf(n) == ON_EXECUTION && addressOf(n) == linear) matches |= 1 << n;
+    if (kindOf(n) == ON_EXECUTION && addressOf(n) == linear) matches |= 1 << n;
   }
+  matches = withEnabled(matches);
   return matches ? raiseDebug(matches) : STATUS_OK;
 }
 

@@ -7,7 +7,7 @@ export { swapgs, syscall, sysenter, sysexit, sysret } from "./fast-calls";
 export { clearFault, raise, raiseDebug, raiseGP, raiseWithCode } from "./faults";
 export { readFlags, writeFlags, writeStatusFlags } from "./flags";
 export { interruptReturn } from "./interrupt-return";
-export { clac, cli, flagsForPush, halt, popFlags, stac, sti } from "./interrupts";
+export { checkPoppedFlags, clac, cli, flagsForPush, halt, popFlags, stac, sti } from "./interrupts";
 export { updateMode } from "./mode";
 export { reset } from "./reset";
 export { loadSegment, segmentAddress } from "./segments";

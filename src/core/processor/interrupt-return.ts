@@ -4,7 +4,7 @@ import { CPL, RIP, RSP, SEG_CS, STATUS_FAULT, STATUS_JUMP, STATUS_OK } from "../
 import { faulted, readIn } from "../memory/linear-memory";
 import { currentBank } from "../memory/translate";
 import { checkRealTarget, enterRealTarget, enterTarget } from "./code-target";
-import { unblockNmi } from "./delivery";
+import { deliverFault, unblockNmi } from "./delivery";
 import { checkReturnStack, checkReturnTarget, dropInnerSegments, enterReturnStack } from "./far-return";
 import { asStackFault, raiseGP } from "./faults";
 import {
@@ -140,9 +140,13 @@ function leave(newPointer: u64, stackSelector: i32, bits: i32): i32 {
   return STATUS_JUMP;
 }
 
-/** RF is of use only where code has breakpoints; the processor clears it behind the next instruction. */
+/**
+ * IRET may change what POPF may, and RF, which is of use only where code has breakpoints; the processor clears it behind the
+ * next instruction. At CPL 0 it loads VIF and VIP.
+ */
 function returnedFlags(bits: i32): u64 {
-  const mask = poppableFlags(bits);
+  let mask = poppableFlags(bits);
+  if (bits > 16 && currentPrivilege() == 0) mask |= VIF | VIP;
   return bits > 16 && minedCode() ? mask | RF : mask;
 }
 
@@ -167,5 +171,10 @@ function returnToVirtual8086(): i32 {
   store<u64>(CPU_STATE + RIP, frameOffset);
   store<i32>(CPU_STATE + CPL, 3);
   updateMode();
+  // A virtual interrupt that waits, and is let in: the monitor's first business.
+  if (hasVirtualFlag() && (frameFlags & (VIF | VIP)) == (VIF | VIP)) {
+    raiseGP(0);
+    return deliverFault();
+  }
   return STATUS_JUMP;
 }

@@ -71,12 +71,15 @@ export function flagsForPush(bits: i32): u64 {
   return readFlags() & ~(VM | RF);
 }
 
-/** POPF of 16, 32 or 64 bits. STATUS_JUMP: an interrupt may now be delivered, or single steps begin. */
+/** Whether POPF may load these flags: STATUS_FAULT with #GP(0) of virtual-8086 mode. */
+export function checkPoppedFlags(value: u64, bits: i32): i32 {
+  if (!isVirtual8086() || ioPrivilege() == 3) return STATUS_OK;
+  return bits != 16 || !hasVirtualFlag() || refusesVirtualFlags(value) ? raiseGP(0) : STATUS_OK;
+}
+
+/** POPF of 16, 32 or 64 bits, of flags that were checked. STATUS_JUMP: an interrupt may now be delivered, or single steps begin. */
 export function popFlags(value: u64, bits: i32): i32 {
-  if (isVirtual8086() && ioPrivilege() < 3) {
-    if (bits != 16 || !hasVirtualFlag() || refusesVirtualFlags(value)) return raiseGP(0);
-    loadVirtualFlag(value);
-  }
+  if (hasVirtualFlag()) loadVirtualFlag(value);
   return loadFlags(value, poppableFlags(bits));
 }
 

@@ -78,6 +78,7 @@ export interface CoreApi {
   cli(): number;
   sti(): number;
   flagsForPush(bits: number): bigint;
+  checkPoppedFlags(value: bigint, bits: number): number;
   popFlags(value: bigint, bits: number): number;
   halt(): number;
   clac(): number;

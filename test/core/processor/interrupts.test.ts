@@ -112,7 +112,7 @@ describe("POPF", () => {
 
   test("in virtual-8086 mode needs IOPL 3, as PUSHF does", () => {
     const virtual = virtualSystem();
-    expect(virtual.core.popFlags(2n, 16)).toBe(STATUS_FAULT);
+    expect(virtual.core.checkPoppedFlags(2n, 16)).toBe(STATUS_FAULT);
     expect(virtual.takeFault()).toBe("13(0)");
     virtual.core.flagsForPush(32);
     expect(virtual.fault()).toBe("13(0)");

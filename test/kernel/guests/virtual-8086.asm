@@ -64,7 +64,7 @@ main:
   mov edi, 0
   mov word [0x21 * 4], 0x100            ; vector 21h of the task's own table: 2100:0100
   mov word [0x21 * 4 + 2], 0x2100
-  mov dword [0x21100], 0xcf58cc58       ; pop ax; int3; pop ax; iret
+  mov dword [0x21100], 0x0b0fcc58       ; pop ax; int3; ud2
 
   mov word [0x27ff0], 0x0b0f
   say `-- without VME\n`
