@@ -16,7 +16,7 @@ export default defineConfig({
         test: {
           name: "parts",
           include: ["test/**/*.test.ts", "src/**/*.test.ts", "tools/**/*.test.ts"],
-          exclude: [...EXCLUDED, "test/guests/**"],
+          exclude: [...EXCLUDED, "test/guests/**", "test/browser/**"],
           sequence: { groupOrder: 0 },
         },
       },
@@ -31,6 +31,18 @@ export default defineConfig({
           maxWorkers: 1,
           fileParallelism: false,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "browser",
+          // The page in a Chromium, which takes both cores for itself.
+          include: ["test/browser/**/*.test.ts"],
+          exclude: EXCLUDED,
+          maxWorkers: 1,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

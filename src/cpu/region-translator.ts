@@ -2,8 +2,9 @@ import type { RecordWriter } from "../decode/record-writer.ts";
 import type { ShapeTable } from "../decode/shape.ts";
 import type { CoreExports } from "./core-exports.ts";
 
-/** Code of one page that a region was made from: page offsets. */
+/** Code of one guest physical page that a region was made from: page offsets. */
 export interface CodeRange {
+  readonly page: number;
   readonly start: number;
   readonly end: number;
 }
@@ -13,14 +14,24 @@ export interface RegionStore {
   readonly writer: RecordWriter;
   /** Room for `count` records, or 0 when there is none just now. */
   allocateRecords(count: number): number;
-  /** Records that stand for the bytes `start .. end - 1` of a page: a write there makes them stale. */
-  trackRecords(page: number, range: CodeRange, records: number, recordsEnd: number): void;
+  /** Records that stand for a range of code: a write there makes them stale. */
+  trackRecords(range: CodeRange, records: number, recordsEnd: number): void;
   /** Forgets all decoded and translated code. */
   flushAll(): void;
   /** Whether a region is entered at a page offset already. */
   hasRegion(page: number, offset: number): boolean;
-  /** From now on `handler` executes the 64-bit code at a page offset. The region is void when any of its ranges is written. */
-  installRegion(page: number, offset: number, handler: number, ranges: readonly CodeRange[]): void;
+  /**
+   * A region is being made of some ranges of code, which begins with the first of them and will be executed by `handler`.
+   * It is void as soon as any of the ranges is written.
+   */
+  expectRegion(handler: number, ranges: readonly CodeRange[]): CodeTicket;
+}
+
+/** Code that a region is being made of. */
+export interface CodeTicket {
+  readonly isVoid: boolean;
+  /** From now on the region's handler executes the 64-bit code there. */
+  install(): void;
 }
 
 /** What a translator works on. */
@@ -29,16 +40,35 @@ export interface TranslatorHost {
   readonly pages: { readonly initialPages: number; readonly maximumPages: number; readonly shared: boolean };
   readonly core: CoreExports & WebAssembly.Exports;
   /** The functions that handlers share. */
-  readonly run: WebAssembly.Exports;
+  readonly run: WebAssembly.Exports & { readonly vacant: () => number };
   readonly handlers: WebAssembly.Table;
   readonly shapes: ShapeTable;
   readonly regions: RegionStore;
+  /**
+   * Physical page of the linear page `delta` pages from the one that RIP_BASE is for, if code may be executed there and the
+   * TLB knows it: nothing is asked of the guest's page tables.
+   */
+  pageAt(delta: number): number | undefined;
+  /** RIP_BASE XOR the mode key: the page and address space that the running code is in. */
+  entryTag(): bigint;
+}
+
+/** A place in 64-bit code that has become hot, and what is known of its surroundings. */
+export interface HotPlace {
+  /** Guest physical page, and offset in it. */
+  readonly page: number;
+  readonly offset: number;
+  /** Offsets in the page that jumps found by the jump cache lately. */
+  recentTargets(): readonly number[];
 }
 
 /** Makes regions of hot code. */
 export interface RegionTranslator {
-  /** 64-bit code at a guest physical page and offset has become hot. */
-  translate(page: number, offset: number): void;
+  translate(place: HotPlace): void;
+  /** The engine is about to run: regions that wait to be compiled with others may have waited long enough. */
+  runStarts(): void;
+  /** Compiles what waits. */
+  compileWaiting(): void;
   /** A region is void: its handler is free. */
   regionDropped(handler: number): void;
   /** All regions are void. */

@@ -68,12 +68,20 @@ export class RecordWriter {
   }
 
   /** A record without operands. */
-  writePseudo(at: number, handler: number, nextOffset: number, length: number, index: number): void {
+  writePseudo(
+    at: number,
+    handler: number,
+    nextOffset: number,
+    length: number,
+    index: number,
+    flags = 0,
+  ): void {
     this.#i64.fill(0n, at >> 3, (at + record.RECORD_BYTES) >> 3);
     this.#u16[(at + record.HANDLER) >> 1] = handler;
     this.#u16[(at + record.NEXT_OFFSET) >> 1] = nextOffset;
     this.#u8[at + record.LENGTH] = length;
     this.#u8[at + record.INDEX] = index;
+    this.#u8[at + record.FLAGS] = flags;
     this.#u16[(at + record.BASE) >> 1] = cpu.ZERO;
     this.#u16[(at + record.INDEX_REG) >> 1] = cpu.ZERO;
     this.#u16[(at + record.SEGMENT_SLOT) >> 1] = cpu.ZERO;
@@ -87,6 +95,12 @@ export class RecordWriter {
 
   setHandler(at: number, handler: number): void {
     this.#u16[(at + record.HANDLER) >> 1] = handler;
+  }
+
+  /** The code that a record was made from has changed. */
+  makeStale(at: number): void {
+    this.setHandler(at, HANDLER_STALE);
+    this.#u8[at + record.FLAGS]! &= ~record.RECORD_FLAG_REGION;
   }
 
   /** How many records an instruction takes: 2 when its address needs one of its own. */

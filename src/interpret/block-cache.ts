@@ -1,4 +1,4 @@
-import type { CodeRange, RegionStore } from "../cpu/region-translator.ts";
+import type { CodeRange, CodeTicket, RegionStore } from "../cpu/region-translator.ts";
 import {
   type CodeBits,
   DECODE_TOO_LONG,
@@ -10,7 +10,6 @@ import {
   continueHandler,
   HANDLER_CONTINUE,
   HANDLER_CROSSING,
-  HANDLER_STALE,
   HANDLER_STOP,
   HANDLER_TOO_LONG,
   HANDLER_UNDEFINED,
@@ -52,8 +51,8 @@ interface Block {
 /** A piece of translated code, entered at one place. */
 interface Region {
   readonly handler: number;
-  readonly page: number;
-  readonly keys: number[];
+  readonly place: number;
+  readonly parts: { readonly page: number; readonly key: number }[];
   isVoid: boolean;
 }
 
@@ -63,6 +62,7 @@ class CodePage {
 }
 
 const codeBitsIndex = (codeBits: CodeBits): number => (codeBits === 64 ? 2 : codeBits === 32 ? 1 : 0);
+const regionPlace = (page: number, key: number): number => page * 4 * PAGE_BYTES + key;
 const vacatedKey = (page: number, key: number): number => page * 4 * PAGE_BYTES + key;
 const blockKey = (offset: number, codeBits: CodeBits): number => offset * 4 + codeBitsIndex(codeBits);
 
@@ -101,8 +101,10 @@ export class BlockCache implements RegionStore {
   #pages = new Map<number, CodePage>();
   #next = FIRST_BLOCK;
   #uniqueKeys = 0;
-  /** Records of blocks that went stale, by page and key: the code decoded there next takes their place, so that what leads to them stays right. */
+  /** Records of blocks at a code address that went stale, by page and key: the code decoded there next takes their place, so that what leads to them stays right. */
   #vacated = new Map<number, { readonly records: number; readonly end: number }>();
+  /** Where regions begin that are not yet installed. */
+  readonly #expected = new Set<number>();
   /** Blocks decoded, and decoded code thrown away, since the start. */
   decodedBlocks = 0;
   invalidatedBlocks = 0;
@@ -138,6 +140,7 @@ export class BlockCache implements RegionStore {
     for (const page of this.#pages.keys()) this.#codeMap[(CODE_MAP >> 3) + page] = 0n;
     this.#pages = new Map();
     this.#vacated = new Map();
+    this.#expected.clear();
     this.#next = FIRST_BLOCK;
     this.flushes++;
     this.#hooks.recordsFlushed();
@@ -205,7 +208,7 @@ export class BlockCache implements RegionStore {
     this.#memory.copyWithin(place.records, first, end);
     // The whole place goes stale with the block, so that it can take a longer one again.
     for (let at = place.records + end - first; at < place.end; at += record.RECORD_BYTES)
-      this.writer.setHandler(at, HANDLER_STALE);
+      this.writer.makeStale(at);
     return { records: place.records, recordsEnd: place.end };
   }
 
@@ -306,9 +309,10 @@ export class BlockCache implements RegionStore {
     return this.#next - bytes;
   }
 
-  trackRecords(page: number, range: CodeRange, records: number, recordsEnd: number): void {
+  trackRecords({ page, start, end }: CodeRange, records: number, recordsEnd: number): void {
     this.#register(page, {
-      ...range,
+      start,
+      end,
       key: this.#uniqueKey(),
       records,
       recordsEnd,
@@ -318,36 +322,48 @@ export class BlockCache implements RegionStore {
   }
 
   hasRegion(page: number, offset: number): boolean {
-    return this.#pages.get(page)?.blocks.get(blockKey(offset, 64))?.region !== undefined;
+    const key = blockKey(offset, 64);
+    return (
+      this.#expected.has(regionPlace(page, key)) ||
+      this.#pages.get(page)?.blocks.get(key)?.region !== undefined
+    );
   }
 
-  installRegion(page: number, offset: number, handler: number, ranges: readonly CodeRange[]): void {
-    const key = blockKey(offset, 64);
+  expectRegion(handler: number, ranges: readonly CodeRange[]): CodeTicket {
+    const entry = ranges[0]!;
+    const entryKey = blockKey(entry.start, 64);
+    const place = regionPlace(entry.page, entryKey);
+    const region: Region = { handler, place, parts: [], isVoid: false };
     const at = this.allocateRecords(1);
-    if (at === 0) return this.#hooks.regionDropped(handler);
-    this.writer.writePseudo(at, handler, offset, 0, 0);
-    const old = this.#pages.get(page)?.blocks.get(key);
-    if (old !== undefined) {
-      // The old block's records may be in use; what leads to the first of them leads to the region from now on.
-      this.#register(page, { ...old, key: this.#uniqueKey() });
-      this.forward(old.records, at);
+    if (at === 0) {
+      region.isVoid = true;
+      this.#hooks.regionDropped(handler);
+      return { isVoid: true, install: () => {} };
     }
-    const region: Region = { handler, page, keys: [key], isVoid: false };
-    const parts = ranges.map((range): Block => {
-      const part = {
-        ...range,
-        key: this.#uniqueKey(),
-        records: at,
-        recordsEnd: at + record.RECORD_BYTES,
-        otherPage: -1,
-        otherKey: -1,
-        region,
-      };
-      region.keys.push(part.key);
-      return part;
-    });
-    for (const part of parts) this.#register(page, part);
-    this.#register(page, { ...parts[0]!, key });
+    this.writer.writePseudo(at, handler, entry.start, 0, 0, record.RECORD_FLAG_REGION);
+    const recordsEnd = at + record.RECORD_BYTES;
+    const add = (key: number, { page, start, end }: CodeRange): void => {
+      region.parts.push({ page, key });
+      this.#register(page, { key, start, end, records: at, recordsEnd, otherPage: -1, otherKey: -1, region });
+    };
+    for (const range of ranges) add(this.#uniqueKey(), range);
+    this.#expected.add(place);
+    const install = (): void => {
+      this.#expected.delete(place);
+      const old = this.#pages.get(entry.page)?.blocks.get(entryKey);
+      if (old !== undefined) {
+        // The old block's records may be in use; what leads to the first of them leads to the region from now on.
+        this.#register(entry.page, { ...old, key: this.#uniqueKey() });
+        this.forward(old.records, at);
+      }
+      add(entryKey, entry);
+    };
+    return {
+      get isVoid() {
+        return region.isVoid;
+      },
+      install,
+    };
   }
 
   /** A key that no code address has. */
@@ -375,17 +391,17 @@ export class BlockCache implements RegionStore {
   }
 
   #drop(page: number, block: Block): void {
-    for (let at = block.records; at < block.recordsEnd; at += record.RECORD_BYTES)
-      this.writer.setHandler(at, HANDLER_STALE);
+    for (let at = block.records; at < block.recordsEnd; at += record.RECORD_BYTES) this.writer.makeStale(at);
     const blocks = this.#pages.get(page)?.blocks;
     blocks?.delete(block.key);
     if (block.region !== undefined) {
-      for (const key of block.region.keys) blocks?.delete(key);
+      for (const part of block.region.parts) this.#pages.get(part.page)?.blocks.delete(part.key);
       if (!block.region.isVoid) this.#hooks.regionDropped(block.region.handler);
       block.region.isVoid = true;
+      this.#expected.delete(block.region.place);
     }
     if (block.otherPage >= 0) this.#pages.get(block.otherPage)?.blocks.delete(block.otherKey);
-    else if (block.region === undefined)
+    else if (block.region === undefined && block.key >= 0)
       this.#vacated.set(vacatedKey(page, block.key), { records: block.records, end: block.recordsEnd });
     this.invalidatedBlocks++;
   }

@@ -17,6 +17,10 @@ import {
   JUMP_COUNT,
   JUMP_RECORD,
   PAGE_BYTES,
+  TLB_ENTRIES,
+  TLB_ENTRY_BYTES,
+  TLB_FLAG_EXECUTABLE,
+  TLB_FLAGS,
 } from "../layout/memory-map.ts";
 import * as record from "../layout/record.ts";
 import { BlockCache } from "./block-cache.ts";
@@ -26,6 +30,8 @@ import { buildRunModule } from "./run-module-builder.ts";
 
 /** Rooms in the handler table; a machine meets a few thousand shapes at most. */
 const TABLE_SIZE = 16384;
+/** What the jump cache has led to this often is among the targets that an indirect jump may have. */
+const RECENT_COUNT = 8;
 /** Of how many undecodable instructions the bytes are kept: a guest can make up any number. */
 const MAX_UNDEFINED_NOTED = 1000;
 
@@ -46,6 +52,8 @@ export interface InterpreterParts {
 interface RunExports extends WebAssembly.Exports {
   run(pc: number): number;
   dispatch(): number;
+  /** With a translator only. */
+  vacant(): number;
 }
 
 /** Counters of the interpreter, for --stats. */
@@ -122,6 +130,8 @@ export class Interpreter implements Engine {
       handlers: this.#table,
       shapes: this.#shapes,
       regions: this.#blocks,
+      pageAt: (delta) => this.#pageAt(delta),
+      entryTag: () => this.#state64(cpu.RIP_BASE) ^ this.#state64(cpu.MODE_KEY),
     });
   }
 
@@ -149,6 +159,7 @@ export class Interpreter implements Engine {
 
   /** Runs from RIP until something outside of the engine has to happen. */
   execute(): EngineExit {
+    this.#translator?.runStarts();
     let pc = this.#run.dispatch();
     for (;;) {
       if (pc !== 0) this.#enterRecords(pc);
@@ -266,7 +277,8 @@ export class Interpreter implements Engine {
       JUMP_CACHE +
       Number((linear ^ (linear >> 14n)) & BigInt(JUMP_CACHE_ENTRIES - 1)) * JUMP_CACHE_ENTRY_BYTES;
     const tag = linear ^ this.#i64[(CPU_STATE + cpu.MODE_KEY) >> 3]!;
-    const isNew = this.#i64[entry >> 3] !== tag;
+    // The count goes on when only the generation is another.
+    const isNew = BigInt.asUintN(48, this.#i64[entry >> 3]! ^ linear) !== 0n;
     this.#i64[entry >> 3] = tag;
     this.#i32[(entry + JUMP_RECORD) >> 2] = at;
     if (isNew) this.#i32[(entry + JUMP_COUNT) >> 2] = 0;
@@ -280,7 +292,10 @@ export class Interpreter implements Engine {
 
   /** Translates the code at RIP at once, if there is a translator and RIP can be fetched from. For tests. */
   translateHere(): void {
-    if (this.#heat() === 0) this.#setState32(cpu.FAULT_VECTOR, -1);
+    const at = this.#heat();
+    this.#translator?.compileWaiting();
+    if (at === 0) this.#setState32(cpu.FAULT_VECTOR, -1);
+    else this.#lookup();
   }
 
   /** The code at RIP has become hot. */
@@ -288,9 +303,41 @@ export class Interpreter implements Engine {
     const physical = this.#translate(this.#linearAddress());
     if (physical < 0) return 0;
     if (this.#translator !== undefined && this.#isRam(physical) && this.#codeBits() === 64) {
-      this.#translator.translate(physical >>> 12, physical & (PAGE_BYTES - 1));
+      this.#setRipBase(physical & (PAGE_BYTES - 1));
+      this.#translator.translate({
+        page: physical >>> 12,
+        offset: physical & (PAGE_BYTES - 1),
+        recentTargets: () => this.#recentTargets(),
+      });
     }
     return this.#lookup();
+  }
+
+  /** See TranslatorHost. */
+  #pageAt(delta: number): number | undefined {
+    const linear = BigInt.asIntN(64, this.#state64(cpu.RIP_BASE) + BigInt(delta * PAGE_BYTES));
+    const index = Number(((linear >> 12n) ^ (linear >> 24n)) & BigInt(TLB_ENTRIES - 1));
+    const entry = (this.#i32[(CPU_STATE + cpu.TLB_BASE) >> 2]! + index * TLB_ENTRY_BYTES) >> 3;
+    if (this.#i64[entry] !== linear) return undefined;
+    // The TLB has it: the page tables are not walked, and nothing can fault unless the page must not be executed.
+    if ((this.#i32[2 * entry + TLB_FLAGS / 4]! & TLB_FLAG_EXECUTABLE) === 0) return undefined;
+    const physical = Number(this.#parts.core.translateExecute(linear));
+    return physical >= 0 && this.#isRam(physical) ? physical >>> 12 : undefined;
+  }
+
+  /** Offsets in the page of RIP that the jump cache has led to some times, in whichever address space. */
+  #recentTargets(): number[] {
+    const base = this.#state64(cpu.RIP_BASE);
+    const found: number[] = [];
+    for (let offset = 0; offset < PAGE_BYTES; offset++) {
+      const linear = BigInt.asIntN(64, base + BigInt(offset));
+      const index = Number((linear ^ (linear >> 14n)) & BigInt(JUMP_CACHE_ENTRIES - 1));
+      const entry = JUMP_CACHE + index * JUMP_CACHE_ENTRY_BYTES;
+      const difference = this.#i64[entry >> 3]! ^ linear;
+      const isSame = BigInt.asUintN(48, difference) === 0n;
+      if (isSame && this.#i32[(entry + JUMP_COUNT) >> 2]! >= RECENT_COUNT) found.push(offset);
+    }
+    return found;
   }
 
   /** A stale record was reached: the code is decoded anew, and what leads to the record leads there from now on. */

@@ -1,3 +1,4 @@
+import { REGION_FUNCTIONS, type RegionFunction } from "../cpu/region-functions.ts";
 import {
   HANDLER_CONTINUE,
   HANDLER_CROSSING,
@@ -15,12 +16,13 @@ import { buildRecord } from "../lower/build-record.ts";
 import { helperType } from "../lower/helper-type.ts";
 import type { RecordOps } from "../lower/record-ops.ts";
 import { type Expr, FunctionBuilder, type Label } from "../wasm/function-builder.ts";
-import type { FunctionRef } from "../wasm/module-writer.ts";
+import type { FunctionRef, TableRef } from "../wasm/module-writer.ts";
 import { ModuleWriter } from "../wasm/module-writer.ts";
 import type { FunctionType } from "../wasm/value-type.ts";
 import * as address from "./address-handlers.ts";
 import { HANDLER_TYPE, type MemoryPages } from "./handler-module.ts";
 import { InterpretedRecord } from "./interpreted-record.ts";
+import * as links from "./region-links.ts";
 import * as shared from "./run-module.ts";
 import { type HandlerContext, SHARED_FUNCTIONS, type SharedFunction } from "./shared-functions.ts";
 
@@ -70,6 +72,7 @@ export function buildRunModule(
   module.defineFunction(refs.jumpBudget, shared.buildJumpBudget());
   module.defineFunction(refs.setFault, shared.buildSetFault());
   for (const name of Object.keys(refs) as SharedFunction[]) module.exportFunction(name, refs[name]);
+  if (hotCount !== undefined) addRegionFunctions(module, table, hotCount);
 
   const helper = (name: HelperName): FunctionRef => {
     const ref = helpers.get(name);
@@ -100,6 +103,20 @@ export function buildRunModule(
   );
   module.exportFunction("run", run);
   return module.finish();
+}
+
+/** What regions of a translator need to lead to other code. */
+function addRegionFunctions(module: ModuleWriter, table: TableRef, hotCount: number): void {
+  const declare = (name: RegionFunction) => module.declareFunction(name, REGION_FUNCTIONS[name]);
+  const continueAt = declare("continueAt");
+  const findRegion = declare("findRegion");
+  const continueBySlot = declare("continueBySlot");
+  const vacant = module.declareFunction("vacant", HANDLER_TYPE);
+  module.defineFunction(continueAt, links.buildContinueAt(table, hotCount));
+  module.defineFunction(findRegion, links.buildFindRegion());
+  module.defineFunction(continueBySlot, links.buildContinueBySlot(table, findRegion, continueAt));
+  module.defineFunction(vacant, links.buildVacant(continueAt));
+  for (const ref of [continueAt, findRegion, continueBySlot, vacant]) module.exportFunction(ref.name, ref);
 }
 
 function buildRun(

@@ -15,7 +15,7 @@ import type { FunctionRef } from "../wasm/module-writer.ts";
 const LINEAR_CODE_BASE = cpu.SEG_CS + cpu.SEGMENT_EFFECTIVE_BASE;
 
 /** Small accessors for the processor state in a function under construction. */
-function stateOf(b: FunctionBuilder) {
+export function stateOf(b: FunctionBuilder) {
   const zero = b.i32(0);
   return {
     get32: (field: number): Expr => b.load("i32.load", zero, CPU_STATE + field),
@@ -25,7 +25,7 @@ function stateOf(b: FunctionBuilder) {
   };
 }
 
-function leaveWith(b: FunctionBuilder, reason: number): void {
+export function leaveWith(b: FunctionBuilder, reason: number): void {
   stateOf(b).set32(cpu.EXIT_REASON, b.i32(reason));
   b.return(b.i32(0));
 }
@@ -47,7 +47,7 @@ function count(b: FunctionBuilder, pc: Expr, more: number): Expr {
  */
 export function buildDispatch(checksBudget: boolean, hotCount: number | undefined): FunctionBuilder {
   const b = new FunctionBuilder({ params: [], results: ["i32"] });
-  const { get32, get64, set64 } = stateOf(b);
+  const { get32, set64 } = stateOf(b);
   if (checksBudget) {
     b.if(
       b.op("i32.le_s", get32(cpu.BUDGET), b.i32(0)),
@@ -56,23 +56,35 @@ export function buildDispatch(checksBudget: boolean, hotCount: number | undefine
       "unlikely",
     );
   }
-  const rip = get64(cpu.RIP);
+  const { entry, linear, rip } = jumpCacheEntry(b);
+  const hit = b.op("i64.eq", b.load("i64.load", entry, JUMP_CACHE + JUMP_TAG), tagOf(b, linear));
+  b.if(b.op("i32.eqz", hit), () => leaveWith(b, cpu.EXIT_LOOKUP), undefined, "unlikely");
+  if (hotCount !== undefined) countHit(b, entry, hotCount);
+  set64(cpu.RIP_BASE, b.op("i64.sub", rip, b.op("i64.and", linear, b.i64(4095n))));
+  b.return(b.load("i32.load", entry, JUMP_CACHE + JUMP_RECORD));
+  return b;
+}
+
+/** Where the jump cache has room for RIP. */
+export function jumpCacheEntry(b: FunctionBuilder): { entry: Expr; linear: Expr; rip: Expr } {
+  const { get64 } = stateOf(b);
+  const rip = b.bind(get64(cpu.RIP));
   const linear = b.bind(b.op("i64.add", rip, get64(LINEAR_CODE_BASE)));
   const low = b.op("i32.wrap_i64", linear);
   const folded = b.op("i32.xor", low, b.op("i32.wrap_i64", b.op("i64.shr_u", linear, b.i64(14n))));
   const index = b.op("i32.and", folded, b.i32(JUMP_CACHE_ENTRIES - 1));
-  const entry = b.bind(b.op("i32.mul", index, b.i32(JUMP_CACHE_ENTRY_BYTES)));
-  const tag = b.op("i64.xor", linear, get64(cpu.MODE_KEY));
-  const hit = b.op("i64.eq", b.load("i64.load", entry, JUMP_CACHE + JUMP_TAG), tag);
-  b.if(b.op("i32.eqz", hit), () => leaveWith(b, cpu.EXIT_LOOKUP), undefined, "unlikely");
-  if (hotCount !== undefined) {
-    const hits = b.bind(b.op("i32.add", b.load("i32.load", entry, JUMP_CACHE + JUMP_COUNT), b.i32(1)));
-    b.store("i32.store", entry, hits, JUMP_CACHE + JUMP_COUNT);
-    b.if(b.op("i32.eq", hits, b.i32(hotCount)), () => leaveWith(b, cpu.EXIT_HOT), undefined, "unlikely");
-  }
-  set64(cpu.RIP_BASE, b.op("i64.sub", rip, b.op("i64.and", linear, b.i64(4095n))));
-  b.return(b.load("i32.load", entry, JUMP_CACHE + JUMP_RECORD));
-  return b;
+  return { entry: b.bind(b.op("i32.mul", index, b.i32(JUMP_CACHE_ENTRY_BYTES))), linear, rip };
+}
+
+export function tagOf(b: FunctionBuilder, linear: Expr): Expr {
+  return b.op("i64.xor", linear, stateOf(b).get64(cpu.MODE_KEY));
+}
+
+/** Leaves with EXIT_HOT when this is hit number `hotCount` of an entry of the jump cache. */
+export function countHit(b: FunctionBuilder, entry: Expr, hotCount: number): void {
+  const hits = b.bind(b.op("i32.add", b.load("i32.load", entry, JUMP_CACHE + JUMP_COUNT), b.i32(1)));
+  b.store("i32.store", entry, hits, JUMP_CACHE + JUMP_COUNT);
+  b.if(b.op("i32.eq", hits, b.i32(hotCount)), () => leaveWith(b, cpu.EXIT_HOT), undefined, "unlikely");
 }
 
 export function buildLeaveFault(): FunctionBuilder {

@@ -111,6 +111,8 @@ export interface Ops<V> {
   setAdditionOverflow(a: V, b: V, sum: V): void;
   /** OF and AF of `difference` = `a` - `b` (minus a borrow). CF is set apart. */
   setSubtractionOverflow(a: V, b: V, difference: V): void;
+  /** All flags are those of `a` - `b`: a condition may be found by comparing the two instead. Said after the flags are set. */
+  setComparison(a: V, b: V): void;
   /** Truth value of a condition code on the present flags. */
   condition(condition: Condition): V;
 

@@ -17,6 +17,8 @@
 //                | linear address -> record         |
 //   0x0040_0000  +----------------------------------+  CODE_MAP
 //                | 8 bytes for each guest page      |
+//   0x00e0_0000  +----------------------------------+  LINK_SLOTS
+//                | from region to region            |
 //   0x0100_0000  +----------------------------------+  RECORDS
 //                | decoded instructions             |
 //   0x0400_0000  +----------------------------------+  GUEST_RAM
@@ -64,6 +66,8 @@ export const TLB_ADDEND = 8;
 export const TLB_FLAGS = 12;
 /** The entry came from a global page and survives a CR3 write. */
 export const TLB_FLAG_GLOBAL = 1;
+/** Read tables: instructions may be fetched with the rights of the bank. */
+export const TLB_FLAG_EXECUTABLE = 8;
 
 /** One i32 count, then i32 addresses of filled entries. */
 export const TLB_FILL_LIST = 0x180000;
@@ -91,6 +95,17 @@ export const JUMP_EMPTY_TAG_BYTE = 0xff;
  */
 export const CODE_MAP = 0x400000;
 export const CODE_CHUNK_SHIFT = 6;
+
+/**
+ * Where a region's jumps and calls of other code lead, like entries of the
+ * jump cache: tag (i64: linear address XOR the mode key), handler (i32).
+ * A slot of a region that lies on several pages says for which key those pages were found to be the right ones.
+ */
+export const LINK_SLOTS = 0xe00000;
+export const LINK_SLOTS_END = 0x1000000;
+export const LINK_SLOT_BYTES = 16;
+export const LINK_TAG = 0;
+export const LINK_HANDLER = 8;
 
 export const RECORDS = 0x1000000;
 export const RECORDS_END = 0x4000000;

@@ -40,3 +40,5 @@ export const TARGET_OFFSET = 28;
 export const RECORD_FLAG_STACK = 1;
 /** A direct jump within the page: its link may be patched. */
 export const RECORD_FLAG_LINKABLE = 2;
+/** A pseudo-record whose handler is a region of the translator. */
+export const RECORD_FLAG_REGION = 4;

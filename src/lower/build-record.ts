@@ -29,7 +29,7 @@ export function buildRecord(context: RecordContext, shape: HandlerShape, flags?:
   const ops = new RecordOps(context, shape, flags);
   const { instruction } = shape;
   if (context.defersFlags) ops.flags.begin(instruction.flags);
-  checkUnit(ops, shape);
+  checkUnit(ops, shape, context.sseIsEnabled === true);
   if (shape.privileged) ops.requirePrivilege();
   const operands = shape.operands.map((operand, i) => {
     const access = instruction.access[i];
@@ -38,7 +38,7 @@ export function buildRecord(context: RecordContext, shape: HandlerShape, flags?:
   });
   const placeholder = new Value(32, context.b.i32(0));
   const results = instruction.execute<Value>(ops, ...operands.map((o) => o.value ?? placeholder));
-  if (instruction.simdExceptions) commitExceptions(ops);
+  if (instruction.simdExceptions && context.mayHaveRaised?.() !== false) commitExceptions(ops);
   if (!ops.left) {
     const values =
       results === undefined
@@ -68,10 +68,10 @@ export function buildRecord(context: RecordContext, shape: HandlerShape, flags?:
 const isMemory = (o: OperandShape): boolean => o.kind === "memory" || o.kind === "vectorMemory";
 
 /** #UD or #NM when the unit an instruction needs is off (Intel SDM Vol. 3A, "x87 FPU and SIMD State"). */
-function checkUnit(ops: RecordOps, shape: HandlerShape): void {
+function checkUnit(ops: RecordOps, shape: HandlerShape, sseIsEnabled: boolean): void {
   const { b } = ops;
   const { unit } = shape.instruction;
-  if (unit === "general") return;
+  if (unit === "general" || (unit === "sse" && sseIsEnabled)) return;
   if (unit === "x87") return checkX87(ops);
   const cr0 = ops.state(cpu.CR0, 32).e;
   const emulated = new Value(1, b.op("i32.ne", b.op("i32.and", cr0, b.i32(4)), b.i32(0)));

@@ -89,11 +89,12 @@ export class FlagState {
   set(flag: StatusFlag, value: Value): void {
     this.#replacePending();
     this.#pending[flag] = value;
-    if (flag !== "cf") this.#difference = undefined;
+    this.#difference = undefined;
   }
 
   setResult(result: Value): void {
     this.#replacePending();
+    this.#difference = undefined;
     this.#pending.result = result;
     delete this.#pending.zf;
     delete this.#pending.sf;
@@ -110,6 +111,11 @@ export class FlagState {
     this.#replacePending();
     const inverted = this.#b.op("i64.xor", this.#values.signed64(b), this.#b.i64(SUBTRAHEND_MASK));
     this.#overflow(this.#values.signed64(a), inverted);
+    this.#difference = undefined;
+  }
+
+  /** All flags, CF too, have been set to those of `a` - `b`. */
+  setComparison(a: Value, b: Value): void {
     this.#difference = { a, b };
   }
 
@@ -165,7 +171,8 @@ export class FlagState {
     this.#known = {
       cf: cf ?? this.#known.cf,
       result: result ?? this.#known.result,
-      difference: result === undefined ? this.#known.difference : difference,
+      // CF by itself leaves nothing to compare.
+      difference: result === undefined && cf === undefined ? this.#known.difference : difference,
     };
     this.#difference = undefined;
   }

@@ -29,8 +29,12 @@ export interface RecordContext {
    * the code with the state before the instruction.
    */
   readonly miss?: () => void;
-  /** A helper's result computed inline, where that cannot be told from calling it. */
-  inlineHelper?(name: HelperName, args: readonly Expr[]): Expr | undefined;
+  /** A helper's result computed inline, where that cannot be told from calling it; "done" of one without a result. */
+  inlineHelper?(name: HelperName, args: readonly Expr[]): Expr | "done" | undefined;
+  /** SSE has been found enabled when the code was entered. */
+  readonly sseIsEnabled?: boolean;
+  /** Whether the instruction may have raised SIMD floating-point exceptions; if absent, it may. */
+  mayHaveRaised?(): boolean;
   /** Called before and after a helper of src/core is called. */
   beforeHelper(name: HelperName): void;
   afterHelper(name: HelperName): void;

@@ -100,6 +100,9 @@ export class RecordOps extends VectorValues implements Ops<Value> {
   setSubtractionOverflow(a: Value, b: Value, _difference: Value): void {
     this.flags.setSubtraction(a, b);
   }
+  setComparison(a: Value, b: Value): void {
+    this.flags.setComparison(a, b);
+  }
   condition(condition: Condition): Value {
     return this.flags.condition(condition);
   }
@@ -322,7 +325,7 @@ export class RecordOps extends VectorValues implements Ops<Value> {
     invariant(args.length === parameters.length, `${helper} takes ${parameters.length} arguments`);
     const lowered = args.map((arg, i) => (parameters[i] === "i64" ? this.unsigned64(arg) : arg.e));
     const inline = this.#context.inlineHelper?.(helper, lowered);
-    if (inline !== undefined) return inline;
+    if (inline !== undefined) return inline === "done" ? undefined : inline;
     this.#context.beforeHelper(helper);
     const result = this.b.call(this.#context.helper(helper), ...lowered);
     this.#context.afterHelper(helper);

@@ -11,7 +11,7 @@ import { TSC_HZ } from "./machine-time.ts";
 
 const WASM_PAGE_BYTES = 65536;
 /** Times a jump is taken before what it leads to is translated. */
-const HOT_COUNT = 4000;
+const HOT_COUNT = 50000;
 
 export type EngineName = "interpreter" | "auto";
 

@@ -1,130 +1,170 @@
+import { REGION_FUNCTIONS, REGION_RETURNED, type RegionFunction } from "../cpu/region-functions.ts";
 import type { HelperName } from "../isa/helpers.ts";
 import { VectorValues } from "../isa/lowering/vector-values.ts";
 import * as cpu from "../layout/cpu-state.ts";
-import { CPU_STATE } from "../layout/memory-map.ts";
+import { CPU_STATE, LINK_HANDLER, LINK_TAG, PAGE_BYTES, RECORDS } from "../layout/memory-map.ts";
 import { buildRecord } from "../lower/build-record.ts";
 import { FlagState } from "../lower/flag-state.ts";
-import { helperType } from "../lower/helper-type.ts";
 import { type Expr, FunctionBuilder, type Label, type Variable } from "../wasm/function-builder.ts";
-import type { FunctionRef } from "../wasm/module-writer.ts";
+import type { FunctionRef, TableRef } from "../wasm/module-writer.ts";
 import type { FunctionType } from "../wasm/value-type.ts";
-import { ControlFlow, type FlowNode } from "./control-flow.ts";
-import type { RegionCode, RegionInstruction } from "./region-code.ts";
+import type { ControlFlow, FlowNode } from "./control-flow.ts";
+import { isMxcsrSimple } from "./inline-float.ts";
+import { type Position, pageDelta, type RegionBlock, type RegionInstruction } from "./region-code.ts";
 import { type RegionExits, RegionRecord } from "./region-record.ts";
 import { RegionState, StateUse } from "./region-state.ts";
+
+/** `region(caller) -> record`: see REGION_FUNCTIONS. */
+export const REGION_TYPE: FunctionType = { params: ["i32"], results: ["i32"] };
+export const LEAVE_STATUS_TYPE: FunctionType = { params: ["i32", "i32"], results: ["i32"] };
+/** `validate(handler) -> whether the region's pages are where they were`. */
+export const VALIDATE_TYPE: FunctionType = { params: ["i32"], results: ["i32"] };
+
+/** Regions that have called each other; what is deeper goes on without coming back. */
+const MAX_DEPTH = 200;
 
 /** What the exit block at the end of a region does once the state is in memory. */
 const EXIT_RESUME = 0;
 const EXIT_JUMP = 1;
-const EXIT_STATUS = 2;
+const EXIT_RETURN = 2;
+const EXIT_STATUS = 3;
+const EXIT_SLOT = 4;
 
-/** Functions that a region calls. */
+/** What a region's code refers to besides the records. */
 export interface RegionImports {
+  readonly self: FunctionRef;
   helper(name: HelperName): FunctionRef;
-  readonly dispatch: FunctionRef;
+  link(name: RegionFunction): FunctionRef;
   readonly leaveStatus: FunctionRef;
+  readonly validate: FunctionRef;
+  readonly handlers: TableRef;
+}
+
+/** Places in memory that belong to a region. */
+export interface RegionPlaces {
+  /** A link slot for what leads out of the region at a position. */
+  slot(target: Position): number;
+  /** The slot that says for which address space the region's pages have been validated. */
+  readonly validation: number;
+  /** For each byte of the entry's page: the number of the dispatched block that begins there, or 0. */
+  readonly dispatchTable: number;
+  readonly handler: number;
+}
+
+/** What is known of a region before its code is built. */
+export interface RegionPlan {
+  readonly flow: ControlFlow;
+  readonly entry: Position;
+  readonly pageCount: number;
+  /** All that its instructions use. */
+  readonly use: StateUse;
+  readonly places: RegionPlaces;
+  readonly imports: RegionImports;
+  /** The one memory, in which the records are. */
+  readonly memory: DataView;
 }
 
 /**
- * The function of a region: a handler of the interpreter, which takes
- * the region's record and returns the next one, or 0.
+ * Builds the function of a region: a handler of the interpreter, which returns
+ * the next record, or 0.
  *
  * Control flow inside the region is structured; state lives in locals and is
  * written back in one exit block. Whatever the region cannot do itself - a
  * TLB miss, a fault, a system instruction - resumes the interpreter at the
- * instruction, with the state before it.
+ * instruction, with the state before it. A call writes the state back and calls the region there, which
+ * comes back here when it returns to behind the call.
  */
-export class Region {
-  readonly #flow: ControlFlow;
-  readonly #memory: DataView;
-  readonly #use = new StateUse();
-  /** Helpers that the region calls. */
-  readonly helpers: ReadonlySet<HelperName>;
-
-  /** Builds it once, only to learn what it uses. */
-  constructor(code: RegionCode, memory: DataView) {
-    this.#flow = new ControlFlow(code);
-    this.#memory = memory;
-    const helpers = new Set<HelperName>();
-    const helper = (name: HelperName): FunctionRef => {
-      helpers.add(name);
-      return { index: 0, name, type: helperType(name) };
-    };
-    const dispatch = { index: 0, name: "dispatch", type: DISPATCH_TYPE };
-    const leaveStatus = { index: 0, name: "leaveStatus", type: LEAVE_STATUS_TYPE };
-    new RegionBuilder(this.#flow, memory, { helper, dispatch, leaveStatus }, this.#use, undefined).build();
-    this.helpers = helpers;
-  }
-
-  build(imports: RegionImports): FunctionBuilder {
-    return new RegionBuilder(this.#flow, this.#memory, imports, new StateUse(), this.#use).build();
-  }
-}
-
-export const DISPATCH_TYPE: FunctionType = { params: [], results: ["i32"] };
-export const LEAVE_STATUS_TYPE: FunctionType = { params: ["i32", "i32"], results: ["i32"] };
-
-class RegionBuilder {
-  readonly #b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
-  readonly #flow: ControlFlow;
-  readonly #memory: DataView;
-  readonly #imports: RegionImports;
+export class RegionBuilder {
+  readonly #b = new FunctionBuilder(REGION_TYPE);
+  readonly #plan: RegionPlan;
   readonly #state: RegionState;
   readonly #use: StateUse;
-  readonly #known: StateUse | undefined;
   /** Instructions that may still be executed, as BUDGET was at the start of the running block. */
   readonly #left: Variable;
+  readonly #depth: Variable;
   readonly #exitKind: Variable;
-  /** The record to resume at, or that of the instruction whose helper returned a status. */
+  /** The record, or the link slot. */
   readonly #exitRecord: Variable;
   readonly #exitStatus: Variable;
-  readonly #labels = new Map<FlowNode, Label>();
+  readonly #dispatchTo: Variable;
   readonly #loops = new Map<FlowNode, Label>();
+  readonly #labels = new Map<FlowNode, Label>();
+  /** Where the state still has to be written back, and where it is in memory. */
   #exit: Label | undefined;
+  #syncedExit: Label | undefined;
 
-  constructor(
-    flow: ControlFlow,
-    memory: DataView,
-    imports: RegionImports,
-    use: StateUse,
-    known: StateUse | undefined,
-  ) {
-    this.#flow = flow;
-    this.#memory = memory;
-    this.#imports = imports;
-    this.#use = use;
-    this.#known = known;
+  constructor(plan: RegionPlan) {
     const b = this.#b;
-    this.#state = new RegionState(b, use, known);
+    b.bindsParts = true;
+    this.#plan = plan;
+    this.#use = plan.use;
     this.#left = b.variable("i32", b.load("i32.load", b.i32(0), CPU_STATE + cpu.BUDGET));
+    const isDepth = b.op("i32.lt_u", b.parameter(0), b.i32(RECORDS));
+    this.#depth = b.variable("i32", b.select(isDepth, b.parameter(0), b.i32(0)));
     this.#exitKind = b.variable("i32", b.i32(EXIT_RESUME));
     this.#exitRecord = b.variable("i32", b.i32(0));
     this.#exitStatus = b.variable("i32", b.i32(0));
+    this.#dispatchTo = b.variable("i32", b.i32(0));
+    this.#state = new RegionState(b, new StateUse(), plan.use);
   }
 
   build(): FunctionBuilder {
     const b = this.#b;
-    b.block((exit) => {
-      this.#exit = exit;
-      this.#tree(this.#flow.entry);
+    const { imports, flow } = this.#plan;
+    b.block((synced) => {
+      this.#syncedExit = synced;
+      b.block((exit) => {
+        this.#exit = exit;
+        this.#checkEntry();
+        this.#tree(flow.entry);
+      });
+      this.#writeBack();
     });
-    this.#state.writeBack(this.#known ?? this.#use);
-    b.store("i32.store", b.i32(0), b.getLazy(this.#left), CPU_STATE + cpu.BUDGET);
     const kind = b.getLazy(this.#exitKind);
+    const caller = b.parameter(0);
+    const isKind = (value: number): Expr => b.op("i32.eq", kind, b.i32(value));
     b.if(b.op("i32.eqz", kind), () => b.return(b.getLazy(this.#exitRecord)));
-    b.if(b.op("i32.eq", kind, b.i32(EXIT_STATUS)), () =>
-      b.returnCall(this.#imports.leaveStatus, b.getLazy(this.#exitRecord), b.getLazy(this.#exitStatus)),
+    b.if(isKind(EXIT_SLOT), () =>
+      b.returnCall(imports.link("continueBySlot"), b.getLazy(this.#exitRecord), caller),
     );
-    b.returnCall(this.#imports.dispatch);
+    b.if(isKind(EXIT_STATUS), () =>
+      b.returnCall(imports.leaveStatus, b.getLazy(this.#exitRecord), b.getLazy(this.#exitStatus)),
+    );
+    const called = b.op("i32.lt_u", caller, b.i32(RECORDS));
+    b.if(b.op("i32.and", called, isKind(EXIT_RETURN)), () => b.return(b.i32(REGION_RETURNED)));
+    b.returnCall(imports.link("continueAt"), caller);
     return b;
   }
 
-  /** Writes a block and all that it dominates. */
+  /** The region can be entered only under conditions; otherwise the interpreter executes its first block. */
+  #checkEntry(): void {
+    const b = this.#b;
+    const { flow, entry, pageCount, places, imports } = this.#plan;
+    const first = flow.node(entry)!.block!.instructions[0]!.firstRecord;
+    const refuseWhen = (condition: Expr): void =>
+      b.if(condition, () => b.return(b.i32(first)), undefined, "unlikely");
+    if (pageCount > 1) {
+      const key = b.bind(b.op("i64.xor", this.#state.ripBase, this.#state.modeKey));
+      const slot = b.i32(places.validation);
+      b.if(
+        b.op("i64.ne", b.load("i64.load", slot, LINK_TAG), key),
+        () => refuseWhen(b.op("i32.eqz", b.call(imports.validate, b.i32(places.handler))!)),
+        undefined,
+        "unlikely",
+      );
+    }
+    if (this.#use.usesSse) refuseWhen(this.#state.sseIsDisabled());
+    if (this.#use.usesHostFloat) refuseWhen(b.op("i32.eqz", isMxcsrSimple(b)));
+    refuseWhen(this.#state.hasDenormal());
+  }
+
+  /** Writes a node and all that it dominates. */
   #tree(node: FlowNode): void {
     const merges = node.children.filter((child) => child.isMerge).sort((x, y) => y.order - x.order);
     const within = (i: number): void => {
       const merge = merges[i];
-      if (merge === undefined) return this.#block(node);
+      if (merge === undefined)
+        return node.block === undefined ? this.#dispatch() : this.#block(node, node.block);
       this.#b.block((label) => {
         this.#labels.set(merge, label);
         within(i + 1);
@@ -138,54 +178,58 @@ class RegionBuilder {
     });
   }
 
-  #block(node: FlowNode): void {
-    const { block } = node;
+  #dispatch(): void {
+    const { flow } = this.#plan;
+    const labels = flow.dispatched.map((start) => this.#labels.get(flow.node(start)!)!);
+    this.#b.brTable(this.#b.getLazy(this.#dispatchTo), labels, labels[0]!);
+  }
+
+  #block(node: FlowNode, block: RegionBlock): void {
     const flags = this.#newFlags();
     const count = block.instructions.length;
     for (const instruction of block.instructions) {
       if (instruction.interpreted) {
         flags.flush();
-        return this.#resumeAt(instruction.firstRecord);
+        return this.#resumeAt(instruction.position, instruction.firstRecord);
       }
       const exits: RegionExits = {
         resume: () => {
           flags.spill();
-          this.#resumeAt(instruction.firstRecord);
+          this.#resumeAt(instruction.position, instruction.firstRecord);
         },
         status: (status) => {
           flags.spill();
+          this.#setRipBase(instruction.position);
           this.#leaveWith(EXIT_STATUS, instruction.record, status);
         },
         jumpTo: (rip) => {
           flags.flush();
           this.#count(count);
-          if (block.end.kind === "return") this.#returnTo(node, rip);
-          this.#jumpTo(rip);
+          this.#jumpIndirectly(node, block, rip);
         },
         takeJump: () => {
           flags.spill();
-          this.#takeJump(node, instruction, count);
+          this.#count(count);
+          this.#takeJump(node, block, instruction.target!);
         },
       };
       buildRecord(this.#record(instruction, exits), instruction.shape, flags);
     }
     flags.flush();
-    const { end } = block;
-    if (end.kind !== "onward" && end.kind !== "branch") return;
-    if (this.#flow.hasEdge(node, end.next)) {
-      this.#count(count);
-      this.#goTo(node, end.next);
-    } else this.#resumeAt(block.behind);
+    if (block.end.kind === "onward" || block.end.kind === "branch")
+      this.#goOnward(node, block, block.end.next);
   }
 
   #record(instruction: RegionInstruction, exits: RegionExits): RegionRecord {
+    const { memory, imports } = this.#plan;
     return new RegionRecord({
       b: this.#b,
-      memory: this.#memory,
+      memory,
       instruction,
       state: this.#state,
+      use: this.#use,
       exits,
-      helper: (name) => this.#imports.helper(name),
+      helper: (name) => imports.helper(name),
     });
   }
 
@@ -194,41 +238,159 @@ class RegionBuilder {
     const storage = {
       b: this.#b,
       loadState: (bits: 32 | 64, offset: Expr) => state.load(bits, offset),
-      storeState: (bits: 32 | 64, offset: Expr, value: Expr) => state.store(bits, offset, value),
+      storeState: (bits: 32 | 64, offset: Expr, value: Expr) => state.store(bits, offset, value, () => {}),
     };
     return new FlagState(storage, new VectorValues(this.#b));
   }
 
-  /** A jump that is taken: this is where the budget is looked at, as in the interpreter. */
-  #takeJump(node: FlowNode, instruction: RegionInstruction, count: number): void {
-    const b = this.#b;
-    this.#count(count);
-    const target = instruction.target!;
-    const rip = (): Expr => b.op("i64.add", this.#state.load(64, b.i32(cpu.RIP_BASE)), b.i64(BigInt(target)));
-    if (!this.#flow.hasEdge(node, target) || node.block.end.kind === "leave") return this.#jumpTo(rip());
-    b.if(b.op("i32.le_s", b.getLazy(this.#left), b.i32(0)), () => this.#jumpTo(rip()), undefined, "unlikely");
-    this.#goTo(node, target);
+  /** From a block to the one behind it, which is no jump: the budget is looked at only where a page ends, as in the interpreter. */
+  #goOnward(node: FlowNode, block: RegionBlock, next: Position): void {
+    const to = this.#successor(node, next);
+    if (to === undefined) return this.#resumeAt(block.start, block.behind);
+    this.#count(block.instructions.length);
+    if (pageDelta(next) !== pageDelta(block.start)) this.#leaveWithoutBudget(next);
+    this.#goTo(node, to);
   }
 
-  /** A return: where it goes is compared with the return sites of the region's own calls. */
-  #returnTo(node: FlowNode, rip: Expr): void {
-    const b = this.#b;
-    const target = b.bind(rip);
-    const base = this.#state.load(64, b.i32(cpu.RIP_BASE));
-    const hasBudget = b.op("i32.gt_s", b.getLazy(this.#left), b.i32(0));
-    for (const site of node.successors) {
-      if (!this.#flow.hasEdge(node, site)) continue;
-      const isSite = b.op("i64.eq", target, b.op("i64.add", base, b.i64(BigInt(site))));
-      b.if(b.op("i32.and", isSite, hasBudget), () => this.#goTo(node, site));
+  /** A jump that is taken; the block has been counted. This is where the budget is looked at, as in the interpreter. */
+  #takeJump(node: FlowNode, block: RegionBlock, target: Position): void {
+    if (block.end.kind === "call") return this.#call(node, block.end.next, target, this.#ripOf(target));
+    const to = this.#successor(node, target);
+    if (to === undefined) {
+      this.#storeRip(this.#ripOf(target));
+      return this.#leaveWith(EXIT_SLOT, this.#plan.places.slot(target), undefined);
     }
+    this.#leaveWithoutBudget(target);
+    this.#goTo(node, to);
   }
 
-  /** Continues with a block of the region; the edge exists. */
-  #goTo(from: FlowNode, start: number): void {
-    const to = this.#flow.node(start);
-    if (this.#flow.isBackEdge(from, to)) this.#b.br(this.#loops.get(to)!);
-    else if (to.isMerge) this.#b.br(this.#labels.get(to)!);
+  #jumpIndirectly(node: FlowNode, block: RegionBlock, target: Expr): void {
+    const b = this.#b;
+    const rip = b.bind(target);
+    if (block.end.kind === "call") return this.#call(node, block.end.next, undefined, rip);
+    if (block.end.kind === "indirect") this.#dispatchIndirect(rip);
+    this.#storeRip(rip);
+    this.#leaveWith(block.end.kind === "return" ? EXIT_RETURN : EXIT_JUMP, 0, undefined);
+  }
+
+  /** An indirect jump to a block of the region goes by the dispatcher. */
+  #dispatchIndirect(rip: Expr): void {
+    const b = this.#b;
+    const { flow, places } = this.#plan;
+    const { dispatcher } = flow;
+    if (dispatcher === undefined) return;
+    const offset = b.bind(b.op("i64.sub", rip, this.#state.ripBase));
+    b.if(b.op("i64.lt_u", offset, b.i64(BigInt(PAGE_BYTES))), () => {
+      const number = b.bind(b.load("i32.load8_u", b.op("i32.wrap_i64", offset), places.dispatchTable));
+      const hasBudget = b.op("i32.gt_s", b.getLazy(this.#left), b.i32(0));
+      b.if(b.op("i32.and", b.op("i32.ne", number, b.i32(0)), hasBudget), () => {
+        b.set(this.#dispatchTo, number);
+        b.br(this.#loops.get(dispatcher)!);
+      });
+    });
+  }
+
+  /** A near call, whose return address has been pushed: of the region at `rip` if there is one. */
+  #call(node: FlowNode, next: Position, target: Position | undefined, rip: Expr): void {
+    const b = this.#b;
+    const { places, imports, entry } = this.#plan;
+    this.#storeRip(rip);
+    this.#writeBack();
+    const tooDeep = b.op("i32.ge_u", b.getLazy(this.#depth), b.i32(MAX_DEPTH));
+    const exhausted = b.op("i32.le_s", b.getLazy(this.#left), b.i32(0));
+    b.if(b.op("i32.or", tooDeep, exhausted), () => this.#leaveSynced(EXIT_JUMP), undefined, "unlikely");
+    const depth = b.op("i32.add", b.getLazy(this.#depth), b.i32(1));
+    let result: Expr;
+    if (target === entry) result = b.call(imports.self, depth)!;
+    else {
+      const handler =
+        target === undefined
+          ? b.call(imports.link("findRegion"), b.i32(0))!
+          : this.#linked(rip, places.slot(target));
+      b.if(b.op("i32.eqz", handler), () => this.#leaveSynced(EXIT_JUMP), undefined, "unlikely");
+      result = b.callIndirect(imports.handlers, REGION_TYPE, handler, depth)!;
+    }
+    b.if(b.op("i32.ne", result, b.i32(REGION_RETURNED)), () => b.return(result), undefined, "unlikely");
+    this.#comeBack(node, next);
+  }
+
+  /** The handler that a link slot leads to for `rip`; 0 when there is no region. */
+  #linked(rip: Expr, slot: number): Expr {
+    const b = this.#b;
+    const handler = b.variable("i32");
+    const at = b.i32(slot);
+    const isLinked = b.op(
+      "i64.eq",
+      b.load("i64.load", at, LINK_TAG),
+      b.op("i64.xor", rip, this.#state.modeKey),
+    );
+    b.if(
+      isLinked,
+      () => {
+        b.store("i64.store", b.i32(0), b.op("i64.and", rip, b.i64(-4096n)), CPU_STATE + cpu.RIP_BASE);
+        b.set(handler, b.load("i32.load", at, LINK_HANDLER));
+      },
+      () => b.set(handler, b.call(this.#plan.imports.link("findRegion"), at)!),
+      "likely",
+    );
+    return b.get(handler);
+  }
+
+  /** Behind a call that has returned: here, or somewhere else. */
+  #comeBack(node: FlowNode, next: Position): void {
+    const b = this.#b;
+    const expected = this.#ripOf(next);
+    const elsewhere = b.op("i64.ne", b.load("i64.load", b.i32(0), CPU_STATE + cpu.RIP), expected);
+    b.set(this.#left, b.load("i32.load", b.i32(0), CPU_STATE + cpu.BUDGET));
+    const exhausted = b.op("i32.le_s", b.getLazy(this.#left), b.i32(0));
+    b.if(b.op("i32.or", elsewhere, exhausted), () => this.#leaveSynced(EXIT_RETURN), undefined, "unlikely");
+    const to = this.#successor(node, next);
+    if (to === undefined) return this.#leaveSynced(EXIT_JUMP);
+    b.store("i64.store", b.i32(0), this.#state.ripBase, CPU_STATE + cpu.RIP_BASE);
+    this.#state.reload();
+    const denormal = this.#state.hasDenormal();
+    b.if(
+      denormal,
+      () => {
+        this.#setRipBase(next);
+        b.set(this.#exitRecord, b.i32(to.block!.instructions[0]!.firstRecord));
+        this.#leaveSynced(EXIT_RESUME);
+      },
+      undefined,
+      "unlikely",
+    );
+    this.#goTo(node, to);
+  }
+
+  /** The node at a position that control goes on to inside the region. */
+  #successor(from: FlowNode, start: Position): FlowNode | undefined {
+    const to = this.#plan.flow.node(start);
+    return to !== undefined && from.successors.includes(to) ? to : undefined;
+  }
+
+  /** Continues with a block of the region. */
+  #goTo(from: FlowNode, to: FlowNode): void {
+    const b = this.#b;
+    const { flow } = this.#plan;
+    if (flow.isDispatched(from, to)) {
+      b.set(this.#dispatchTo, b.i32(flow.dispatched.indexOf(to.block!.start)));
+      b.br(this.#loops.get(flow.dispatcher!)!);
+    } else if (flow.isBackEdge(from, to)) b.br(this.#loops.get(to)!);
+    else if (to.isMerge) b.br(this.#labels.get(to)!);
     else this.#tree(to);
+  }
+
+  #leaveWithoutBudget(next: Position): void {
+    const b = this.#b;
+    b.if(
+      b.op("i32.le_s", b.getLazy(this.#left), b.i32(0)),
+      () => {
+        this.#storeRip(this.#ripOf(next));
+        this.#leaveWith(EXIT_JUMP, 0, undefined);
+      },
+      undefined,
+      "unlikely",
+    );
   }
 
   #count(instructions: number): void {
@@ -236,12 +398,32 @@ class RegionBuilder {
     b.set(this.#left, b.op("i32.sub", b.getLazy(this.#left), b.i32(instructions)));
   }
 
-  #jumpTo(rip: Expr): void {
-    this.#b.store("i64.store", this.#b.i32(0), rip, CPU_STATE + cpu.RIP);
-    this.#leaveWith(EXIT_JUMP, 0, undefined);
+  #ripOf(position: Position): Expr {
+    const b = this.#b;
+    return b.bind(b.op("i64.add", this.#state.ripBase, b.i64(BigInt(position))));
   }
 
-  #resumeAt(recordAddress: number): void {
+  #storeRip(rip: Expr): void {
+    this.#b.store("i64.store", this.#b.i32(0), rip, CPU_STATE + cpu.RIP);
+  }
+
+  /** The interpreter goes on at a position: RIP_BASE in memory, which is that of the entry's page, follows. */
+  #setRipBase(position: Position): void {
+    const delta = pageDelta(position);
+    if (delta === 0) return;
+    const b = this.#b;
+    const base = b.op("i64.add", this.#state.ripBase, b.i64(BigInt(delta * PAGE_BYTES)));
+    b.store("i64.store", b.i32(0), base, CPU_STATE + cpu.RIP_BASE);
+  }
+
+  #writeBack(): void {
+    const b = this.#b;
+    this.#state.writeBack(this.#use);
+    b.store("i32.store", b.i32(0), b.getLazy(this.#left), CPU_STATE + cpu.BUDGET);
+  }
+
+  #resumeAt(position: Position, recordAddress: number): void {
+    this.#setRipBase(position);
     this.#leaveWith(EXIT_RESUME, recordAddress, undefined);
   }
 
@@ -252,4 +434,13 @@ class RegionBuilder {
     if (status !== undefined) b.set(this.#exitStatus, status);
     b.br(this.#exit!);
   }
+
+  /** Leaves with the state in memory. */
+  #leaveSynced(kind: number): void {
+    if (kind !== EXIT_RESUME) this.#b.set(this.#exitKind, this.#b.i32(kind));
+    this.#b.br(this.#syncedExit!);
+  }
 }
+
+/** Types of the functions that regions share, by name. */
+export const LINK_TYPES: Readonly<Record<RegionFunction, FunctionType>> = REGION_FUNCTIONS;

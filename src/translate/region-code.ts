@@ -1,5 +1,11 @@
 import type { HandlerShape } from "../decode/shape.ts";
 
+/**
+ * Where code of a region lies: bytes from the start of the page in which the
+ * region is entered. The page behind that one begins at 4096, the one before it at -4096.
+ */
+export type Position = number;
+
 /** One instruction of a region, with the records the interpreter has for it. */
 export interface RegionInstruction {
   readonly shape: HandlerShape;
@@ -7,11 +13,10 @@ export interface RegionInstruction {
   readonly record: number;
   /** The record at which the interpreter starts: that, or one that computes the address for it. */
   readonly firstRecord: number;
-  /** Page offset of the instruction and of the next one. */
-  readonly offset: number;
-  readonly nextOffset: number;
-  /** Page offset of a relative target. */
-  readonly target: number | undefined;
+  readonly position: Position;
+  readonly next: Position;
+  /** Of a relative jump or call. */
+  readonly target: Position | undefined;
   /** It cannot be translated: the interpreter has to execute it. */
   readonly interpreted: boolean;
 }
@@ -19,30 +24,43 @@ export interface RegionInstruction {
 /** How a block of a region ends. */
 export type BlockEnd =
   /** Goes on with the next block, without a jump. */
-  | { readonly kind: "onward"; readonly next: number }
+  | { readonly kind: "onward"; readonly next: Position }
   /** A conditional jump: to `target`, or on to `next`. */
-  | { readonly kind: "branch"; readonly target: number; readonly next: number }
-  | { readonly kind: "jump"; readonly target: number }
-  /** A near call of code in the region, which may come back to `returnSite`. */
-  | { readonly kind: "call"; readonly target: number; readonly returnSite: number }
-  /** A near return, perhaps to the return site of a call in the region. */
+  | { readonly kind: "branch"; readonly target: Position; readonly next: Position }
+  | { readonly kind: "jump"; readonly target: Position }
+  /** A near call, which comes back to `next`; `target` is undefined when it is indirect. */
+  | { readonly kind: "call"; readonly target: Position | undefined; readonly next: Position }
+  /** A near indirect jump, perhaps to one of the region's indirect targets. */
+  | { readonly kind: "indirect" }
   | { readonly kind: "return" }
-  /** Leaves the region in its last instruction: indirect jumps, calls of other code. */
+  /** The last instruction leaves the region. */
   | { readonly kind: "leave" };
 
-/** A basic block, identified by its page offset. */
+/** A basic block, identified by its position. */
 export interface RegionBlock {
-  readonly start: number;
+  readonly start: Position;
   readonly instructions: readonly RegionInstruction[];
   readonly end: BlockEnd;
   /** The record of the fallback behind the last instruction, for a block that the region goes no further from. */
   readonly behind: number;
 }
 
-/** Blocks of one page that are translated together; the first is the entry. */
-export interface RegionCode {
-  readonly blocks: ReadonlyMap<number, RegionBlock>;
-  readonly entry: number;
-  /** Where calls inside the region return to, by page offset. */
-  readonly returnSites: readonly number[];
+/** A guest page that a region has code on. */
+export interface RegionPage {
+  /** In pages from the one in which the region is entered. */
+  readonly delta: number;
+  /** Number of the guest physical page. */
+  readonly page: number;
 }
+
+/** Blocks that are translated together. */
+export interface RegionCode {
+  readonly blocks: ReadonlyMap<Position, RegionBlock>;
+  readonly entry: Position;
+  /** Blocks that an indirect jump of the region may go to. */
+  readonly indirectTargets: readonly Position[];
+  /** All pages; the first is the one of the entry. */
+  readonly pages: readonly RegionPage[];
+}
+
+export const pageDelta = (position: Position): number => position >> 12;

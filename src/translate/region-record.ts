@@ -1,11 +1,12 @@
 import type { HelperName } from "../isa/helpers.ts";
+import * as cpu from "../layout/cpu-state.ts";
 import * as record from "../layout/record.ts";
 import type { FieldLoad, RecordContext, RegisterBits } from "../lower/record-context.ts";
-import type { Expr, FunctionBuilder } from "../wasm/function-builder.ts";
+import { constantOf, type Expr, type FunctionBuilder } from "../wasm/function-builder.ts";
 import type { FunctionRef } from "../wasm/module-writer.ts";
 import { inlineFloat } from "./inline-float.ts";
-import type { RegionInstruction } from "./region-code.ts";
-import type { RegionState } from "./region-state.ts";
+import { pageDelta, type RegionInstruction } from "./region-code.ts";
+import type { RegionState, StateUse } from "./region-state.ts";
 
 /** How the code of a region leaves an instruction; provided by the builder of the region. */
 export interface RegionExits {
@@ -19,102 +20,138 @@ export interface RegionExits {
   takeJump(): void;
 }
 
+/** What the lowering of one instruction of a region works with. */
+export interface RegionRecordParts {
+  readonly b: FunctionBuilder;
+  /** The one memory, in which the records are. */
+  readonly memory: DataView;
+  readonly instruction: RegionInstruction;
+  readonly state: RegionState;
+  /** Where what the instruction needs is noted. */
+  readonly use: StateUse;
+  readonly exits: RegionExits;
+  helper(name: HelperName): FunctionRef;
+}
+
 /** Lowering for a region: the record's fields are constants, the state is in locals. */
 export class RegionRecord implements RecordContext {
   readonly b: FunctionBuilder;
   readonly defersFlags = true;
+  readonly sseIsEnabled = true;
   readonly miss: () => void;
-  readonly #memory: DataView;
+  readonly #parts: RegionRecordParts;
   readonly #instruction: RegionInstruction;
-  readonly #state: RegionState;
-  readonly #exits: RegionExits;
-  readonly #helper: (name: HelperName) => FunctionRef;
+  #callsFloatHelpers = false;
+  #numbers = 0;
 
-  constructor(parts: {
-    b: FunctionBuilder;
-    memory: DataView;
-    instruction: RegionInstruction;
-    state: RegionState;
-    exits: RegionExits;
-    helper: (name: HelperName) => FunctionRef;
-  }) {
+  constructor(parts: RegionRecordParts) {
     this.b = parts.b;
-    this.#memory = parts.memory;
+    this.#parts = parts;
     this.#instruction = parts.instruction;
-    this.#state = parts.state;
-    this.#exits = parts.exits;
-    this.#helper = parts.helper;
-    this.miss = () => this.#exits.resume();
+    this.miss = () => parts.exits.resume();
+    if (parts.instruction.shape.instruction.unit === "sse") parts.use.usesSse = true;
   }
 
   helper(name: HelperName): FunctionRef {
-    return this.#helper(name);
+    return this.#parts.helper(name);
   }
 
   field(load: FieldLoad, offset: number): Expr {
+    const { memory } = this.#parts;
     const at = this.#instruction.record + offset;
     switch (load) {
       case "i32.load8_u":
-        return this.b.i32(this.#memory.getUint8(at));
+        return this.b.i32(memory.getUint8(at));
       case "i32.load16_u":
-        return this.b.i32(this.#memory.getUint16(at, true));
+        return this.b.i32(memory.getUint16(at, true));
       case "i32.load":
         // The interpreter links jumps and counts them in their records: only the target's offset is constant there.
         return this.b.i32(
-          offset === record.LINK && this.#instruction.target !== undefined
-            ? 0
-            : this.#memory.getInt32(at, true),
+          offset === record.LINK && this.#instruction.target !== undefined ? 0 : memory.getInt32(at, true),
         );
       case "i64.load":
-        return this.b.i64(this.#memory.getBigInt64(at, true));
+        return this.b.i64(memory.getBigInt64(at, true));
       case "i64.load32_s":
-        return this.b.i64(BigInt(this.#memory.getInt32(at, true)));
+        return this.b.i64(BigInt(memory.getInt32(at, true)));
     }
   }
 
   loadState(bits: RegisterBits, offset: Expr): Expr {
-    return this.#state.load(bits, offset);
+    const value = this.#parts.state.load(bits, offset);
+    // The state's own is that of the page of the region's entry.
+    if (constantOf(offset) !== cpu.RIP_BASE) return value;
+    return this.b.op("i64.add", value, this.b.i64(BigInt(pageDelta(this.#instruction.position) * 4096)));
   }
 
   storeState(bits: RegisterBits, offset: Expr, value: Expr): void {
-    this.#state.store(bits, offset, value);
+    this.#parts.state.store(bits, offset, value, () => this.#parts.exits.resume());
   }
 
-  inlineHelper(name: HelperName, args: readonly Expr[]): Expr | undefined {
-    return inlineFloat(this.b, name, args, this.#helper);
+  inlineHelper(name: HelperName, args: readonly Expr[]): Expr | "done" | undefined {
+    const { state, use, exits } = this.#parts;
+    const context = {
+      b: this.b,
+      refuse: () => exits.resume(),
+      markClean: (lane: Expr) => state.markClean(lane),
+      isClean: (lane: Expr) => state.isClean(lane),
+      setFlagWord: (offset: number, value: Expr) =>
+        state.store(offset === cpu.FLAG_C ? 32 : 64, this.b.i32(offset), value, () => {}),
+    };
+    const inline = inlineFloat(context, name, args);
+    if (inline !== undefined) {
+      use.usesHostFloat = true;
+      if (/f64|F64/.test(name)) this.#noteNumber();
+    } else if (/^(f32|f64|i32To|i64To)/.test(name)) this.#callsFloatHelpers = true;
+    return inline;
+  }
+
+  mayHaveRaised(): boolean {
+    return this.#callsFloatHelpers;
+  }
+
+  /** The instruction computes with binary64 numbers: in one lane, or when this is called again in both. */
+  #noteNumber(): void {
+    const { instruction, use, memory } = this.#parts;
+    for (const operand of instruction.shape.operands) {
+      if (operand.kind !== "xmm") continue;
+      const field = { a: record.REG_A, b: record.REG_B, c: record.REG_C }[operand.slot];
+      const lane = Math.min(this.#numbers, 1);
+      use.floatLanes.add(memory.getUint16(instruction.record + field, true) + 8 * lane);
+    }
+    this.#numbers++;
   }
 
   beforeHelper(name: HelperName): void {
     // One that faults leaves the flags in memory as they are.
-    if (writesFlags(name)) this.#state.storeFlags();
+    if (writesFlags(name)) this.#parts.state.storeFlags();
   }
 
   afterHelper(name: HelperName): void {
-    if (writesFlags(name)) this.#state.reloadFlags();
+    if (writesFlags(name)) this.#parts.state.reloadFlags();
   }
 
   fault(): void {
-    this.#exits.resume();
+    this.#parts.exits.resume();
   }
 
   stackFault(): void {
-    this.#exits.resume();
+    this.#parts.exits.resume();
   }
 
   raise(): void {
-    this.#exits.resume();
+    this.#parts.exits.resume();
   }
 
   status(status: Expr): void {
-    this.#exits.status(status);
+    this.#parts.exits.status(status);
   }
 
   jumpTo(rip: Expr): void {
-    this.#exits.jumpTo(rip);
+    this.#parts.exits.jumpTo(rip);
   }
 
   jumpRelative(): void {
-    this.#exits.takeJump();
+    this.#parts.exits.takeJump();
   }
 
   branch(condition: Expr): void {

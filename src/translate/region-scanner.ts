@@ -1,15 +1,25 @@
-import type { CodeRange, RegionStore } from "../cpu/region-translator.ts";
+import type { CodeRange, HotPlace, RegionStore, TranslatorHost } from "../cpu/region-translator.ts";
 import { type DecodedInstruction, Decoder } from "../decode/decoder.ts";
 import { continueHandler } from "../decode/record-writer.ts";
 import type { HandlerShape, ShapeTable } from "../decode/shape.ts";
 import { GUEST_RAM, PAGE_BYTES } from "../layout/memory-map.ts";
 import { RECORD_BYTES } from "../layout/record.ts";
-import type { BlockEnd, RegionBlock, RegionCode, RegionInstruction } from "./region-code.ts";
+import {
+  type BlockEnd,
+  type Position,
+  pageDelta,
+  type RegionBlock,
+  type RegionCode,
+  type RegionInstruction,
+  type RegionPage,
+} from "./region-code.ts";
 
 /** A region holds at most this many instructions. */
-const MAX_INSTRUCTIONS = 300;
-/** A return compares its target with at most this many places. */
-const MAX_RETURN_SITES = 8;
+const MAX_INSTRUCTIONS = 400;
+/** A region has code on at most this many pages. */
+const MAX_PAGES = 4;
+/** A byte table numbers the targets of indirect jumps. */
+const MAX_INDIRECT_TARGETS = 200;
 /** A block ends after this many, because a record counts them in eight bits. */
 const MAX_BLOCK_INSTRUCTIONS = 200;
 
@@ -18,153 +28,176 @@ interface Flow {
   readonly length: number;
   readonly shape: HandlerShape;
   readonly separateAddress: boolean;
-  readonly target: number | undefined;
-  readonly end: "onward" | "branch" | "jump" | "call" | "return" | "leave";
+  readonly target: Position | undefined;
+  readonly end: "onward" | "branch" | "jump" | "call" | "indirect" | "return" | "leave";
 }
 
 /** A region and what became of it in memory. */
 export interface ScannedRegion {
   readonly code: RegionCode;
+  /** The first is the entry block's. */
   readonly ranges: readonly CodeRange[];
   readonly instructions: number;
 }
 
-/** Finds the blocks of a region: what is reached from its entry by direct jumps within the page. */
+/** Finds the blocks of a region: what is reached from its entry without calls and returns. */
 export class RegionScanner {
   readonly #memory: Uint8Array;
   readonly #shapes: ShapeTable;
   readonly #regions: RegionStore;
   readonly #isTranslatable: (shape: HandlerShape, instruction: RegionInstruction) => boolean;
   readonly #decoder = new Decoder();
+  readonly #pageAt: (delta: number) => number | undefined;
+  #pages: RegionPage[] = [];
 
   constructor(
-    buffer: ArrayBufferLike,
-    shapes: ShapeTable,
-    regions: RegionStore,
+    host: TranslatorHost,
     isTranslatable: (shape: HandlerShape, instruction: RegionInstruction) => boolean,
   ) {
-    this.#memory = new Uint8Array(buffer);
-    this.#shapes = shapes;
-    this.#regions = regions;
+    this.#memory = new Uint8Array(host.memory.buffer);
+    this.#shapes = host.shapes;
+    this.#regions = host.regions;
+    this.#pageAt = (delta) => host.pageAt(delta);
     this.#isTranslatable = isTranslatable;
   }
 
   /** Undefined when there is nothing to translate, or no room for the records. */
-  scan(page: number, entry: number): ScannedRegion | undefined {
-    const flows = this.#explore(page, entry);
+  scan(place: HotPlace): ScannedRegion | undefined {
+    this.#pages = [{ delta: 0, page: place.page }];
+    const entry = place.offset;
+    const { flows, indirectTargets } = this.#explore(place);
     if (flows.size === 0) return undefined;
-    const leaders = new Set<number>([entry]);
-    const returnSites = new Set<number>();
-    for (const [offset, flow] of flows) {
-      if (flow.target !== undefined) leaders.add(flow.target);
-      if (flow.end === "branch") leaders.add(offset + flow.length);
-      if (
-        flow.end === "call" &&
-        flows.has(flow.target!) &&
-        flows.has(offset + flow.length) &&
-        returnSites.size < MAX_RETURN_SITES
-      ) {
-        leaders.add(offset + flow.length);
-        returnSites.add(offset + flow.length);
-      }
+    const leaders = new Set<Position>([entry, ...indirectTargets]);
+    for (const [position, flow] of flows) {
+      if (flow.target !== undefined && flow.end !== "call") leaders.add(flow.target);
+      if (flow.end === "branch" || flow.end === "call") leaders.add(position + flow.length);
     }
-    const blocks = new Map<number, RegionBlock>();
+    const blocks = new Map<Position, RegionBlock>();
     const ranges: CodeRange[] = [];
     let instructions = 0;
     for (const start of [...leaders].sort((a, b) => a - b)) {
-      if (!flows.has(start)) continue;
-      const block = this.#block(page, start, flows, leaders);
-      if (block === undefined) return undefined;
-      blocks.set(start, block);
-      instructions += block.instructions.length;
-      ranges.push({ start, end: block.instructions.at(-1)!.nextOffset });
+      // Long runs are cut where a block is full.
+      for (let at: Position | undefined = start; at !== undefined; ) {
+        if (!flows.has(at) || blocks.has(at)) break;
+        const block = this.#block(at, flows, leaders);
+        if (block === undefined) return undefined;
+        blocks.set(at, block);
+        instructions += block.instructions.length;
+        const last = block.instructions.at(-1)!;
+        const range = this.#range(at, last.next);
+        if (at === entry) ranges.unshift(range);
+        else ranges.push(range);
+        at = block.end.kind === "onward" && !leaders.has(block.end.next) ? block.end.next : undefined;
+      }
     }
-    return { code: { blocks, entry, returnSites: [...returnSites] }, ranges, instructions };
+    const code = { blocks, entry, indirectTargets, pages: this.#pages };
+    return { code, ranges, instructions };
+  }
+
+  #range(start: Position, end: Position): CodeRange {
+    const base = pageDelta(start) * PAGE_BYTES;
+    return { page: this.#pageOf(start)!, start: start - base, end: end - base };
   }
 
   /** Decodes breadth first from the entry, so that what lies near it is in when there is too much. */
-  #explore(page: number, entry: number): Map<number, Flow> {
-    const flows = new Map<number, Flow>();
-    const queue = [entry];
+  #explore(place: HotPlace): { flows: Map<Position, Flow>; indirectTargets: Position[] } {
+    const flows = new Map<Position, Flow>();
+    const indirectTargets: Position[] = [];
+    let knowsTargets = false;
+    const queue: Position[] = [place.offset];
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       for (let at = next; flows.size < MAX_INSTRUCTIONS && !flows.has(at); ) {
-        const flow = this.#flow(page, at);
+        const flow = this.#flow(at);
         if (flow === undefined) break;
         flows.set(at, flow);
-        const isNear = flow.target !== undefined && flow.target >= 0 && flow.target < PAGE_BYTES;
-        if (isNear) queue.push(flow.target!);
-        if (flow.end === "call" && !isNear) break;
-        if (flow.end === "jump" || flow.end === "return" || flow.end === "leave") break;
+        if (flow.target !== undefined && flow.end !== "call") queue.push(flow.target);
+        if (flow.end === "indirect" && !knowsTargets) {
+          knowsTargets = true;
+          for (const target of place.recentTargets().slice(0, MAX_INDIRECT_TARGETS)) queue.push(target);
+          indirectTargets.push(...place.recentTargets().slice(0, MAX_INDIRECT_TARGETS));
+        }
+        if (flow.end === "jump" || flow.end === "indirect" || flow.end === "return" || flow.end === "leave")
+          break;
         at += flow.length;
       }
     }
-    return flows;
+    return { flows, indirectTargets: indirectTargets.filter((target) => flows.has(target)) };
   }
 
-  #flow(page: number, offset: number): Flow | undefined {
-    if (offset >= PAGE_BYTES) return undefined;
-    const length = this.#decode(page, offset);
+  #flow(position: Position): Flow | undefined {
+    const length = this.#decode(position);
     if (length <= 0) return undefined;
     const d = this.#decoder.result;
     const shape = this.#shapes.shapeOf(d.form, d.operandBits, true, d.isMemory);
     const relative = shape.operands.some((operand) => operand.kind === "relative");
-    const { mnemonic, endsBlock } = shape.instruction;
-    const unconditional = mnemonic === "jmp" ? "jump" : mnemonic === "call" ? "call" : undefined;
-    const other = mnemonic === "ret" ? "return" : endsBlock ? "leave" : "onward";
-    const end = relative ? (unconditional ?? "branch") : other;
     return {
       length,
       shape,
-      end,
+      end: endOf(shape, relative),
       separateAddress: this.#regions.writer.recordsFor(d, 64) === 2,
-      target: relative ? offset + length + Number(d.immediate) : undefined,
+      target: relative ? position + length + Number(d.immediate) : undefined,
     };
   }
 
-  #decode(page: number, offset: number): number {
+  #decode(position: Position): number {
+    const page = this.#pageOf(position);
+    if (page === undefined) return 0;
     const start = GUEST_RAM + page * PAGE_BYTES;
-    return this.#decoder.decode(this.#memory, start + offset, start + PAGE_BYTES, 64);
+    return this.#decoder.decode(this.#memory, start + (position & (PAGE_BYTES - 1)), start + PAGE_BYTES, 64);
   }
 
-  /** Writes the fallback records of one block and describes it. */
+  #pageOf(position: Position): number | undefined {
+    const delta = pageDelta(position);
+    const known = this.#pages.find((page) => page.delta === delta);
+    if (known !== undefined) return known.page;
+    if (this.#pages.length === MAX_PAGES) return undefined;
+    const page = this.#pageAt(delta);
+    if (page !== undefined) this.#pages.push({ delta, page });
+    return page;
+  }
+
+  /** Writes the fallback records of one block and describes it. A block lies on one page. */
   #block(
-    page: number,
-    start: number,
-    flows: ReadonlyMap<number, Flow>,
-    leaders: ReadonlySet<number>,
+    start: Position,
+    flows: ReadonlyMap<Position, Flow>,
+    leaders: ReadonlySet<Position>,
   ): RegionBlock | undefined {
-    const offsets: number[] = [];
+    const positions: Position[] = [];
     let end: BlockEnd | undefined;
     for (let at = start; end === undefined; ) {
       const flow = flows.get(at)!;
-      offsets.push(at);
+      positions.push(at);
       const next = at + flow.length;
       if (flow.end === "branch") end = { kind: "branch", target: flow.target!, next };
       else if (flow.end === "jump") end = { kind: "jump", target: flow.target! };
-      else if (flow.end === "call" && leaders.has(next))
-        end = { kind: "call", target: flow.target!, returnSite: next };
-      else if (flow.end === "return") end = { kind: "return" };
-      else if (flow.end === "call" || flow.end === "leave") end = { kind: "leave" };
-      else if (leaders.has(next) || !flows.has(next) || offsets.length === MAX_BLOCK_INSTRUCTIONS)
+      else if (flow.end === "call") end = { kind: "call", target: flow.target, next };
+      else if (flow.end !== "onward") end = { kind: flow.end };
+      else if (
+        leaders.has(next) ||
+        !flows.has(next) ||
+        positions.length === MAX_BLOCK_INSTRUCTIONS ||
+        pageDelta(next) !== pageDelta(start)
+      )
         end = { kind: "onward", next };
       at = next;
     }
-    const records = this.#regions.allocateRecords(2 * offsets.length + 1);
+    const records = this.#regions.allocateRecords(2 * positions.length + 1);
     if (records === 0) return undefined;
+    const base = pageDelta(start) * PAGE_BYTES;
     const instructions: RegionInstruction[] = [];
     let to = records;
-    for (const [index, offset] of offsets.entries()) {
-      const flow = flows.get(offset)!;
-      this.#decode(page, offset);
+    for (const [index, position] of positions.entries()) {
+      const flow = flows.get(position)!;
+      this.#decode(position);
       const d: DecodedInstruction = this.#decoder.result;
-      const nextOffset = offset + flow.length;
-      const behind = this.#regions.writer.write(to, d, flow.shape, 64, nextOffset, index);
+      const next = position + flow.length;
+      const behind = this.#regions.writer.write(to, d, flow.shape, 64, next - base, index);
       const instruction = {
         shape: flow.shape,
         firstRecord: to,
         record: behind - RECORD_BYTES,
-        offset,
-        nextOffset,
+        position,
+        next,
         target: flow.target,
         interpreted: false,
       };
@@ -173,14 +206,20 @@ export class RegionScanner {
       to = behind;
     }
     const last = instructions.at(-1)!;
-    this.#regions.writer.writePseudo(
-      to,
-      continueHandler(last.nextOffset),
-      last.nextOffset,
-      0,
-      offsets.length,
-    );
-    this.#regions.trackRecords(page, { start, end: last.nextOffset }, records, to + RECORD_BYTES);
+    const lastOffset = last.next - base;
+    this.#regions.writer.writePseudo(to, continueHandler(lastOffset), lastOffset, 0, positions.length);
+    this.#regions.trackRecords(this.#range(start, last.next), records, to + RECORD_BYTES);
     return { start, instructions, end, behind: to };
   }
+}
+
+function endOf(shape: HandlerShape, relative: boolean): Flow["end"] {
+  const { mnemonic, endsBlock } = shape.instruction;
+  if (mnemonic === "ret") return "return";
+  if (relative) return mnemonic === "jmp" ? "jump" : mnemonic === "call" ? "call" : "branch";
+  if (!endsBlock) return "onward";
+  const near = shape.operands[0]?.kind === "general" || shape.operands[0]?.kind === "memory";
+  if (near && mnemonic === "call") return "call";
+  if (near && mnemonic === "jmp") return "indirect";
+  return "leave";
 }

@@ -2,8 +2,16 @@ import * as cpu from "../layout/cpu-state.ts";
 import { invariant } from "../layout/invariant.ts";
 import { CPU_STATE } from "../layout/memory-map.ts";
 import type { RegisterBits } from "../lower/record-context.ts";
-import { constantOf, type Expr, type FunctionBuilder, type Variable } from "../wasm/function-builder.ts";
+import {
+  constantOf,
+  type Expr,
+  type FunctionBuilder,
+  isConstant,
+  type Variable,
+  vectorOf,
+} from "../wasm/function-builder.ts";
 import type { OpName } from "../wasm/opcodes.ts";
+import { isDenormal } from "./inline-float.ts";
 
 const LOADS: Record<RegisterBits, OpName> = {
   8: "i32.load8_u",
@@ -21,40 +29,120 @@ const STORES: Record<RegisterBits, OpName> = {
 };
 const GENERAL_END = cpu.GPR + 16 * 8;
 const XMM_END = cpu.XMM + 16 * 16;
-const FLAG_WORDS: readonly number[] = [cpu.FLAG_C, cpu.FLAG_R, cpu.FLAG_X, cpu.FLAG_Y];
+export const FLAG_WORDS: readonly number[] = [cpu.FLAG_C, cpu.FLAG_R, cpu.FLAG_X, cpu.FLAG_Y];
 /** State that no translated instruction changes: read once, at the region's entry. */
 const CONSTANT_32: readonly number[] = [cpu.TLB_BASE, cpu.CR0, cpu.CR4];
-const CONSTANT_64: readonly number[] = [cpu.RIP_BASE];
+const CONSTANT_64: readonly number[] = [cpu.RIP_BASE, cpu.MODE_KEY];
+const CR0_EM_TS = 12;
+const CR4_OSFXSR = 0x200;
 
-/** Which state a region keeps in locals: found by building it once. */
+/** What a region needs of the processor: found by building it once. */
 export class StateUse {
+  /** Registers and flag words that it keeps in locals, by their offset. */
   readonly used = new Set<number>();
   readonly written = new Set<number>();
+  /** Lanes of vector registers in which it computes with binary64 numbers, by their offset. */
+  readonly floatLanes = new Set<number>();
+  /** It computes with the host's floating point, which takes a certain MXCSR. */
+  usesHostFloat = false;
+  /** It has instructions of SSE, which have to be enabled. */
+  usesSse = false;
 }
 
-type Kind = "i32" | "i64" | "v128";
+/** Where a register or flag word is kept. Of a vector register that holds numbers, two f64 locals. */
+type Local =
+  | { readonly kind: "i32" | "i64" | "v128"; readonly value: Variable }
+  | { readonly kind: "halves"; readonly halves: readonly [Variable, Variable] };
 
-const kindOf = (slot: number): Kind => (slot >= cpu.XMM ? "v128" : slot === cpu.FLAG_C ? "i32" : "i64");
-const bitsOf = (kind: Kind): RegisterBits => (kind === "v128" ? 128 : kind === "i32" ? 32 : 64);
+const WIDTHS = { i32: 32, i64: 64, v128: 128 } as const;
 
-/** The processor state as the code of a region sees it: registers and flag words in locals, the rest in memory. */
+/**
+ * The processor state as the code of a region sees it: registers and flag
+ * words in locals, the rest in memory.
+ *
+ * A lane in which the region computes with binary64 numbers never holds a
+ * denormal one: `refuse` leaves the region where it would. So no instruction has to look at its operands for the sake of
+ * the denormal flag.
+ */
 export class RegionState {
   readonly #b: FunctionBuilder;
   readonly #use: StateUse;
-  readonly #locals = new Map<number, Variable>();
+  readonly #known: StateUse | undefined;
+  readonly #locals = new Map<number, Local>();
   readonly #constants = new Map<number, Expr>();
+  /** Lanes, as i64, that are known not to be denormal. */
+  readonly #clean = new WeakSet<Expr>();
 
   /** Loads what `known` says is used; without it, everything. */
   constructor(b: FunctionBuilder, use: StateUse, known: StateUse | undefined) {
     this.#b = b;
     this.#use = use;
+    this.#known = known;
     for (const slot of allSlots()) {
       if (known !== undefined && !known.used.has(slot)) continue;
-      const kind = kindOf(slot);
-      this.#locals.set(slot, b.variable(kind, this.#memoryLoad(bitsOf(kind), b.i32(slot))));
+      if (slot >= cpu.XMM && (known?.floatLanes.has(slot) || known?.floatLanes.has(slot + 8))) {
+        const halves = [b.variable("f64"), b.variable("f64")] as const;
+        this.#locals.set(slot, { kind: "halves", halves });
+        continue;
+      }
+      const kind = slot >= cpu.XMM ? "v128" : slot === cpu.FLAG_C ? "i32" : "i64";
+      this.#locals.set(slot, { kind, value: b.variable(kind) });
     }
     for (const field of CONSTANT_32) this.#constants.set(field, this.#memoryLoad(32, b.i32(field)));
     for (const field of CONSTANT_64) this.#constants.set(field, this.#memoryLoad(64, b.i32(field)));
+    this.reload();
+  }
+
+  /** Reads all locals from memory. */
+  reload(): void {
+    const b = this.#b;
+    for (const [slot, local] of this.#locals) {
+      if (local.kind === "halves") {
+        for (const [i, half] of local.halves.entries())
+          b.set(half, b.load("f64.load", b.i32(slot + 8 * i), CPU_STATE));
+      } else b.set(local.value, this.#memoryLoad(WIDTHS[local.kind], b.i32(slot)));
+    }
+  }
+
+  /** What added to a position gives RIP. */
+  get ripBase(): Expr {
+    return this.#constants.get(cpu.RIP_BASE)!;
+  }
+
+  get modeKey(): Expr {
+    return this.#constants.get(cpu.MODE_KEY)!;
+  }
+
+  /** Non-zero when an instruction of SSE faults (Intel SDM Vol. 3A, "x87 FPU and SIMD State"). */
+  sseIsDisabled(): Expr {
+    const b = this.#b;
+    const cr4 = b.op("i32.xor", this.#constants.get(cpu.CR4)!, b.i32(CR4_OSFXSR));
+    return b.op(
+      "i32.or",
+      b.op("i32.and", this.#constants.get(cpu.CR0)!, b.i32(CR0_EM_TS)),
+      b.op("i32.and", cr4, b.i32(CR4_OSFXSR)),
+    );
+  }
+
+  /** Non-zero when a lane for numbers holds a denormal one, just after `reload`. */
+  hasDenormal(): Expr {
+    const b = this.#b;
+    let found = b.i32(0);
+    for (const at of this.#known?.floatLanes ?? []) {
+      const half = this.#half(at);
+      if (half !== undefined)
+        found = b.op("i32.or", found, isDenormal(b, b.op("i64.reinterpret_f64", b.getLazy(half))));
+    }
+    return found;
+  }
+
+  /** A lane, as i64, that an instruction has made and that is not denormal. */
+  markClean(lane: Expr): void {
+    this.#clean.add(lane);
+  }
+
+  isClean(lane: Expr): boolean {
+    return this.#clean.has(lane) || isConstant(lane);
   }
 
   load(bits: RegisterBits, offset: Expr): Expr {
@@ -65,19 +153,29 @@ export class RegionState {
       if (at === cpu.ZERO) return this.#b.i64(0n);
       return this.#constants.get(at) ?? this.#memoryLoad(bits, offset);
     }
-    const value = this.#b.get(this.#local(slot));
+    const b = this.#b;
+    const local = this.#local(slot);
+    if (local.kind === "halves") {
+      const [low, high] = local.halves.map((half, i) => {
+        const lane = b.op("i64.reinterpret_f64", b.get(half));
+        if (this.#isFloatLane(slot + 8 * i)) this.#clean.add(lane);
+        return lane;
+      });
+      return vectorOf(low!, high!);
+    }
+    const value = b.get(local.value);
     if (slot >= cpu.XMM) {
       invariant(bits === 128 && at === slot, "a vector register is read whole");
       return value;
     }
     if (bits === 64 || slot === cpu.FLAG_C) return value;
-    const shifted =
-      at === slot ? value : this.#b.op("i64.shr_u", value, this.#b.i64(BigInt(8 * (at - slot))));
-    const low = this.#b.op("i32.wrap_i64", shifted);
-    return bits === 32 ? low : this.#b.op("i32.and", low, this.#b.i32(bits === 8 ? 0xff : 0xffff));
+    const shifted = at === slot ? value : b.op("i64.shr_u", value, b.i64(BigInt(8 * (at - slot))));
+    const low = b.op("i32.wrap_i64", shifted);
+    return bits === 32 ? low : b.op("i32.and", low, b.i32(bits === 8 ? 0xff : 0xffff));
   }
 
-  store(bits: RegisterBits, offset: Expr, value: Expr): void {
+  /** `refuse` leaves before the instruction. */
+  store(bits: RegisterBits, offset: Expr, value: Expr, refuse: () => void): void {
     const at = constantOf(offset);
     invariant(typeof at === "number", "translated code knows which state it accesses");
     const slot = slotOf(at);
@@ -87,29 +185,47 @@ export class RegionState {
     }
     this.#use.written.add(slot);
     const local = this.#local(slot);
-    if (slot >= cpu.XMM || slot === cpu.FLAG_C || bits === 64) return this.#b.set(local, value);
+    if (local.kind === "halves") return this.#storeHalves(slot, local.halves, value, refuse);
+    if (slot >= cpu.XMM || slot === cpu.FLAG_C || bits === 64) return this.#b.set(local.value, value);
     invariant(bits === 8 || bits === 16, "32 bits are written as 64");
     const b = this.#b;
     const shift = BigInt(8 * (at - slot));
     const mask = (bits === 8 ? 0xffn : 0xffffn) << shift;
-    const kept = b.op("i64.and", b.get(local), b.i64(BigInt.asIntN(64, ~mask)));
+    const kept = b.op("i64.and", b.get(local.value), b.i64(BigInt.asIntN(64, ~mask)));
     const narrow = b.op("i64.extend_i32_u", b.op("i32.and", value, b.i32(bits === 8 ? 0xff : 0xffff)));
-    b.set(local, b.op("i64.or", kept, b.op("i64.shl", narrow, b.i64(shift))));
+    b.set(local.value, b.op("i64.or", kept, b.op("i64.shl", narrow, b.i64(shift))));
+  }
+
+  #storeHalves(slot: number, halves: readonly [Variable, Variable], value: Expr, refuse: () => void): void {
+    const b = this.#b;
+    const vector = b.bind(value);
+    const lanes = [0, 1].map((i) => b.opImm("i64x2.extract_lane", i, vector));
+    for (const [i, lane] of lanes.entries()) {
+      if (!this.#isFloatLane(slot + 8 * i) || this.isClean(lane)) continue;
+      b.if(isDenormal(b, lane), refuse, undefined, "unlikely");
+    }
+    const numbers = lanes.map((lane) => b.bind(b.op("f64.reinterpret_i64", lane)));
+    for (const [i, half] of halves.entries()) b.set(half, numbers[i]!);
   }
 
   /** Writes all locals that have been written back to memory. */
   writeBack(known: StateUse): void {
+    const b = this.#b;
     for (const slot of known.written) {
-      const kind = kindOf(slot);
-      this.#b.store(STORES[bitsOf(kind)], this.#b.i32(slot), this.#b.getLazy(this.#local(slot)), CPU_STATE);
+      const local = this.#local(slot);
+      if (local.kind === "halves") {
+        for (const [i, half] of local.halves.entries())
+          b.store("f64.store", b.i32(slot + 8 * i), b.getLazy(half), CPU_STATE);
+      } else b.store(STORES[WIDTHS[local.kind]], b.i32(slot), b.getLazy(local.value), CPU_STATE);
     }
   }
 
   /** Writes the flag words to memory, for a helper that may write them there. */
   storeFlags(): void {
     for (const slot of FLAG_WORDS) {
-      const bits = bitsOf(kindOf(slot));
-      this.#b.store(STORES[bits], this.#b.i32(slot), this.#b.get(this.#local(slot)), CPU_STATE);
+      const local = this.#local(slot);
+      invariant(local.kind !== "halves", "flag words are integers");
+      this.#b.store(STORES[WIDTHS[local.kind]], this.#b.i32(slot), this.#b.get(local.value), CPU_STATE);
     }
   }
 
@@ -117,11 +233,22 @@ export class RegionState {
   reloadFlags(): void {
     for (const slot of FLAG_WORDS) {
       this.#use.written.add(slot);
-      this.#b.set(this.#local(slot), this.#memoryLoad(bitsOf(kindOf(slot)), this.#b.i32(slot)));
+      const local = this.#local(slot);
+      invariant(local.kind !== "halves", "flag words are integers");
+      this.#b.set(local.value, this.#memoryLoad(WIDTHS[local.kind], this.#b.i32(slot)));
     }
   }
 
-  #local(slot: number): Variable {
+  #isFloatLane(at: number): boolean {
+    return this.#known?.floatLanes.has(at) === true;
+  }
+
+  #half(at: number): Variable | undefined {
+    const local = this.#locals.get(at & ~15);
+    return local?.kind === "halves" ? local.halves[(at & 8) === 0 ? 0 : 1] : undefined;
+  }
+
+  #local(slot: number): Local {
     this.#use.used.add(slot);
     const local = this.#locals.get(slot);
     invariant(local !== undefined, "state that was not used in the first pass");
@@ -134,7 +261,7 @@ export class RegionState {
 }
 
 /** The register or flag word that a state offset lies in. */
-function slotOf(offset: number): number | undefined {
+export function slotOf(offset: number): number | undefined {
   if (offset >= cpu.GPR && offset < GENERAL_END) return offset & ~7;
   if (offset >= cpu.XMM && offset < XMM_END) return offset & ~15;
   return FLAG_WORDS.includes(offset) ? offset : undefined;

@@ -1,31 +1,51 @@
-import type { RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
+import type { CodeTicket, HotPlace, RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
 import type { HandlerShape } from "../decode/shape.ts";
-import { VectorValues } from "../isa/lowering/vector-values.ts";
-import { buildRecord } from "../lower/build-record.ts";
-import { FlagState } from "../lower/flag-state.ts";
-import { helperType } from "../lower/helper-type.ts";
-import { FunctionBuilder } from "../wasm/function-builder.ts";
-import { type FunctionRef, ModuleWriter } from "../wasm/module-writer.ts";
-import { DISPATCH_TYPE, LEAVE_STATUS_TYPE, Region } from "./region-builder.ts";
-import type { RegionInstruction } from "./region-code.ts";
-import { isRegisterFree, RegionRecord } from "./region-record.ts";
+import type { HelperName } from "../isa/helpers.ts";
+import { ControlFlow } from "./control-flow.ts";
+import type { RegionInstruction, RegionPage } from "./region-code.ts";
+import { RegionMemory } from "./region-memory.ts";
+import { buildRegionModule, type RegionSource } from "./region-module.ts";
 import { RegionScanner, type ScannedRegion } from "./region-scanner.ts";
-import { RegionState, StateUse } from "./region-state.ts";
+import { StateUse } from "./region-state.ts";
+import { ShapeUse } from "./shape-use.ts";
 
-const HANDLER_TYPE = { params: ["i32"], results: ["i32"] } as const;
 /** Live regions; when there are more, all code is forgotten and the hot part of it comes back. */
 const MOST_REGIONS = 6000;
+/** Regions that are compiled together: a module costs as much as several small functions. */
+const BATCH_REGIONS = 12;
+/** Runs of the engine after which regions are compiled that wait for others. */
+const BATCH_RUNS = 64;
+
+/** A region that waits to be compiled. */
+interface Waiting {
+  readonly source: RegionSource;
+  readonly ticket: CodeTicket;
+}
+
+/** What a region that lies on several pages is validated by. */
+interface SpreadRegion {
+  readonly pages: readonly RegionPage[];
+  readonly slot: number;
+}
 
 /** Translates hot code into regions: WebAssembly functions that the interpreter runs like handlers. */
 export class Translator implements RegionTranslator {
   readonly #host: TranslatorHost;
   readonly #scanner: RegionScanner;
+  readonly #places: RegionMemory;
   readonly #memory: DataView;
-  readonly #translatable = new Map<HandlerShape, boolean>();
+  readonly #shapes = new Map<HandlerShape, ShapeUse>();
   readonly #freeHandlers: number[] = [];
   readonly #handlers: number[] = [];
+  /** The live regions that lie on several pages, by handler. */
+  readonly #spread = new Map<number, SpreadRegion>();
+  /** Some handler is vacant that link slots may still name. */
+  #hasDangling = false;
+  #waiting: Waiting[] = [];
+  #runsWaited = 0;
   #live = 0;
   #made = 0;
+  #modules = 0;
   #instructions = 0;
   #bytes = 0;
   #refused = 0;
@@ -33,8 +53,10 @@ export class Translator implements RegionTranslator {
   constructor(host: TranslatorHost) {
     this.#host = host;
     this.#memory = new DataView(host.memory.buffer);
-    this.#scanner = new RegionScanner(host.memory.buffer, host.shapes, host.regions, (shape, instruction) =>
-      this.#isTranslatable(shape, instruction),
+    this.#places = new RegionMemory(host.memory.buffer, host.regions);
+    this.#scanner = new RegionScanner(
+      host,
+      (shape, instruction) => this.#useOf(shape, instruction).isTranslatable,
     );
   }
 
@@ -42,26 +64,52 @@ export class Translator implements RegionTranslator {
     return {
       regionsMade: this.#made,
       regionsLive: this.#live,
+      regionModules: this.#modules,
       regionInstructions: this.#instructions,
       regionBytes: this.#bytes,
       regionsRefused: this.#refused,
     };
   }
 
-  translate(page: number, offset: number): void {
-    if (this.#host.regions.hasRegion(page, offset)) return;
-    if (this.#live >= MOST_REGIONS) this.#host.regions.flushAll();
-    const region = this.#scanner.scan(page, offset);
-    if (region === undefined || !isWorthwhile(region)) {
+  translate(place: HotPlace): void {
+    const { regions } = this.#host;
+    if (regions.hasRegion(place.page, place.offset)) return;
+    if (this.#live >= MOST_REGIONS || this.#places.isFull) regions.flushAll();
+    const scanned = this.#scanner.scan(place);
+    if (scanned === undefined || !isWorthwhile(scanned)) {
       this.#refused++;
       return;
     }
-    const handler = this.#freeHandlers.pop() ?? this.#newHandler();
-    this.#compile(region, handler, `region_${page.toString(16)}_${offset.toString(16)}`);
+    const source = this.#prepare(place, scanned);
+    if (source === undefined) {
+      this.#refused++;
+      return;
+    }
+    const ticket = regions.expectRegion(source.places.handler, scanned.ranges);
     this.#live++;
-    this.#made++;
-    this.#instructions += region.instructions;
-    this.#host.regions.installRegion(page, offset, handler, region.ranges);
+    this.#waiting.push({ source, ticket });
+    if (this.#waiting.length >= BATCH_REGIONS) this.compileWaiting();
+  }
+
+  runStarts(): void {
+    if (this.#waiting.length > 0 && ++this.#runsWaited >= BATCH_RUNS) this.compileWaiting();
+  }
+
+  compileWaiting(): void {
+    const ready = this.#waiting.filter(({ ticket }) => !ticket.isVoid);
+    this.#waiting = [];
+    this.#runsWaited = 0;
+    if (ready.length === 0) return;
+    const functions = this.#compile(ready.map(({ source }) => source));
+    for (const [i, { source, ticket }] of ready.entries()) {
+      const { handler, validation } = source.places;
+      const { pages } = source.scanned.code;
+      this.#host.handlers.set(handler, functions[i]!);
+      if (pages.length > 1) this.#spread.set(handler, { pages, slot: validation });
+      this.#made++;
+      this.#instructions += source.scanned.instructions;
+      ticket.install();
+    }
   }
 
   regionDropped(handler: number): void {
@@ -73,69 +121,78 @@ export class Translator implements RegionTranslator {
     this.#freeHandlers.length = 0;
     for (const handler of this.#handlers) this.#free(handler);
     this.#live = 0;
+    this.#waiting = [];
+    this.#places.forgetAll();
   }
 
-  /** Lets go of the handler's function, so that its module can be collected. */
+  #prepare(place: HotPlace, scanned: ScannedRegion): RegionSource | undefined {
+    const flow = new ControlFlow(scanned.code);
+    const handler = this.#takeHandler();
+    const places = this.#places.placesFor(handler, flow);
+    if (places === undefined) {
+      this.#freeHandlers.push(handler);
+      return undefined;
+    }
+    const use = new StateUse();
+    const helpers = new Set<HelperName>();
+    for (const { instructions } of scanned.code.blocks.values()) {
+      for (const instruction of instructions) {
+        if (instruction.interpreted) continue;
+        this.#useOf(instruction.shape, instruction).addTo(use, helpers, this.#memory, instruction);
+      }
+    }
+    const name = `region_${place.page.toString(16)}_${place.offset.toString(16)}`;
+    return { name, scanned, flow, use, helpers, places };
+  }
+
+  /** Puts a function in place of the region's that leads on, and lets go of the module. */
   #free(handler: number): void {
-    this.#host.handlers.set(handler, null);
+    this.#host.handlers.set(handler, this.#host.run.vacant);
+    this.#spread.delete(handler);
     this.#freeHandlers.push(handler);
+    this.#hasDangling = true;
   }
 
-  #newHandler(): number {
+  #takeHandler(): number {
+    if (this.#hasDangling) {
+      this.#places.unlinkAll();
+      this.#hasDangling = false;
+    }
+    const free = this.#freeHandlers.pop();
+    if (free !== undefined) return free;
     const handler = this.#host.shapes.reserveIds(1);
     this.#handlers.push(handler);
     return handler;
   }
 
-  #compile(scanned: ScannedRegion, handler: number, name: string): void {
+  #compile(sources: readonly RegionSource[]): WebAssembly.ExportFunction[] {
     const host = this.#host;
-    const module = new ModuleWriter();
-    module.importMemory("env", "memory", host.pages);
-    const table = module.importTable("env", "handlers", { initial: 0 });
-    const region = new Region(scanned.code, this.#memory);
-    const helpers = new Map<string, FunctionRef>();
-    for (const helper of region.helpers)
-      helpers.set(helper, module.importFunction("core", helper, helperType(helper)));
-    const dispatch = module.importFunction("run", "dispatch", DISPATCH_TYPE);
-    const leaveStatus = module.importFunction("run", "leaveStatus", LEAVE_STATUS_TYPE);
-    const ref = module.declareFunction(name, HANDLER_TYPE);
-    module.defineFunction(
-      ref,
-      region.build({ helper: (helper) => helpers.get(helper)!, dispatch, leaveStatus }),
-    );
-    module.addElements(table, handler, [ref]);
-    const bytes = module.finish();
+    const bytes = buildRegionModule(sources, host);
     this.#bytes += bytes.length;
-    new WebAssembly.Instance(new WebAssembly.Module(bytes), {
-      env: { memory: host.memory, handlers: host.handlers },
+    this.#modules++;
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
+      env: { memory: host.memory, handlers: host.handlers, validate: this.#validate },
       core: host.core,
       run: host.run,
     });
+    return sources.map((_, i) => exports[`${i}`] as WebAssembly.ExportFunction);
   }
 
-  /** Whether an instruction needs nothing but registers, memory and helpers that leave registers alone. Found out by trying. */
-  #isTranslatable(shape: HandlerShape, instruction: RegionInstruction): boolean {
-    const known = this.#translatable.get(shape);
+  /** Whether the pages of a region are where they were when it was made; noted in its slot for this address space. */
+  readonly #validate = (handler: number): number => {
+    const region = this.#spread.get(handler);
+    if (region === undefined) return 0;
+    for (const { delta, page } of region.pages) if (this.#host.pageAt(delta) !== page) return 0;
+    this.#memory.setBigInt64(region.slot, this.#host.entryTag(), true);
+    return 1;
+  };
+
+  #useOf(shape: HandlerShape, instruction: RegionInstruction): ShapeUse {
+    const known = this.#shapes.get(shape);
     if (known !== undefined) return known;
-    // ENTER stores several times and loads in between: it cannot begin anew after a part.
-    let translatable = shape.instruction.mnemonic !== "enter";
-    const b = new FunctionBuilder(HANDLER_TYPE);
-    const state = new RegionState(b, new StateUse(), undefined);
-    const nothing = (): void => {};
-    const context = new RegionRecord({
-      b,
-      memory: this.#memory,
-      instruction,
-      state,
-      exits: { resume: nothing, status: nothing, jumpTo: nothing, takeJump: nothing },
-      helper: (name) => {
-        if (!isRegisterFree(name)) translatable = false;
-        return { index: 0, name, type: helperType(name) };
-      },
-    });
-    buildRecord(context, shape, new FlagState(context, new VectorValues(b)));
-    this.#translatable.set(shape, translatable);
-    return translatable;
+    const use = new ShapeUse(shape, instruction, this.#memory);
+    this.#shapes.set(shape, use);
+    return use;
   }
 }
 

@@ -37,7 +37,8 @@ import {
   WRAP,
   XOR,
 } from "./integer-opcodes.ts";
-import { OPCODES, type Opcode } from "./opcodes.ts";
+import { simplifyLanes } from "./lane-folding.ts";
+import { OPCODES, type Opcode, type OpName } from "./opcodes.ts";
 import { widthOf } from "./width.ts";
 
 /** The comparison that is true where the one at this distance from `eq` is false: eq, ne, lt_s, ..., ge_u. */
@@ -207,7 +208,11 @@ function simplifyUnary(opcode: Opcode, a: Expr): Expr {
 
 /** The value of a pure operation, as simple as it can be had. */
 export function simplify(opcode: Opcode, a: Expr, b?: Expr, c?: Expr, immediate?: Expr["payload"]): Expr {
-  if (opcode.prefix !== 0) return operation(opcode, opcode.result as Expr["type"], a, b, c, immediate);
+  if (opcode.prefix !== 0) {
+    const scalar = (name: OpName, x: Expr, y: Expr): Expr => simplify(OPCODES[name], x, y);
+    const known = simplifyLanes(opcode, a, b, immediate, scalar);
+    return known ?? operation(opcode, opcode.result as Expr["type"], a, b, c, immediate);
+  }
   if (b === undefined) return simplifyUnary(opcode, a);
   if (a.type !== "i32" && a.type !== "i64") return build(opcode, a, b);
   const code = i32Code(opcode);

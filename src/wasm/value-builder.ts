@@ -7,10 +7,13 @@ import {
   isConstant,
   KIND_GLOBAL,
   KIND_LOCAL,
+  KIND_OPERATION,
   MUTABLE,
   operation,
 } from "./expression.ts";
 import { simplify, simplifyCondition } from "./folding.ts";
+import { REINTERPRET_FIRST, REINTERPRET_LAST } from "./integer-opcodes.ts";
+import { lanesOf, vectorOf } from "./lane-folding.ts";
 import type { GlobalRef } from "./module-writer.ts";
 import { OPCODES, type Opcode, type OpName } from "./opcodes.ts";
 import type { FunctionType, ValueType } from "./value-type.ts";
@@ -22,6 +25,10 @@ export interface Variable {
   readonly local: number;
   /** Its value wherever this is used. */
   readonly read: Expr;
+}
+
+function isReinterpretation({ prefix, code }: Opcode): boolean {
+  return prefix === 0 && code >= REINTERPRET_FIRST && code <= REINTERPRET_LAST;
 }
 
 function typesEqual(values: readonly Expr[], types: readonly ValueType[]): boolean {
@@ -46,6 +53,8 @@ export function expectLane(name: OpName, opcode: Opcode, lane: number): void {
 /** The half of a function's builder that makes values and keeps them in locals. */
 export class ValueBuilder {
   readonly type: FunctionType;
+  /** Keeps a vector that is put together from lanes in parts; for code that takes most vectors apart again. */
+  bindsParts = false;
   /** For this folder only. */
   readonly emitter: CodeEmitter;
   private readonly parameters: readonly Expr[];
@@ -134,8 +143,23 @@ export class ValueBuilder {
   bind(e: Expr): Expr {
     if (isConstant(e) || e.kind === KIND_GLOBAL) return e;
     if (e.kind === KIND_LOCAL && e.payload !== MUTABLE) return e;
+    if (this.bindsParts && e.kind === KIND_OPERATION) {
+      const parts = this.bindPartsOf(e);
+      if (parts !== undefined) return parts;
+    }
     this.emitter.push(e);
     return this.bindTop(e.type, e.width);
+  }
+
+  /** Of a vector made of lanes, and of a number that is another type's bits, what they are made of is computed. */
+  private bindPartsOf(e: Expr): Expr | undefined {
+    if (e.type === "v128") {
+      const lanes = lanesOf(e);
+      return lanes && vectorOf(this.bind(lanes[0]), this.bind(lanes[1]));
+    }
+    if (e.opcode?.class !== "pure" || !isReinterpretation(e.opcode)) return undefined;
+    const inner = this.bind(e.a as Expr);
+    return inner === e.a ? e : operation(e.opcode, e.type, inner);
   }
 
   variable(type: ValueType, initial?: Expr): Variable {

@@ -69,6 +69,9 @@ export class EvaluatorOps extends VectorValues implements Ops<Value> {
   setAdditionOverflow(a: Value, b: Value, sum: Value): void {
     definitions.setAdditionOverflow(this.#state.flags, a.bits, a.value, b.value, sum.value);
   }
+  /** The evaluator looks at the flags. */
+  setComparison(): void {}
+
   setSubtractionOverflow(a: Value, b: Value, difference: Value): void {
     definitions.setSubtractionOverflow(this.#state.flags, a.bits, a.value, b.value, difference.value);
   }

@@ -4,7 +4,7 @@
 // MODE_KEY's top 16 bits: 0 | paging 1 | code size 2 | CPL 2 | generation 10. The first bit is 0, so that no two keys
 // are complements: a linear address has 16 equal bits there. The code size is never 0, so no key is 0 and
 // no tag equals that of an empty entry.
-import { CPU_STATE, JUMP_CACHE, JUMP_CACHE_ENTRIES, JUMP_CACHE_ENTRY_BYTES, JUMP_EMPTY_TAG_BYTE, TLB_FLAG_GLOBAL } from "../../layout/memory-map";
+import { CPU_STATE, JUMP_CACHE, JUMP_CACHE_ENTRIES, JUMP_CACHE_ENTRY_BYTES, JUMP_EMPTY_TAG_BYTE, LINK_SLOTS, LINK_SLOTS_END, TLB_FLAG_GLOBAL } from "../../layout/memory-map";
 import { CODE_BITS, CPL, CR0, MODE_KEY } from "../../layout/cpu-state";
 import { TLB_FLAG_HUGE, TLB_FLAG_LARGE } from "./tlb";
 
@@ -38,8 +38,9 @@ export function updateModeKey(): void {
   store<u64>(CPU_STATE + MODE_KEY, <u64>key << 48);
 }
 
-/** Empties the jump cache itself. */
+/** Empties the jump cache itself, and what leads from region to region under the same keys. */
 export function flushJumpCache(): void {
+  memory.fill(LINK_SLOTS, <u8>JUMP_EMPTY_TAG_BYTE, LINK_SLOTS_END - LINK_SLOTS);
   memory.fill(JUMP_CACHE, <u8>JUMP_EMPTY_TAG_BYTE, JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES);
 }
 

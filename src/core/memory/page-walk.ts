@@ -7,7 +7,8 @@
 import { CPU_STATE, GUEST_RAM, TLB_FLAG_GLOBAL } from "../../layout/memory-map";
 import { COUNT_PAGE_WALK, CR0, CR3, CR4, MSR_EFER, RAM_BYTES } from "../../layout/cpu-state";
 import { raisePageFault } from "../processor/faults";
-import { TLB_FLAG_EXECUTABLE, TLB_FLAG_HUGE, TLB_FLAG_LARGE } from "./tlb";
+import { TLB_FLAG_EXECUTABLE } from "../../layout/memory-map";
+import { TLB_FLAG_HUGE, TLB_FLAG_LARGE } from "./tlb";
 import { noteRamWrite } from "./code-map";
 
 /** MAXPHYADDR. CPUID leaf 0x80000008 must say the same. */

@@ -13,6 +13,7 @@ import {
   TLB_ENTRY_BYTES,
   TLB_FILL_LIST,
   TLB_FLAGS,
+  TLB_FLAG_EXECUTABLE,
   TLB_FLAG_GLOBAL,
   TLB_TABLE_BYTES,
   TLB_TAG,
@@ -24,8 +25,6 @@ import { flushJumpCache, invalidateJumps, invalidateJumpsOfPage } from "./jump-c
 export const TLB_FLAG_LARGE: i32 = 2;
 /** The page is part of a larger page: 1 GiB, or 4 MiB of 32-bit paging. */
 export const TLB_FLAG_HUGE: i32 = 4;
-/** Read tables: instructions may be fetched with the rights of the bank. */
-export const TLB_FLAG_EXECUTABLE: i32 = 8;
 const TLB_LISTED_LOCAL: i32 = 16;
 const TLB_LISTED_GLOBAL: i32 = 32;
 const TLB_LISTED: i32 = 48;

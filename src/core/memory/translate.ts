@@ -8,6 +8,7 @@ import {
   TLB_BANK_USER,
   TLB_BANK_USER_ALIGNED,
   TLB_FLAGS,
+  TLB_FLAG_EXECUTABLE,
   TLB_TAG,
   TLB_WRITE,
 } from "../../layout/memory-map";
@@ -27,7 +28,7 @@ import {
   walkPhysical,
   walkUser,
 } from "./page-walk";
-import { TLB_FLAG_EXECUTABLE, fillTlb, tlbSlot } from "./tlb";
+import { fillTlb, tlbSlot } from "./tlb";
 
 const CR4_SMAP: u64 = 1 << 21;
 

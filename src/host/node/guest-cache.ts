@@ -104,11 +104,14 @@ function isIntact(folder: string, recipe: string): boolean {
 }
 
 function writeManifest(folder: string, recipe: string): void {
+  const members = readdirSync(folder, { recursive: true, withFileTypes: true });
   const files = Object.fromEntries(
-    readdirSync(folder).map((name) => {
-      const file = path.join(folder, name);
-      return [name, { sizeBytes: statSync(file).size, sha256: hashOf(file) }];
-    }),
+    members
+      .filter((member) => member.isFile())
+      .map((member) => {
+        const file = path.join(member.parentPath, member.name);
+        return [path.relative(folder, file), { sizeBytes: statSync(file).size, sha256: hashOf(file) }];
+      }),
   );
   const manifest: Manifest = { recipe, files };
   writeFileSync(path.join(folder, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);

@@ -42,6 +42,14 @@ export class PackageClient {
     throw new GuestUnavailableError(`Debian's package lists have no ${packageName}`);
   }
 
+  /** What installing a package would add to this system or renew in it: names of packages, itself included. */
+  async missing(packageName: string): Promise<string[]> {
+    await this.#ensureLists();
+    const simulate = ["-s", "install", "--no-install-recommends", packageName];
+    const text = await this.#capture("apt-get", [...this.#options, ...simulate]);
+    return Array.from(text.matchAll(/^Inst (\S+)/gm), ([, name]) => name ?? "");
+  }
+
   /** Downloads a package into `folder`; returns the path of the .deb file. */
   async download(packageName: string, folder: string): Promise<string> {
     await this.#ensureLists();

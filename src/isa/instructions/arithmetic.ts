@@ -27,11 +27,17 @@ function setAdditionFlags<V>(ops: Ops<V>, a: V, b: V, sum: V, carry: V): void {
   ops.setResultFlags(sum);
 }
 
-/** Sets all six flags for `difference` = `a` - `b` with the given borrow. */
-export function setSubtractionFlags<V>(ops: Ops<V>, a: V, b: V, difference: V, borrow: V): void {
+/** Sets all six flags for `difference` = `a` - `b`, perhaps minus a borrow, with the resulting borrow. */
+function setDifferenceFlags<V>(ops: Ops<V>, a: V, b: V, difference: V, borrow: V): void {
   ops.setFlag("cf", borrow);
   ops.setSubtractionOverflow(a, b, difference);
   ops.setResultFlags(difference);
+}
+
+/** Sets all six flags for `difference` = `a` - `b` with the given borrow. */
+export function setSubtractionFlags<V>(ops: Ops<V>, a: V, b: V, difference: V, borrow: V): void {
+  setDifferenceFlags(ops, a, b, difference, borrow);
+  ops.setComparison(a, b);
 }
 
 /** AND, OR, XOR and TEST clear CF and OF; AF is undefined and cleared, as processors do. */
@@ -95,7 +101,7 @@ export const sbb = instruction({
     const partial = ops.subtract(dst, src);
     const difference = ops.keep(ops.subtract(partial, ops.zeroExtend(borrow, ops.bitsOf(dst))));
     const borrowOut = ops.or(ops.lessUnsigned(dst, src), ops.lessUnsigned(partial, difference));
-    setSubtractionFlags(ops, dst, src, difference, borrowOut);
+    setDifferenceFlags(ops, dst, src, difference, borrowOut);
     return difference;
   },
 });

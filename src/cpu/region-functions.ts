@@ -1,0 +1,22 @@
+/**
+ * Functions of the interpreter through which regions of the translator lead
+ * to other code; RIP and BUDGET in memory are exact. `caller` is what a
+ * region was called with: a record when the interpreter's loop entered it, and a
+ * smaller number, the depth, when another region called it.
+ */
+export const REGION_FUNCTIONS = {
+  /** `continueAt(caller)`: goes on at RIP, by the jump cache. */
+  continueAt: { params: ["i32"], results: ["i32"] },
+  /** `continueBySlot(slot, caller)`: the same, and remembers in a link slot where it went. */
+  continueBySlot: { params: ["i32", "i32"], results: ["i32"] },
+  /** `findRegion(slot) -> handler`: the region at RIP, which a link slot, unless it is 0, then leads to; or 0. */
+  findRegion: { params: ["i32"], results: ["i32"] },
+} as const;
+
+export type RegionFunction = keyof typeof REGION_FUNCTIONS;
+
+/**
+ * What a region returns to a region that called it when it has executed a RET:
+ * RIP says where to. Anything else unwinds all callers, whose state is in memory.
+ */
+export const REGION_RETURNED = 1;

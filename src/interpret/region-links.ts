@@ -1,0 +1,105 @@
+import { REGION_FUNCTIONS } from "../cpu/region-functions.ts";
+import { HANDLER_FORWARD } from "../decode/record-writer.ts";
+import * as cpu from "../layout/cpu-state.ts";
+import { JUMP_CACHE, JUMP_RECORD, JUMP_TAG, LINK_HANDLER, LINK_TAG } from "../layout/memory-map.ts";
+import * as record from "../layout/record.ts";
+import { type Expr, FunctionBuilder } from "../wasm/function-builder.ts";
+import type { FunctionRef, TableRef } from "../wasm/module-writer.ts";
+import { HANDLER_TYPE } from "./handler-module.ts";
+import { countHit, jumpCacheEntry, leaveWith, stateOf, tagOf } from "./run-module.ts";
+
+function leaveWithoutBudget(b: FunctionBuilder): void {
+  const left = stateOf(b).get32(cpu.BUDGET);
+  b.if(b.op("i32.le_s", left, b.i32(0)), () => leaveWith(b, cpu.EXIT_BUDGET), undefined, "unlikely");
+}
+
+/** In 64-bit code the base of CS is 0. */
+function setRipBase(b: FunctionBuilder, rip: Expr): void {
+  stateOf(b).set64(cpu.RIP_BASE, b.op("i64.and", rip, b.i64(~4095n)));
+}
+
+/** The record that a stale one forwards to, or the record itself. */
+function forwarded(b: FunctionBuilder, at: Expr): Expr {
+  const target = b.variable("i32", at);
+  b.loop((again) => {
+    const handler = b.load("i32.load16_u", b.getLazy(target), record.HANDLER);
+    b.if(b.op("i32.eq", handler, b.i32(HANDLER_FORWARD)), () => {
+      b.set(target, b.load("i32.load", b.getLazy(target), record.LINK));
+      b.br(again);
+    });
+  });
+  return b.get(target);
+}
+
+function isRegion(b: FunctionBuilder, at: Expr): Expr {
+  return b.op("i32.and", b.load("i32.load8_u", at, record.FLAGS), b.i32(record.RECORD_FLAG_REGION));
+}
+
+export function buildContinueAt(table: TableRef, hotCount: number | undefined): FunctionBuilder {
+  const b = new FunctionBuilder(REGION_FUNCTIONS.continueAt);
+  const caller = b.parameter(0);
+  leaveWithoutBudget(b);
+  const { entry, linear, rip } = jumpCacheEntry(b);
+  const hit = b.op("i64.eq", b.load("i64.load", entry, JUMP_CACHE + JUMP_TAG), tagOf(b, linear));
+  b.if(b.op("i32.eqz", hit), () => leaveWith(b, cpu.EXIT_LOOKUP), undefined, "unlikely");
+  if (hotCount !== undefined) countHit(b, entry, hotCount);
+  setRipBase(b, rip);
+  const at = forwarded(b, b.load("i32.load", entry, JUMP_CACHE + JUMP_RECORD));
+  b.if(isRegion(b, at), () =>
+    b.returnCallIndirect(table, HANDLER_TYPE, b.load("i32.load16_u", at, record.HANDLER), caller),
+  );
+  b.return(at);
+  return b;
+}
+
+export function buildContinueBySlot(
+  table: TableRef,
+  findRegion: FunctionRef,
+  continueAt: FunctionRef,
+): FunctionBuilder {
+  const b = new FunctionBuilder(REGION_FUNCTIONS.continueBySlot);
+  const slot = b.parameter(0);
+  const caller = b.parameter(1);
+  leaveWithoutBudget(b);
+  const rip = b.bind(stateOf(b).get64(cpu.RIP));
+  const linked = b.op("i64.eq", b.load("i64.load", slot, LINK_TAG), tagOf(b, rip));
+  const handler = b.variable("i32");
+  b.if(
+    linked,
+    () => {
+      setRipBase(b, rip);
+      b.set(handler, b.load("i32.load", slot, LINK_HANDLER));
+    },
+    () => b.set(handler, b.call(findRegion, slot)!),
+    "likely",
+  );
+  b.if(b.getLazy(handler), () => b.returnCallIndirect(table, HANDLER_TYPE, b.getLazy(handler), caller));
+  b.returnCall(continueAt, caller);
+  return b;
+}
+
+export function buildFindRegion(): FunctionBuilder {
+  const b = new FunctionBuilder(REGION_FUNCTIONS.findRegion);
+  const slot = b.parameter(0);
+  const { entry, linear, rip } = jumpCacheEntry(b);
+  const tag = b.bind(tagOf(b, linear));
+  const hit = b.op("i64.eq", b.load("i64.load", entry, JUMP_CACHE + JUMP_TAG), tag);
+  b.if(b.op("i32.eqz", hit), () => b.return(b.i32(0)));
+  const at = forwarded(b, b.load("i32.load", entry, JUMP_CACHE + JUMP_RECORD));
+  b.if(b.op("i32.eqz", isRegion(b, at)), () => b.return(b.i32(0)));
+  const handler = b.bind(b.load("i32.load16_u", at, record.HANDLER));
+  setRipBase(b, rip);
+  b.if(slot, () => {
+    b.store("i64.store", slot, tag, LINK_TAG);
+    b.store("i32.store", slot, handler, LINK_HANDLER);
+  });
+  b.return(handler);
+  return b;
+}
+
+/** What stands in the table where a region was: whoever still leads here goes on by the jump cache. */
+export function buildVacant(continueAt: FunctionRef): FunctionBuilder {
+  const b = new FunctionBuilder(HANDLER_TYPE);
+  b.returnCall(continueAt, b.parameter(0));
+  return b;
+}

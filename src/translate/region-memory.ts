@@ -1,0 +1,69 @@
+import type { RegionStore } from "../cpu/region-translator.ts";
+import { LINK_SLOT_BYTES, LINK_SLOTS, LINK_SLOTS_END, PAGE_BYTES } from "../layout/memory-map.ts";
+import { RECORD_BYTES } from "../layout/record.ts";
+import type { ControlFlow } from "./control-flow.ts";
+import type { RegionPlaces } from "./region-builder.ts";
+import type { Position } from "./region-code.ts";
+
+/** The tag of an empty link slot, as of an empty entry of the jump cache: all bits set. */
+const EMPTY = 0xff;
+
+/** Places in the one memory that regions use besides their records. */
+export class RegionMemory {
+  readonly #bytes: Uint8Array;
+  readonly #regions: RegionStore;
+  #nextSlot = LINK_SLOTS;
+
+  constructor(buffer: ArrayBufferLike, regions: RegionStore) {
+    this.#bytes = new Uint8Array(buffer);
+    this.#regions = regions;
+    this.forgetAll();
+  }
+
+  /** Whether there is room for another region's slots. */
+  get isFull(): boolean {
+    return this.#nextSlot + 1024 * LINK_SLOT_BYTES > LINK_SLOTS_END;
+  }
+
+  /** All slots are free. */
+  forgetAll(): void {
+    this.#bytes.fill(EMPTY, LINK_SLOTS, LINK_SLOTS_END);
+    this.#nextSlot = LINK_SLOTS;
+  }
+
+  /** No slot leads anywhere any more. */
+  unlinkAll(): void {
+    this.#bytes.fill(EMPTY, LINK_SLOTS, this.#nextSlot);
+  }
+
+  /** Places for a region that is executed by `handler`; undefined when there is no room for them. */
+  placesFor(handler: number, flow: ControlFlow): RegionPlaces | undefined {
+    let dispatchTable = 0;
+    if (flow.dispatched.length > 1) {
+      dispatchTable = this.#regions.allocateRecords(PAGE_BYTES / RECORD_BYTES);
+      if (dispatchTable === 0) return undefined;
+      this.#bytes.fill(0, dispatchTable, dispatchTable + PAGE_BYTES);
+      for (const [number, start] of flow.dispatched.entries())
+        if (number > 0 && start >= 0 && start < PAGE_BYTES) this.#bytes[dispatchTable + start] = number;
+    }
+    const slots = new Map<Position, number>();
+    return {
+      handler,
+      dispatchTable,
+      validation: this.#takeSlot(),
+      slot: (target) => {
+        const known = slots.get(target);
+        if (known !== undefined) return known;
+        const slot = this.#takeSlot();
+        slots.set(target, slot);
+        return slot;
+      },
+    };
+  }
+
+  #takeSlot(): number {
+    const slot = this.#nextSlot;
+    this.#nextSlot += LINK_SLOT_BYTES;
+    return slot;
+  }
+}
