@@ -19,6 +19,7 @@ const ORDER = [
     "host",
     "boot",
     "machine",
+    "lockstep",
     "api",
     "cli",
     "daemon",
@@ -31,7 +32,7 @@ const ONLY: Record<string, readonly string[]> = {
   core: ["layout"],
   bus: ["layout"],
   devices: ["bus", "layout", "host"],
-  virtio: ["bus", "layout", "host"],
+  virtio: ["bus", "devices", "layout", "host"],
   disk: ["layout", "host"],
   network: ["bus", "layout", "host"],
 };

@@ -1,10 +1,16 @@
+import type { PortForward } from "../network/nat/user-network.ts";
+import { type DiskCommand, parseDiskWords } from "./disk-command.ts";
+import { type DiskOption, parseDisk } from "./disk-option.ts";
+import { type NetworkOption, parseForward, parseNetworks } from "./network-option.ts";
 import {
   COMMANDS,
+  DISK_OPTIONS,
   ENGINES,
   type EngineName,
   GENERAL_OPTIONS,
   type OptionDescription,
   RUN_OPTIONS,
+  STATS_OPTIONS,
   TRACE_SUBJECTS,
   type TraceSubject,
 } from "./options.ts";
@@ -14,9 +20,20 @@ import { UsageError } from "./usage-error.ts";
 
 /** What the user asked for. */
 export type Command =
-  | { command: "help"; topic: "general" | "run"; asked: boolean }
+  | { command: "help"; topic: HelpTopic; asked: boolean }
   | { command: "version" }
-  | { command: "run"; options: RunOptions };
+  | { command: "run"; options: RunOptions }
+  | { command: "disk"; options: DiskCommand }
+  | { command: "stats"; options: StatsOptions };
+
+export type HelpTopic = "general" | "run" | "disk" | "stats";
+
+export interface StatsOptions {
+  /** Files that `run --stats-file` wrote; one or more. */
+  readonly files: readonly string[];
+  /** Where to draw them; undefined: print a table. */
+  readonly plotPath: string | undefined;
+}
 
 export interface RunOptions {
   /** Undefined: the default guest. */
@@ -30,7 +47,14 @@ export interface RunOptions {
   readonly noReboot: boolean;
   readonly serial: { to: "stdio" } | { to: "file"; path: string };
   readonly stats: boolean;
+  /** Where to write what the run cost, as JSON. */
+  readonly statsPath: string | undefined;
   readonly trace: readonly TraceSubject[];
+  readonly disks: readonly DiskOption[];
+  readonly rng: boolean;
+  readonly networks: readonly NetworkOption[];
+  readonly forwards: readonly PortForward[];
+  readonly capturePath: string | undefined;
 }
 
 /** Reads the arguments behind the program's name. */
@@ -41,6 +65,8 @@ export function parseCommandLine(argv: readonly string[]): Command {
   if (first === "--help" || first === "-h") return { command: "help", topic: "general", asked: true };
   if (first === "help") return parseHelp(rest);
   if (first === "run") return parseRun(rest);
+  if (first === "stats") return parseStats(rest);
+  if (first === "disk") return parseDiskCommand(rest);
   const names = COMMANDS.map((command) => command.name);
   if (first.startsWith("-")) {
     const isRunOption = RUN_OPTIONS.some(
@@ -59,12 +85,13 @@ export function parseCommandLine(argv: readonly string[]): Command {
 function parseHelp(rest: readonly string[]): Command {
   const topic = rest[0];
   if (topic === undefined || topic === "help") return { command: "help", topic: "general", asked: true };
-  if (topic === "run") return { command: "help", topic: "run", asked: true };
-  throw unknown("command", topic, ["run", "help"]);
+  if (topic === "run" || topic === "disk" || topic === "stats")
+    return { command: "help", topic, asked: true };
+  throw unknown("command", topic, ["run", "disk", "stats", "help"]);
 }
 
 function parseRun(argv: readonly string[]): Command {
-  const given = collectOptions(argv, RUN_OPTIONS);
+  const { given, repeated } = collectOptions(argv, RUN_OPTIONS);
   if (given.has("help")) return { command: "help", topic: "run", asked: true };
   const kernelPath = given.get("kernel");
   const initrdPath = given.get("initrd");
@@ -84,17 +111,43 @@ function parseRun(argv: readonly string[]): Command {
       noReboot: given.has("no-reboot"),
       serial: parseSerial(given.get("serial") ?? "stdio"),
       stats: given.has("stats"),
+      statsPath: given.get("stats-file"),
       trace: parseTrace(given.get("trace")),
+      disks: (repeated.get("disk") ?? []).map(parseDisk),
+      rng: given.has("rng"),
+      // What comes from outside is not a function of the instructions executed.
+      networks: parseNetworks(repeated.get("network"), given.has("deterministic") ? ["none"] : ["user"]),
+      forwards: (repeated.get("forward") ?? []).map(parseForward),
+      capturePath: given.get("capture"),
     },
   };
 }
 
-/** Returns each given option's value; a switch has the value "". */
+function parseStats(argv: readonly string[]): Command {
+  const files: string[] = [];
+  const { given } = collectOptions(argv, STATS_OPTIONS, files);
+  if (given.has("help")) return { command: "help", topic: "stats", asked: true };
+  if (files.length === 0)
+    throw new UsageError("stats needs a file that `ringfence run --stats-file FILE` wrote");
+  return { command: "stats", options: { files, plotPath: given.get("plot") } };
+}
+
+function parseDiskCommand(argv: readonly string[]): Command {
+  const names: string[] = [];
+  const { given } = collectOptions(argv, DISK_OPTIONS, names);
+  if (given.has("help") || argv.length === 0)
+    return { command: "help", topic: "disk", asked: given.has("help") };
+  return { command: "disk", options: parseDiskWords(names, given) };
+}
+
+/** Returns each given option's value, and all values of those that are repeatable; a switch has the value "". Other words go to `words`. */
 function collectOptions(
   argv: readonly string[],
   descriptions: readonly OptionDescription[],
-): Map<string, string> {
+  words?: string[],
+): { given: Map<string, string>; repeated: Map<string, string[]> } {
   const given = new Map<string, string>();
+  const repeated = new Map<string, string[]>();
   for (let i = 0; i < argv.length; i++) {
     const argument = argv[i] ?? "";
     if (argument === "-h") {
@@ -102,6 +155,10 @@ function collectOptions(
       continue;
     }
     if (!argument.startsWith("-") || argument === "-") {
+      if (words !== undefined) {
+        words.push(argument);
+        continue;
+      }
       throw new UsageError(`unexpected argument "${argument}"; a kernel is given with --kernel ${argument}`);
     }
     const equals = argument.indexOf("=");
@@ -113,7 +170,8 @@ function collectOptions(
         name,
         descriptions.map((d) => `--${d.name}`),
       );
-    if (given.has(description.name)) throw new UsageError(`${name} is given twice`);
+    if (given.has(description.name) && description.repeatable !== true)
+      throw new UsageError(`${name} is given twice`);
     if (description.value === undefined) {
       if (equals >= 0) throw new UsageError(`${name} takes no value`);
       given.set(description.name, "");
@@ -129,8 +187,10 @@ function collectOptions(
       throw unknown(`value for ${name}:`, value, description.choices);
     }
     given.set(description.name, value);
+    if (description.repeatable === true)
+      repeated.set(description.name, [...(repeated.get(description.name) ?? []), value]);
   }
-  return given;
+  return { given, repeated };
 }
 
 function parsePort(text: string): number {

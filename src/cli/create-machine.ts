@@ -1,10 +1,27 @@
-import { createProcessor, type ProcessorParts } from "../machine/create-processor.ts";
+import { Meter } from "../cpu/meter.ts";
+import { createLockstepProcessor } from "../lockstep/create-lockstep-processor.ts";
+import type { LockstepProcessor } from "../lockstep/lockstep-processor.ts";
+import {
+  createProcessor,
+  type EngineName as ProcessorEngine,
+  type ProcessorParts,
+} from "../machine/create-processor.ts";
 import { Machine } from "../machine/machine.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
 import type { MachineHost } from "../machine/machine-host.ts";
-import { processorStatisticsLines, statisticsLines } from "../machine/statistics.ts";
+import { type OverheadReport, overheadLines, overheadReport } from "../machine/overhead-report.ts";
+import { statisticsLines, undefinedInstructionLines } from "../machine/statistics.ts";
+import { plainFrames } from "../network/link/segmentation.ts";
+import { VirtioBlk } from "../virtio/blk/virtio-blk.ts";
+import type { HostPort } from "../virtio/console/host-port.ts";
+import { VirtioConsole } from "../virtio/console/virtio-console.ts";
+import { VirtioNet } from "../virtio/net/virtio-net.ts";
+import { VirtioRng } from "../virtio/rng/virtio-rng.ts";
+import type { GuestDisk, GuestNetwork } from "./guest-devices.ts";
 import type { EngineName, TraceSubject } from "./options.ts";
 import { traceAccesses, traceEvents } from "./trace.ts";
+
+const MOST_DISK_MESSAGES = 10;
 
 /** Everything a machine is built from; files are read already. */
 export interface MachineRequest {
@@ -19,6 +36,14 @@ export interface MachineRequest {
   readonly initrd: Uint8Array<ArrayBuffer> | undefined;
   readonly commandLine: string;
   readonly trace: readonly TraceSubject[];
+  /** Time everything beside the guest's own code. */
+  readonly measure?: boolean;
+  readonly disks: readonly GuestDisk[];
+  /** Ports of the guest's virtio console; absent: it has none. */
+  readonly ports?: readonly HostPort[];
+  /** Gives the guest a virtio-rng. */
+  readonly rng: boolean;
+  readonly networks: readonly GuestNetwork[];
   readonly host: MachineHost;
   /** Takes one line about an event asked for with --trace, or about an instruction that is not supported. */
   readonly report: (line: string) => void;
@@ -34,39 +59,93 @@ export interface RunnableMachine {
   stop(): void;
   /** Lines for --stats. */
   statistics(): readonly string[];
+  /** What --stats-file writes; undefined unless the request asked to measure. */
+  report(): OverheadReport | undefined;
 }
+
+/** What `--engine` compares the interpreter with. */
+const AGAINST: Partial<Record<EngineName, ProcessorEngine>> = {
+  lockstep: "translator",
+  "lockstep-auto": "auto",
+};
 
 /** Builds a machine and loads the guest into it. */
 export function createMachine(request: MachineRequest): RunnableMachine {
   const { kernel, initrd, commandLine } = request;
   let parts: ProcessorParts | undefined;
+  // The clock of measurements is finer than the guest's.
+  const meter = request.measure ? new Meter(() => performance.now() * 1e6) : undefined;
+  let lockstep: LockstepProcessor | undefined;
   const machine = new Machine({
     ramBytes: request.memoryBytes,
     createProcessor: (surroundings, memory) => {
-      parts = createProcessor({
+      const common = {
         coreModule: new WebAssembly.Module(request.core),
         ramBytes: request.memoryBytes,
         deterministic: request.deterministic,
-        engine: request.engine,
         surroundings: traceAccesses(surroundings, request.trace, request.report),
         memory,
-      });
+        meter,
+      };
+      const against = AGAINST[request.engine];
+      if (against === undefined)
+        parts = createProcessor({ ...common, engine: request.engine as ProcessorEngine });
+      else
+        ({ processor: lockstep, leader: parts } = createLockstepProcessor({
+          ...common,
+          meter: undefined,
+          against,
+        }));
       traceEvents(parts, request.trace, request.report);
-      return parts.processor;
+      return lockstep ?? parts.processor;
     },
     host: request.host,
     deterministic: request.deterministic,
     debugExitPort: request.debugExitPort,
     noReboot: request.noReboot,
+    createDevices: ({ operations, random }) => [
+      ...(request.rng ? [new VirtioRng(random)] : []),
+      ...(request.ports === undefined ? [] : [new VirtioConsole(request.ports)]),
+      ...request.disks.map(
+        ({ disk, serial }) => new VirtioBlk({ disk, serial, operations, onError: reportDiskErrors(request) }),
+      ),
+      ...request.networks.map(
+        ({ port, mac }) => new VirtioNet({ port, mac, plainFrames, onReceive: () => request.host.wake() }),
+      ),
+    ],
     boot: { kernel, commandLine, modules: initrd === undefined ? [] : [{ bytes: initrd, commandLine: "" }] },
   });
+  const report = (): OverheadReport | undefined =>
+    parts && meter && overheadReport(request.engine, machine.statistics(), parts, meter);
   return {
-    run: () => machine.run(),
+    report,
+    run: async () => {
+      const end = await machine.run();
+      lockstep?.finish();
+      return end;
+    },
     receiveSerial: (bytes) => machine.receiveSerial(bytes),
     stop: () => machine.stop(),
     statistics: () => [
       ...statisticsLines(machine.statistics()),
-      ...(parts ? processorStatisticsLines(parts) : []),
+      ...overheadLinesOf(report()),
+      ...(parts ? undefinedInstructionLines(parts) : []),
+      ...(lockstep ? [`runs compared in lockstep, without a difference: ${lockstep.comparedRuns}`] : []),
     ],
+  };
+}
+
+function overheadLinesOf(report: OverheadReport | undefined): string[] {
+  return report === undefined ? [] : overheadLines(report);
+}
+
+/** A disk that fails once tends to fail again and again: each message is told once. */
+function reportDiskErrors({ report }: MachineRequest): (error: unknown) => void {
+  const told = new Set<string>();
+  return (error) => {
+    const line = error instanceof Error ? error.message : String(error);
+    if (told.has(line) || told.size >= MOST_DISK_MESSAGES) return;
+    told.add(line);
+    report(`disk: ${line}`);
   };
 }

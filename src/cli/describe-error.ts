@@ -1,4 +1,5 @@
 import process from "node:process";
+import { DiskError } from "../host/block-device.ts";
 import { GuestUnavailableError } from "../host/guest-unavailable.ts";
 import { VmError } from "../layout/vm-error.ts";
 import type { Command } from "./command-line.ts";
@@ -16,6 +17,7 @@ export function describeError(
       "the default guest needs Debian's apt-get and dpkg-deb; elsewhere pass --kernel FILE and --initrd FILE";
     return { line: `${error.message}; ${remedy}`, status: EXIT_BAD_INPUT };
   }
+  if (error instanceof DiskError) return { line: error.message, status: EXIT_BAD_INPUT };
   if (error instanceof VmError) return { line: describeVmError(error, command), status: EXIT_BAD_INPUT };
   return { line: `internal error, please report: ${oneLine(error)}`, status: EXIT_INTERNAL_ERROR };
 }
@@ -40,14 +42,21 @@ function describeVmError(error: VmError, command: Command | undefined): string {
       return `--append: ${error.message}`;
     case "file-not-found":
     case "file-unreadable":
-      return `${error.message}; ${remedyForFile(error.detail.path, options)}`;
+      return `${error.message}; ${remedyForFile(error.detail.path, command)}`;
     default:
       return error.message;
   }
 }
 
-function remedyForFile(path: string, options: { initrdPath: string | undefined } | undefined): string {
-  return `check the path after ${path === options?.initrdPath ? "--initrd" : "--kernel"}`;
+function remedyForFile(path: string, command: Command | undefined): string {
+  if (command?.command !== "run") return "check the path";
+  const { initrdPath, disks } = command.options;
+  const option = disks.some((disk) => disk.path === path)
+    ? "--disk"
+    : path === initrdPath
+      ? "--initrd"
+      : "--kernel";
+  return `check the path after ${option}`;
 }
 
 /** The stack is for us, not for users: RINGFENCE_DEBUG=1 shows it. */

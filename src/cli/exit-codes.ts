@@ -16,6 +16,9 @@ export const EXIT_INTERNAL_ERROR = 8;
 /** Serial output could not be written: the reader of the pipe has gone, or the disk is full. */
 export const EXIT_OUTPUT_LOST = 10;
 
+/** With `--engine lockstep`: two engines did not do the same. */
+export const EXIT_ENGINES_DIFFER = 12;
+
 /** Status for a guest that wrote `value` to its debug-exit port. A process status has 8 bits. */
 export function debugExitStatus(value: number): number {
   return ((value << 1) | 1) & 0xff;

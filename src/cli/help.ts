@@ -1,4 +1,11 @@
-import { COMMANDS, GENERAL_OPTIONS, type OptionDescription, RUN_OPTIONS } from "./options.ts";
+import {
+  COMMANDS,
+  DISK_OPTIONS,
+  GENERAL_OPTIONS,
+  type OptionDescription,
+  RUN_OPTIONS,
+  STATS_OPTIONS,
+} from "./options.ts";
 
 export function generalHelp(): string {
   const commands = COMMANDS.map(({ name, help }) => `  ${name.padEnd(22)}${help}`);
@@ -12,7 +19,7 @@ export function generalHelp(): string {
     ...GENERAL_OPTIONS.map(optionLine),
     "",
     "`ringfence run` alone boots Debian's cloud kernel to a shell.",
-    "`ringfence help run` lists its options.",
+    "`ringfence help run` lists its options, `ringfence help disk` those of disk images.",
     "",
   ].join("\n");
 }
@@ -34,7 +41,34 @@ export function runHelp(): string {
     "  6      triple fault",
     "  8      internal error",
     "  10     serial output could not be written",
+    "  12     the engines differ, with --engine lockstep",
     "  odd    (value << 1) | 1 for a value the guest wrote to its debug-exit port",
+    "",
+  ].join("\n");
+}
+
+export function statsHelp(): string {
+  return [
+    "usage: ringfence stats FILE... [OPTION]...",
+    "",
+    "Shows what runs cost, from the files that `ringfence run --stats-file FILE` wrote.",
+    "",
+    ...STATS_OPTIONS.map(optionLine),
+    "",
+  ].join("\n");
+}
+
+export function diskHelp(): string {
+  return [
+    "usage: ringfence disk create FILE [SIZE] [OPTION]...",
+    "       ringfence disk info FILE [OPTION]...",
+    "       ringfence disk convert FROM TO [OPTION]...",
+    "       ringfence disk resize FILE SIZE [OPTION]...",
+    "",
+    "Makes and changes disk images, raw or qcow2. A file whose name ends in .qcow2 is taken for qcow2,",
+    "every other one for raw, unless --format says otherwise. SIZE has a unit: 512M, 20G; +5G adds to a disk.",
+    "",
+    ...DISK_OPTIONS.map(optionLine),
     "",
   ].join("\n");
 }

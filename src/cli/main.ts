@@ -5,7 +5,7 @@ import process from "node:process";
 import { type Command, parseCommandLine } from "./command-line.ts";
 import { describeError } from "./describe-error.ts";
 import { EXIT_BAD_INPUT, EXIT_OUTPUT_LOST, EXIT_POWERED_OFF } from "./exit-codes.ts";
-import { generalHelp, runHelp } from "./help.ts";
+import { diskHelp, generalHelp, runHelp, statsHelp } from "./help.ts";
 
 let command: Command | undefined;
 
@@ -25,14 +25,22 @@ async function main(): Promise<number> {
       process.stdout.write(`ringfence ${readVersion()}\n`);
       return EXIT_POWERED_OFF;
     case "help": {
-      const text = command.topic === "run" ? runHelp() : generalHelp();
+      const text = { run: runHelp, disk: diskHelp, stats: statsHelp, general: generalHelp }[command.topic]();
       (command.asked ? process.stdout : process.stderr).write(text);
       return command.asked ? EXIT_POWERED_OFF : EXIT_BAD_INPUT;
+    }
+    case "stats": {
+      const { stats } = await import("./stats.ts");
+      return stats(command.options);
     }
     case "run": {
       // Only a run needs the machine; help and version should not wait for it to load.
       const { run } = await import("./run.ts");
       return run(command.options);
+    }
+    case "disk": {
+      const { runDiskCommand } = await import("./disk.ts");
+      return runDiskCommand(command.options);
     }
   }
 }

@@ -5,11 +5,13 @@ export interface OptionDescription {
   readonly value?: string;
   /** The only values it takes, where there are few. */
   readonly choices?: readonly string[];
+  /** It may be given several times. */
+  readonly repeatable?: boolean;
   readonly help: string;
 }
 
 /** Engines that `--engine` may name. */
-export const ENGINES = ["interpreter", "auto"] as const;
+export const ENGINES = ["interpreter", "auto", "translator", "lockstep", "lockstep-auto"] as const;
 export type EngineName = (typeof ENGINES)[number];
 
 /** What `--trace` may name; several are separated by commas. */
@@ -32,10 +34,31 @@ export const RUN_OPTIONS: readonly OptionDescription[] = [
     help: "how instructions are executed (default interpreter)",
   },
   { name: "deterministic", help: "time counts instructions: equal input gives equal runs" },
+  {
+    name: "disk",
+    value: "FILE[,OPTION]...",
+    repeatable: true,
+    help: "a disk; options: format=raw|qcow2, readonly, snapshot (keep no changes), serial=TEXT",
+  },
+  {
+    name: "network",
+    value: "WHAT[,OPTION]...",
+    repeatable: true,
+    help: "user (NAT; default), switch:NAME|PATH|ADDRESS:PORT or none; options: mac=, rate=, allow=, deny=, dns=, ipv6=",
+  },
+  {
+    name: "forward",
+    value: "tcp|udp:[ADDR:]PORT:PORT",
+    repeatable: true,
+    help: "lead a port of this host to one of the guest, such as tcp:8080:80",
+  },
+  { name: "capture", value: "FILE", help: "record the guest's network traffic, as pcapng" },
+  { name: "rng", help: "give the guest random numbers of the host, as virtio-rng" },
   { name: "debug-exit", value: "PORT", help: "a write to this I/O port ends the machine, such as 0xf4" },
   { name: "no-reboot", help: "end when the guest resets the machine" },
   { name: "serial", value: "WHERE", help: "serial console: stdio (default) or file:PATH" },
   { name: "stats", help: "print what the run cost, on standard error, at its end" },
+  { name: "stats-file", value: "FILE", help: "write what the run cost as JSON, for `ringfence stats`" },
   {
     name: "trace",
     value: "WHAT",
@@ -44,8 +67,30 @@ export const RUN_OPTIONS: readonly OptionDescription[] = [
   { name: "help", help: "this text" },
 ];
 
+export const STATS_OPTIONS: readonly OptionDescription[] = [
+  { name: "plot", value: "FILE", help: "draw the costs as an SVG figure, one bar for each kind and run" },
+  { name: "help", help: "print this" },
+];
+
+export const DISK_OPTIONS: readonly OptionDescription[] = [
+  { name: "format", value: "FORMAT", choices: ["raw", "qcow2"], help: "of the image that is made or named" },
+  {
+    name: "from-format",
+    value: "FORMAT",
+    choices: ["raw", "qcow2"],
+    help: "convert: of the image that is read",
+  },
+  { name: "backing", value: "FILE", help: "create: the image below, of which the new one keeps the changes" },
+  { name: "backing-format", value: "FORMAT", choices: ["raw", "qcow2"], help: "create: of the image below" },
+  { name: "shrink", help: "resize: agree that what lies behind the new end is lost" },
+  { name: "json", help: "info: print JSON" },
+  { name: "help", help: "this text" },
+];
+
 export const COMMANDS = [
   { name: "run", help: "boot a guest; its serial console is this terminal" },
+  { name: "disk", help: "create, info, convert, resize: disk images" },
+  { name: "stats", help: "show or plot what `run --stats-file` wrote" },
   { name: "help", help: "explain a command" },
 ] as const;
 

@@ -1,9 +1,10 @@
 import process from "node:process";
 import { prepareDefaultGuest } from "../host/node/default-guest.ts";
 import { EventLoop } from "../host/node/event-loop.ts";
-import { readWholeFile } from "../host/node/files.ts";
+import { readWholeFile, writeWholeFile } from "../host/node/files.ts";
 import { monotonicNowNs } from "../host/node/monotonic-clock.ts";
 import { FileSerialOutput, type SerialOutput, StreamSerialOutput } from "../host/node/serial-output.ts";
+import { EnginesDiffer } from "../lockstep/engines-differ.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
 import type { MachineHost } from "../machine/machine-host.ts";
 import type { RunOptions } from "./command-line.ts";
@@ -11,11 +12,15 @@ import { createMachine, type RunnableMachine } from "./create-machine.ts";
 import { CORE_WASM, ensureCore } from "./ensure-core.ts";
 import {
   debugExitStatus,
+  EXIT_ENGINES_DIFFER,
   EXIT_OUTPUT_LOST,
   EXIT_POWERED_OFF,
   EXIT_RESET,
   EXIT_TRIPLE_FAULT,
 } from "./exit-codes.ts";
+import type { GuestDisk, GuestNetwork } from "./guest-devices.ts";
+import { closeDisks, openDisks } from "./open-disks.ts";
+import { openNetworks } from "./open-networks.ts";
 import { connectSerialInput } from "./serial-input.ts";
 
 const QUIT_NS = 500_000_000;
@@ -23,6 +28,30 @@ const QUIT_NS = 500_000_000;
 /** `ringfence run`: boots a guest and returns the exit status when it has ended. */
 export async function run(options: RunOptions): Promise<number> {
   const guest = await readGuest(options);
+  const { networks, close } = await openNetworks(
+    options.networks,
+    options.forwards,
+    options.capturePath,
+    report,
+  );
+  try {
+    const disks = await openDisks(options.disks);
+    try {
+      return await runMachine(options, guest, disks, networks);
+    } finally {
+      await closeDisks(disks);
+    }
+  } finally {
+    close();
+  }
+}
+
+async function runMachine(
+  options: RunOptions,
+  guest: Guest,
+  disks: readonly GuestDisk[],
+  networks: readonly GuestNetwork[],
+): Promise<number> {
   const loop = new EventLoop();
   let machine: RunnableMachine | undefined;
   let lost: string | undefined;
@@ -40,7 +69,17 @@ export async function run(options: RunOptions): Promise<number> {
     writeSerial: (bytes) => output.write(bytes),
     serialCongested: () => output.congested,
   };
-  machine = createMachine({ ...options, ...guest, core: readWholeFile(CORE_WASM), host, report });
+  const measure = options.stats || options.statsPath !== undefined;
+  machine = createMachine({
+    ...options,
+    ...guest,
+    disks,
+    networks,
+    measure,
+    core: readWholeFile(CORE_WASM),
+    host,
+    report,
+  });
   const disconnect = options.serial.to === "stdio" ? connectSerialInput(machine) : () => {};
   try {
     const end = await machine.run();
@@ -50,11 +89,18 @@ export async function run(options: RunOptions): Promise<number> {
       : output.drained());
     disconnect();
     if (options.stats) machine.statistics().forEach(report);
+    if (options.statsPath !== undefined)
+      writeWholeFile(options.statsPath, `${JSON.stringify(machine.report(), undefined, 2)}\n`);
     if (lost !== undefined) {
       report(`serial output could not be written: ${lost}`);
       return EXIT_OUTPUT_LOST;
     }
     return statusOf(end);
+  } catch (error) {
+    if (!(error instanceof EnginesDiffer)) throw error;
+    disconnect();
+    error.report.forEach(report);
+    return EXIT_ENGINES_DIFFER;
   } finally {
     disconnect();
     output.close();

@@ -12,7 +12,11 @@ export interface CoreExports {
   readFlags(): bigint;
   writeFlags(value: bigint, mask: bigint): void;
   translateExecute(linear: bigint): bigint;
+  enterCode(physical: number, nextPage: number, record: number): void;
+  forgetCode(): void;
   protectCodePage(page: number): void;
+  protectAllPages(): void;
+  noteDeviceWrite(address: number, bytes: number): void;
   flushTlb(keepGlobal: number): void;
   flushJumpCache(): void;
   deliverFault(): number;

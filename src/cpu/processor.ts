@@ -49,6 +49,8 @@ export interface Processor {
   raiseNonMaskableInterrupt(): void;
   /** Makes `run` return soon; callable from inside `ProcessorSurroundings`. */
   stop(): void;
+  /** A device has written `bytes` bytes of RAM from `address` on: code decoded from there is stale. */
+  memoryWritten(address: number, bytes: number): void;
   /** Back to the state after RESET. */
   reset(): void;
   /** Sets what firmware programs before it starts a system: memory types (MTRRs). For boots without firmware. */

@@ -5,9 +5,9 @@ import type { Processor, ProcessorRegisters, ProcessorSurroundings, RunOutcome }
 import { RegisterFile } from "./register-file.ts";
 import type { StateView } from "./state-view.ts";
 
-const RFLAGS_TF = 1n << 8n;
-const RFLAGS_IF = 1n << 9n;
-const RFLAGS_RF = 1n << 16n;
+const RFLAGS_TF = 1 << 8;
+const RFLAGS_IF = 1 << 9;
+const RFLAGS_RF = 1 << 16;
 const DR6_BS = 1n << 14n;
 const VECTOR_DB = 1;
 /** INTERRUPT_SHADOW after a load of SS. */
@@ -75,6 +75,7 @@ export class VirtualProcessor implements Processor {
     const state = this.#state;
     let first = true;
     for (;;) {
+      this.#endShadow();
       if (!this.#deliverEvents()) return "shutdown";
       if (state.get32(cpu.HALTED) !== 0) return "halt";
       if (!first && (state.get32(cpu.BUDGET) <= 0 || this.#stopAsked)) return "budget";
@@ -85,11 +86,18 @@ export class VirtualProcessor implements Processor {
     }
   }
 
+  /** The shadow covers one instruction: anywhere but before that it is over. */
+  #endShadow(): void {
+    const state = this.#state;
+    if (state.get32(cpu.INTERRUPT_SHADOW) === 0) return;
+    if (state.get64(cpu.RIP) !== state.get64(cpu.SHADOW_RIP)) state.set32(cpu.INTERRUPT_SHADOW, 0);
+  }
+
   /** Runs freely where that is allowed, else executes one instruction. */
   #execute(): EngineExit {
     const state = this.#state;
-    const flags = state.get64(cpu.RFLAGS_SYSTEM);
-    const alone = (flags & (RFLAGS_TF | RFLAGS_RF)) !== 0n || state.get32(cpu.INTERRUPT_SHADOW) !== 0;
+    const flags = state.get32(cpu.RFLAGS_SYSTEM);
+    const alone = (flags & (RFLAGS_TF | RFLAGS_RF)) !== 0 || state.get32(cpu.INTERRUPT_SHADOW) !== 0;
     if (alone) return this.#step();
     const exit = this.#engine.execute();
     const watched = exit === cpu.EXIT_FAULT && state.get32(cpu.FAULT_VECTOR) === cpu.FAULT_WATCHED;
@@ -103,7 +111,7 @@ export class VirtualProcessor implements Processor {
    */
   #step(): EngineExit {
     const state = this.#state;
-    const tracing = (state.get64(cpu.RFLAGS_SYSTEM) & RFLAGS_TF) !== 0n;
+    const tracing = (state.get32(cpu.RFLAGS_SYSTEM) & RFLAGS_TF) !== 0;
     const afterStackLoad = state.get32(cpu.INTERRUPT_SHADOW) === SHADOW_OF_STACK_SEGMENT;
     this.#core.takeStepTrapInhibition();
     if (this.#core.beginStep(afterStackLoad ? 1 : 0) !== cpu.STATUS_OK) {
@@ -137,7 +145,6 @@ export class VirtualProcessor implements Processor {
   #deliverFault(): boolean {
     const state = this.#state;
     this.onFault?.(state.get32(cpu.FAULT_VECTOR), state.get32(cpu.FAULT_ERROR_CODE));
-    state.set64(cpu.COUNT_FAULT, state.get64(cpu.COUNT_FAULT) + 1n);
     // A delivery counts as an instruction, so that a guest that only faults uses its budget up.
     state.set32(cpu.BUDGET, state.get32(cpu.BUDGET) - 1);
     return this.#core.deliverFault() !== cpu.STATUS_EXIT;
@@ -152,7 +159,7 @@ export class VirtualProcessor implements Processor {
       return this.#core.deliverNmi() !== cpu.STATUS_EXIT;
     }
     if (state.get32(cpu.INTERRUPT_PENDING) === 0) return true;
-    if ((state.get64(cpu.RFLAGS_SYSTEM) & RFLAGS_IF) === 0n) return true;
+    if ((state.get32(cpu.RFLAGS_SYSTEM) & RFLAGS_IF) === 0) return true;
     // HLT right behind STI has ended the shadow.
     if (state.get32(cpu.HALTED) !== 0) state.set32(cpu.INTERRUPT_SHADOW, 0);
     if (state.get32(cpu.INTERRUPT_SHADOW) !== 0) return true;
@@ -165,7 +172,7 @@ export class VirtualProcessor implements Processor {
 
   setInterruptPending(pending: boolean): void {
     this.#state.set32(cpu.INTERRUPT_PENDING, pending ? 1 : 0);
-    if (pending && (this.#state.get64(cpu.RFLAGS_SYSTEM) & RFLAGS_IF) !== 0n) this.#endRunSoon();
+    if (pending && (this.#state.get32(cpu.RFLAGS_SYSTEM) & RFLAGS_IF) !== 0) this.#endRunSoon();
   }
 
   raiseNonMaskableInterrupt(): void {
@@ -176,6 +183,10 @@ export class VirtualProcessor implements Processor {
   stop(): void {
     this.#stopAsked = true;
     this.#endRunSoon();
+  }
+
+  memoryWritten(address: number, bytes: number): void {
+    this.#core.noteDeviceWrite(address, bytes);
   }
 
   reset(): void {

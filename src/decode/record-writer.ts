@@ -12,7 +12,7 @@ export const HANDLER_CONTINUE = 1;
 export const HANDLER_UNDEFINED = 2;
 /** Raises #GP(0): an instruction longer than 15 bytes. */
 export const HANDLER_TOO_LONG = 3;
-/** The instruction lies on two pages: leaves with EXIT_CROSSING. */
+/** The instruction lies on two pages: looks for the record by RIP, which is none of this page's alone. */
 export const HANDLER_CROSSING = 4;
 /** Computes EFFECTIVE_ADDRESS for the record behind it: address size 32 in 64-bit code. */
 export const HANDLER_ADDRESS_32 = 5;
@@ -31,7 +31,9 @@ export const HANDLER_FORWARD = 10;
  * jumps would run to the end of memory otherwise.
  */
 export const HANDLER_PAGE_END = 11;
-export const FIRST_SHAPE_HANDLER = 12;
+/** Looks at the budget, with RIP exact: stands before an instruction on two pages, so that it does not matter how that is reached. */
+export const HANDLER_BUDGET = 12;
+export const FIRST_SHAPE_HANDLER = 13;
 
 /** The pseudo-record's handler that goes on at a page offset. */
 export function continueHandler(offset: number): number {
@@ -76,7 +78,8 @@ export class RecordWriter {
     index: number,
     flags = 0,
   ): void {
-    this.#i64.fill(0n, at >> 3, (at + record.RECORD_BYTES) >> 3);
+    const words = this.#i32;
+    for (let word = at >> 2; word < (at + record.RECORD_BYTES) >> 2; word++) words[word] = 0;
     this.#u16[(at + record.HANDLER) >> 1] = handler;
     this.#u16[(at + record.NEXT_OFFSET) >> 1] = nextOffset;
     this.#u8[at + record.LENGTH] = length;

@@ -8,6 +8,7 @@ import {
 } from "../decode/decoder.ts";
 import {
   continueHandler,
+  HANDLER_BUDGET,
   HANDLER_CONTINUE,
   HANDLER_CROSSING,
   HANDLER_STOP,
@@ -16,54 +17,26 @@ import {
   RecordWriter,
 } from "../decode/record-writer.ts";
 import type { HandlerShape, ShapeTable } from "../decode/shape.ts";
-import {
-  CODE_CHUNK_SHIFT,
-  CODE_MAP,
-  GUEST_RAM,
-  PAGE_BYTES,
-  RECORDS,
-  RECORDS_END,
-} from "../layout/memory-map.ts";
+import { GUEST_RAM, PAGE_BYTES, RECORDS, RECORDS_END } from "../layout/memory-map.ts";
 import * as record from "../layout/record.ts";
+import { type Block, CodePage, type Region } from "./code-page.ts";
+import { type CodeTemplate, TemplateBuilder, type TemplateMemory } from "./code-template.ts";
 
 const MAX_BLOCK_INSTRUCTIONS = 64;
+/** Code that changes in more than operands this often gets no template again. */
+const MOST_REWRITES = 4;
+/** Templates at a time: a guest can rewrite any amount of code. */
+const MOST_TEMPLATES = 10_000;
 /** A block's records, its address records and the pseudo-record at its end. */
 const MAX_BLOCK_BYTES = (2 * MAX_BLOCK_INSTRUCTIONS + 1) * record.RECORD_BYTES;
 /** Room at the start of the region for single-stepped instructions. */
 const STEP_RECORDS = RECORDS;
 const FIRST_BLOCK = RECORDS + 8 * record.RECORD_BYTES;
 
-/** Decoded code: which bytes of a page it came from and where its records lie. */
-interface Block {
-  readonly key: number;
-  /** Page offsets of the first byte and of the byte behind the last. */
-  readonly start: number;
-  readonly end: number;
-  readonly records: number;
-  readonly recordsEnd: number;
-  /** For an instruction on two pages: the other page, and the block's key there. */
-  readonly otherPage: number;
-  readonly otherKey: number;
-  /** Void together with this block: the other parts of a region, and where it is entered. */
-  readonly region?: Region;
-}
-
-/** A piece of translated code, entered at one place. */
-interface Region {
-  readonly handler: number;
-  readonly place: number;
-  readonly parts: { readonly page: number; readonly key: number }[];
-  isVoid: boolean;
-}
-
-class CodePage {
-  /** Blocks by `blockKey`. */
-  readonly blocks = new Map<number, Block>();
-}
-
 const codeBitsIndex = (codeBits: CodeBits): number => (codeBits === 64 ? 2 : codeBits === 32 ? 1 : 0);
 const regionPlace = (page: number, key: number): number => page * 4 * PAGE_BYTES + key;
-const vacatedKey = (page: number, key: number): number => page * 4 * PAGE_BYTES + key;
+/** Key of a block that no look-up finds. */
+const NO_KEY = -1;
 const blockKey = (offset: number, codeBits: CodeBits): number => offset * 4 + codeBitsIndex(codeBits);
 
 /** Chooses fused handlers after a block has been decoded. */
@@ -88,11 +61,11 @@ export interface BlockCacheHooks {
  * A block starts anywhere and runs to an instruction that never falls
  * through, the page's end, or 64 instructions. A write over decoded bytes turns the
  * records of the blocks concerned into stale ones, wherever they are linked
- * from; their memory is not used again until all records are flushed.
+ * from. Their memory is used again only for code at the same place, so that
+ * what leads to them stays right, until all records are flushed.
  */
 export class BlockCache implements RegionStore {
-  readonly #memory: Uint8Array;
-  readonly #codeMap: BigUint64Array;
+  readonly #memory: TemplateMemory;
   readonly writer: RecordWriter;
   readonly #shapes: ShapeTable;
   readonly #decoder = new Decoder();
@@ -100,19 +73,18 @@ export class BlockCache implements RegionStore {
   readonly #fusion: Fusion;
   #pages = new Map<number, CodePage>();
   #next = FIRST_BLOCK;
-  #uniqueKeys = 0;
-  /** Records of blocks at a code address that went stale, by page and key: the code decoded there next takes their place, so that what leads to them stays right. */
-  #vacated = new Map<number, { readonly records: number; readonly end: number }>();
+  #templates = 0;
   /** Where regions begin that are not yet installed. */
   readonly #expected = new Set<number>();
   /** Blocks decoded, and decoded code thrown away, since the start. */
   decodedBlocks = 0;
   invalidatedBlocks = 0;
+  /** Blocks made good by a template, without decoding. */
+  restoredBlocks = 0;
   flushes = 0;
 
   constructor(buffer: ArrayBufferLike, shapes: ShapeTable, fusion: Fusion, hooks: BlockCacheHooks) {
-    this.#memory = new Uint8Array(buffer);
-    this.#codeMap = new BigUint64Array(buffer);
+    this.#memory = { u8: new Uint8Array(buffer), u16: new Uint16Array(buffer), i32: new Int32Array(buffer) };
     this.writer = new RecordWriter(buffer);
     this.#shapes = shapes;
     this.#fusion = fusion;
@@ -123,8 +95,15 @@ export class BlockCache implements RegionStore {
   recordAt(physical: number, codeBits: CodeBits): number {
     const page = physical >>> 12;
     const offset = physical & (PAGE_BYTES - 1);
-    const known = this.#pages.get(page)?.blocks.get(blockKey(offset, codeBits));
-    if (known !== undefined) return known.records;
+    const known = this.#pages.get(page)?.find(blockKey(offset, codeBits));
+    if (known !== undefined) {
+      if (known.isLive) return known.records;
+      if (known.template?.restore(this.#memory, GUEST_RAM + physical, known.records)) {
+        this.restoredBlocks++;
+        this.#enliven(known);
+        return known.records;
+      }
+    }
     this.#reserve();
     return this.#decodeBlock(page, offset, codeBits);
   }
@@ -137,9 +116,9 @@ export class BlockCache implements RegionStore {
 
   /** Forgets all decoded code. */
   flushAll(): void {
-    for (const page of this.#pages.keys()) this.#codeMap[(CODE_MAP >> 3) + page] = 0n;
+    for (const page of this.#pages.values()) page.clear();
     this.#pages = new Map();
-    this.#vacated = new Map();
+    this.#templates = 0;
     this.#expected.clear();
     this.#next = FIRST_BLOCK;
     this.flushes++;
@@ -148,6 +127,10 @@ export class BlockCache implements RegionStore {
 
   #decodeBlock(page: number, offset: number, codeBits: CodeBits): number {
     const { writer } = this;
+    const codePage = this.#pageOf(page);
+    const key = blockKey(offset, codeBits);
+    const old = codePage.find(key);
+    let template = old !== undefined && this.#mayHaveTemplate(old) ? new TemplateBuilder() : undefined;
     const d = this.#decoder.result;
     const pageStart = GUEST_RAM + page * PAGE_BYTES;
     const pageEnd = pageStart + PAGE_BYTES;
@@ -163,11 +146,12 @@ export class BlockCache implements RegionStore {
         at += record.RECORD_BYTES;
         break;
       }
-      const length = this.#decoder.decode(this.#memory, pageStart + here, pageEnd, codeBits);
+      const length = this.#decoder.decode(this.#memory.u8, pageStart + here, pageEnd, codeBits);
       if (length === DECODE_TRUNCATED) {
         writer.writePseudo(at, HANDLER_CROSSING, here, 0, count);
         at += record.RECORD_BYTES;
         here = PAGE_BYTES;
+        template = undefined;
         break;
       }
       if (length < 0) {
@@ -175,6 +159,7 @@ export class BlockCache implements RegionStore {
         writer.writePseudo(at, tooLong ? HANDLER_TOO_LONG : HANDLER_UNDEFINED, here, 0, count);
         at += record.RECORD_BYTES;
         here = Math.min(PAGE_BYTES, here + MAX_INSTRUCTION_BYTES);
+        template = undefined;
         break;
       }
       here += length;
@@ -186,41 +171,65 @@ export class BlockCache implements RegionStore {
         if (fused !== undefined) writer.setHandler(previous, fused);
       }
       previous = behind - record.RECORD_BYTES;
+      template?.add(d, here - offset, previous - first);
       previousShape = shape;
       at = behind;
       count++;
       if (shape.instruction.endsBlock) break;
     }
     this.decodedBlocks++;
-    const key = blockKey(offset, codeBits);
-    const place = this.#settle(page, key, first, at);
-    this.#register(page, { key, start: offset, end: here, ...place, otherPage: -1, otherKey: -1 });
-    return place.records;
+    const made = template?.finish(
+      this.#memory,
+      pageStart + offset,
+      here - offset,
+      first,
+      (at - first) / record.RECORD_BYTES,
+    );
+    const place = this.#settle(old, first, at);
+    const block = old ?? newBlock(codePage, key);
+    Object.assign(block, { start: offset, end: here, ...place });
+    this.#setTemplate(block, made);
+    if (old === undefined) codePage.index(block);
+    else block.rewrites++;
+    this.#enliven(block);
+    return block.records;
+  }
+
+  #setTemplate(block: Block, template: CodeTemplate | undefined): void {
+    this.#templates += (template === undefined ? 0 : 1) - (block.template === undefined ? 0 : 1);
+    block.template = template;
+  }
+
+  #mayHaveTemplate(block: Block): boolean {
+    const hasRoom = block.template !== undefined || this.#templates < MOST_TEMPLATES;
+    return hasRoom && block.rewrites < MOST_REWRITES;
   }
 
   /** Where the records just written stay: in the place of the stale ones for the same code if they fit, else where they are. */
-  #settle(page: number, key: number, first: number, end: number): { records: number; recordsEnd: number } {
-    const place = this.#vacated.get(vacatedKey(page, key));
-    if (place === undefined || end - first > place.end - place.records) {
+  #settle(old: Block | undefined, first: number, end: number): { records: number; recordsEnd: number } {
+    if (old === undefined || end - first > old.recordsEnd - old.records) {
       this.#next = end;
       return { records: first, recordsEnd: end };
     }
-    this.#memory.copyWithin(place.records, first, end);
+    const { records, recordsEnd } = old;
+    this.#memory.u8.copyWithin(records, first, end);
     // The whole place goes stale with the block, so that it can take a longer one again.
-    for (let at = place.records + end - first; at < place.end; at += record.RECORD_BYTES)
+    for (let at = records + end - first; at < recordsEnd; at += record.RECORD_BYTES)
       this.writer.makeStale(at);
-    return { records: place.records, recordsEnd: place.end };
+    return { records, recordsEnd };
   }
 
-  #register(page: number, block: Block): void {
-    let codePage = this.#pages.get(page);
-    if (codePage === undefined) {
-      codePage = new CodePage();
-      this.#pages.set(page, codePage);
-      this.#hooks.protectCodePage(page);
-    }
-    codePage.blocks.set(block.key, block);
-    this.#codeMap[(CODE_MAP >> 3) + page]! |= chunkBits(block.start, block.end);
+  #pageOf(number: number): CodePage {
+    const known = this.#pages.get(number);
+    if (known !== undefined) return known;
+    const page = new CodePage(number, this.#memory.i32);
+    this.#pages.set(number, page);
+    return page;
+  }
+
+  #enliven(block: Block): void {
+    if (!block.page.hasCode) this.#hooks.protectCodePage(block.page.number);
+    block.page.enliven(block);
   }
 
   /**
@@ -233,41 +242,30 @@ export class BlockCache implements RegionStore {
     const offset = physical & (PAGE_BYTES - 1);
     // Keys of crossing instructions lie behind those of all blocks.
     const key = blockKey(offset, codeBits) + 4 * PAGE_BYTES;
-    const known = this.#pages.get(page)?.blocks.get(key);
-    if (known !== undefined && known.otherPage === nextPage) return known.records;
-    if (known !== undefined) this.#drop(page, known);
+    const known = this.#pageOf(page).find(key);
+    if (known !== undefined && known.twin?.page.number === nextPage) return known.records;
+    if (known !== undefined) this.#drop(known);
     this.#reserve();
     const bytes = new Uint8Array(2 * MAX_INSTRUCTION_BYTES);
     const onFirst = PAGE_BYTES - offset;
     const firstAt = GUEST_RAM + page * PAGE_BYTES + offset;
     const secondAt = GUEST_RAM + nextPage * PAGE_BYTES;
-    bytes.set(this.#memory.subarray(firstAt, firstAt + onFirst));
-    bytes.set(this.#memory.subarray(secondAt, secondAt + MAX_INSTRUCTION_BYTES), onFirst);
-    const first = this.#next;
-    const at = this.#writeSingle(first, bytes, offset, codeBits, HANDLER_CONTINUE);
-    this.#next = at.recordsEnd;
-    // Several pages may go on in one: the key there tells them apart.
-    const otherKey = key + (page + 1) * 8 * PAGE_BYTES;
-    this.#register(page, {
-      key,
-      start: offset,
-      end: PAGE_BYTES,
-      records: first,
-      recordsEnd: at.recordsEnd,
-      otherPage: nextPage,
-      otherKey,
-    });
-    const behind = Math.max(1, at.end - PAGE_BYTES);
-    this.#register(nextPage, {
-      key: otherKey,
-      start: 0,
-      end: behind,
-      records: first,
-      recordsEnd: at.recordsEnd,
-      otherPage: page,
-      otherKey: key,
-    });
-    return first;
+    bytes.set(this.#memory.u8.subarray(firstAt, firstAt + onFirst));
+    bytes.set(this.#memory.u8.subarray(secondAt, secondAt + MAX_INSTRUCTION_BYTES), onFirst);
+    const records = this.#next;
+    this.writer.writePseudo(records, HANDLER_BUDGET, offset, 0, 0);
+    const behindBudget = records + record.RECORD_BYTES;
+    const { recordsEnd, end } = this.#writeSingle(behindBudget, bytes, offset, codeBits, HANDLER_CONTINUE);
+    this.#next = recordsEnd;
+    const behind = Math.max(1, end - PAGE_BYTES);
+    const block = newBlock(this.#pageOf(page), key, { start: offset, end: PAGE_BYTES, records, recordsEnd });
+    const twin = newBlock(this.#pageOf(nextPage), NO_KEY, { start: 0, end: behind, records, recordsEnd });
+    block.twin = twin;
+    twin.twin = block;
+    block.page.index(block);
+    this.#enliven(block);
+    this.#enliven(twin);
+    return records;
   }
 
   /** Whether an instruction needs more bytes than the first `available`. */
@@ -310,65 +308,58 @@ export class BlockCache implements RegionStore {
   }
 
   trackRecords({ page, start, end }: CodeRange, records: number, recordsEnd: number): void {
-    this.#register(page, {
-      start,
-      end,
-      key: this.#uniqueKey(),
-      records,
-      recordsEnd,
-      otherPage: -1,
-      otherKey: -1,
-    });
+    this.#enliven(newBlock(this.#pageOf(page), NO_KEY, { start, end, records, recordsEnd }));
   }
 
   hasRegion(page: number, offset: number): boolean {
     const key = blockKey(offset, 64);
     return (
-      this.#expected.has(regionPlace(page, key)) ||
-      this.#pages.get(page)?.blocks.get(key)?.region !== undefined
+      this.#expected.has(regionPlace(page, key)) || this.#pages.get(page)?.find(key)?.region !== undefined
     );
   }
 
   expectRegion(handler: number, ranges: readonly CodeRange[]): CodeTicket {
     const entry = ranges[0]!;
-    const entryKey = blockKey(entry.start, 64);
-    const place = regionPlace(entry.page, entryKey);
+    const place = regionPlace(entry.page, blockKey(entry.start, 64));
     const region: Region = { handler, place, parts: [], isVoid: false };
-    const at = this.allocateRecords(1);
-    if (at === 0) {
-      region.isVoid = true;
+    const records = this.allocateRecords(1);
+    if (records === 0) {
       this.#hooks.regionDropped(handler);
       return { isVoid: true, install: () => {} };
     }
-    this.writer.writePseudo(at, handler, entry.start, 0, 0, record.RECORD_FLAG_REGION);
-    const recordsEnd = at + record.RECORD_BYTES;
-    const add = (key: number, { page, start, end }: CodeRange): void => {
-      region.parts.push({ page, key });
-      this.#register(page, { key, start, end, records: at, recordsEnd, otherPage: -1, otherKey: -1, region });
-    };
-    for (const range of ranges) add(this.#uniqueKey(), range);
+    this.writer.writePseudo(records, handler, entry.start, 0, 0, record.RECORD_FLAG_REGION);
+    for (const range of ranges) this.#addPart(region, NO_KEY, range, records);
     this.#expected.add(place);
-    const install = (): void => {
-      this.#expected.delete(place);
-      const old = this.#pages.get(entry.page)?.blocks.get(entryKey);
-      if (old !== undefined) {
-        // The old block's records may be in use; what leads to the first of them leads to the region from now on.
-        this.#register(entry.page, { ...old, key: this.#uniqueKey() });
-        this.forward(old.records, at);
-      }
-      add(entryKey, entry);
-    };
     return {
       get isVoid() {
         return region.isVoid;
       },
-      install,
+      install: () => this.#installRegion(region, entry, records),
     };
   }
 
-  /** A key that no code address has. */
-  #uniqueKey(): number {
-    return -++this.#uniqueKeys;
+  #installRegion(region: Region, entry: CodeRange, records: number): void {
+    this.#expected.delete(region.place);
+    const key = blockKey(entry.start, 64);
+    const old = this.#pageOf(entry.page).find(key);
+    if (old !== undefined) this.#setTemplate(old, undefined);
+    if (old?.isLive) {
+      // The old block's records may be in use; what leads to the first of them leads to the region from now on.
+      old.page.forget(old);
+      old.key = NO_KEY;
+      this.forward(old.records, records);
+    }
+    const part = this.#addPart(region, key, entry, records);
+    part.page.index(part);
+  }
+
+  #addPart(region: Region, key: number, { page, start, end }: CodeRange, records: number): Block {
+    const recordsEnd = records + record.RECORD_BYTES;
+    const part = newBlock(this.#pageOf(page), key, { start, end, records, recordsEnd });
+    part.region = region;
+    region.parts.push(part);
+    this.#enliven(part);
+    return part;
   }
 
   /** Makes the first record of a stale block lead to its successor. */
@@ -380,42 +371,32 @@ export class BlockCache implements RegionStore {
   codeWritten(page: number, first: number, last: number): void {
     const codePage = this.#pages.get(page);
     if (codePage === undefined) return;
-    for (const block of [...codePage.blocks.values()]) {
-      const present = codePage.blocks.get(block.key) === block;
-      if (present && block.start <= last && block.end > first) this.#drop(page, block);
+    for (let block = codePage.covering(first, last); block !== undefined; ) {
+      this.#drop(block);
+      block = codePage.covering(first, last);
     }
-    let bits = 0n;
-    for (const block of codePage.blocks.values()) bits |= chunkBits(block.start, block.end);
-    this.#codeMap[(CODE_MAP >> 3) + page] = bits;
-    if (bits === 0n) this.#pages.delete(page);
   }
 
-  #drop(page: number, block: Block): void {
+  #drop(block: Block): void {
     for (let at = block.records; at < block.recordsEnd; at += record.RECORD_BYTES) this.writer.makeStale(at);
-    const blocks = this.#pages.get(page)?.blocks;
-    blocks?.delete(block.key);
-    if (block.region !== undefined) {
-      for (const part of block.region.parts) this.#pages.get(part.page)?.blocks.delete(part.key);
-      if (!block.region.isVoid) this.#hooks.regionDropped(block.region.handler);
-      block.region.isVoid = true;
-      this.#expected.delete(block.region.place);
-    }
-    if (block.otherPage >= 0) this.#pages.get(block.otherPage)?.blocks.delete(block.otherKey);
-    else if (block.region === undefined && block.key >= 0)
-      this.#vacated.set(vacatedKey(page, block.key), { records: block.records, end: block.recordsEnd });
     this.invalidatedBlocks++;
+    const { region, twin } = block;
+    if (region === undefined && twin === undefined) return block.page.kill(block);
+    for (const part of region?.parts ?? [block, twin!]) {
+      part.page.kill(part);
+      part.page.forget(part);
+    }
+    if (region === undefined) return;
+    region.isVoid = true;
+    this.#expected.delete(region.place);
+    this.#hooks.regionDropped(region.handler);
   }
 }
 
-/** The CODE_MAP bits of the bytes `start .. end - 1` of a page. */
-function chunkBits(start: number, end: number): bigint {
-  let bits = 0n;
-  for (
-    let chunk = start >> CODE_CHUNK_SHIFT;
-    chunk <= (Math.min(end, PAGE_BYTES) - 1) >> CODE_CHUNK_SHIFT;
-    chunk++
-  ) {
-    bits |= 1n << BigInt(chunk);
-  }
-  return bits;
+function newBlock(
+  page: CodePage,
+  key: number,
+  place = { start: 0, end: 0, records: 0, recordsEnd: 0 },
+): Block {
+  return { page, key, ...place, isLive: false, rewrites: 0 };
 }

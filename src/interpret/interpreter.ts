@@ -1,9 +1,10 @@
 import type { CoreExports } from "../cpu/core-exports.ts";
 import type { Engine, EngineExit } from "../cpu/engine.ts";
+import type { Meter } from "../cpu/meter.ts";
 import type { RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
 import type { StateView } from "../cpu/state-view.ts";
 import { type CodeBits, MAX_INSTRUCTION_BYTES } from "../decode/decoder.ts";
-import { FIRST_SHAPE_HANDLER, HANDLER_UNDEFINED } from "../decode/record-writer.ts";
+import { FIRST_SHAPE_HANDLER, HANDLER_CROSSING, HANDLER_UNDEFINED } from "../decode/record-writer.ts";
 import { type HandlerShape, ShapeTable } from "../decode/shape.ts";
 import { FAULTS } from "../isa/faults.ts";
 import * as cpu from "../layout/cpu-state.ts";
@@ -15,7 +16,7 @@ import {
   JUMP_CACHE_ENTRIES,
   JUMP_CACHE_ENTRY_BYTES,
   JUMP_COUNT,
-  JUMP_RECORD,
+  JUMP_COUNT_SETTLED,
   PAGE_BYTES,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
@@ -30,6 +31,8 @@ import { buildRunModule } from "./run-module-builder.ts";
 
 /** Rooms in the handler table; a machine meets a few thousand shapes at most. */
 const TABLE_SIZE = 16384;
+/** A hot place whose code was rewritten becomes hot again after this many times as many jumps to it. */
+const HOT_AGAIN = 64;
 /** What the jump cache has led to this often is among the targets that an indirect jump may have. */
 const RECENT_COUNT = 8;
 /** Of how many undecodable instructions the bytes are kept: a guest can make up any number. */
@@ -41,11 +44,15 @@ export interface InterpreterParts {
   readonly pages: MemoryPages;
   readonly core: CoreExports & WebAssembly.Exports;
   readonly state: StateView;
-  /** For profiles: called with the shape of every instruction before it is executed. Very slow; no handler is inline then. */
   /** Makes the translator of hot code, if there is to be one. */
   readonly createTranslator?: ((host: TranslatorHost) => RegionTranslator) | undefined;
   /** Taken jumps after which a place counts as hot, when there is a translator. */
   readonly hotCount?: number | undefined;
+  /** Code is translated whenever it is looked up, hot or not. For tests. */
+  readonly eager?: boolean | undefined;
+  /** Times what is not the guest's own code, for `--stats`. */
+  readonly meter?: Meter | undefined;
+  /** For profiles: called with the shape of every instruction before it is executed. Very slow; no handler is inline then. */
   readonly observe?: ((shape: HandlerShape) => void) | undefined;
 }
 
@@ -63,6 +70,7 @@ export interface InterpreterStatistics {
   readonly crossings: number;
   readonly decodedBlocks: number;
   readonly invalidatedBlocks: number;
+  readonly restoredBlocks: number;
   readonly recordFlushes: number;
   readonly handlerModules: number;
   readonly handlerShapes: number;
@@ -121,7 +129,8 @@ export class Interpreter implements Engine {
       env: { memory: parts.memory, handlers: this.#table, observe: (pc: number) => this.#observe(pc) },
       core: parts.core,
     });
-    this.#run = instance.exports as RunExports;
+    const run = instance.exports as RunExports;
+    this.#run = parts.meter === undefined ? run : { ...run, run: parts.meter.timed("guest/code", run.run) };
     this.#translator = parts.createTranslator?.({
       memory: parts.memory,
       pages: parts.pages,
@@ -142,6 +151,7 @@ export class Interpreter implements Engine {
       crossings: this.#crossings,
       decodedBlocks: this.#blocks.decodedBlocks,
       invalidatedBlocks: this.#blocks.invalidatedBlocks,
+      restoredBlocks: this.#blocks.restoredBlocks,
       recordFlushes: this.#blocks.flushes,
       handlerModules: this.#modules,
       handlerShapes: this.#shapes.shapes.length,
@@ -177,10 +187,6 @@ export class Interpreter implements Engine {
           break;
         case cpu.EXIT_LINK:
           pc = this.#link(this.#state32(cpu.EXIT_RECORD));
-          break;
-        case cpu.EXIT_CROSSING:
-          if (this.#isBudgetUsedUp()) return cpu.EXIT_BUDGET;
-          pc = this.#crossing();
           break;
         case cpu.EXIT_FAULT:
           this.#noteFault();
@@ -271,17 +277,14 @@ export class Interpreter implements Engine {
     const offset = physical & (PAGE_BYTES - 1);
     this.#setRipBase(offset);
     if (!this.#isRam(physical)) return this.#deviceCode(physical, offset);
+    if (this.#parts.eager === true) this.#translateCode(physical);
     const at = this.#blocks.recordAt(physical, this.#codeBits());
+    if (this.#u16[(at + record.HANDLER) >> 1] === HANDLER_CROSSING) return this.#crossing(physical);
     this.#compilePending();
-    const entry =
-      JUMP_CACHE +
-      Number((linear ^ (linear >> 14n)) & BigInt(JUMP_CACHE_ENTRIES - 1)) * JUMP_CACHE_ENTRY_BYTES;
-    const tag = linear ^ this.#i64[(CPU_STATE + cpu.MODE_KEY) >> 3]!;
-    // The count goes on when only the generation is another.
-    const isNew = BigInt.asUintN(48, this.#i64[entry >> 3]! ^ linear) !== 0n;
-    this.#i64[entry >> 3] = tag;
-    this.#i32[(entry + JUMP_RECORD) >> 2] = at;
-    if (isNew) this.#i32[(entry + JUMP_COUNT) >> 2] = 0;
+    this.#parts.core.enterCode(physical, -1, at);
+    // What has become hot and was rewritten may become hot again.
+    const count = (jumpCacheEntry(linear) + JUMP_COUNT) >> 2;
+    if (this.#i32[count]! >= JUMP_COUNT_SETTLED) this.#i32[count] = -HOT_AGAIN * (this.#parts.hotCount ?? 0);
     return at;
   }
 
@@ -300,17 +303,26 @@ export class Interpreter implements Engine {
 
   /** The code at RIP has become hot. */
   #heat(): number {
-    const physical = this.#translate(this.#linearAddress());
+    const linear = this.#linearAddress();
+    if (this.#parts.core.mustStep(linear) !== 0) return this.#lookup();
+    const physical = this.#translate(linear);
     if (physical < 0) return 0;
-    if (this.#translator !== undefined && this.#isRam(physical) && this.#codeBits() === 64) {
-      this.#setRipBase(physical & (PAGE_BYTES - 1));
-      this.#translator.translate({
-        page: physical >>> 12,
-        offset: physical & (PAGE_BYTES - 1),
-        recentTargets: () => this.#recentTargets(),
-      });
-    }
-    return this.#lookup();
+    if (this.#isRam(physical)) this.#translateCode(physical);
+    const at = this.#lookup();
+    this.#i32[(jumpCacheEntry(linear) + JUMP_COUNT) >> 2] = JUMP_COUNT_SETTLED;
+    return at;
+  }
+
+  /** Offers the code at RIP, whose physical address is in RAM, to the translator. */
+  #translateCode(physical: number): void {
+    if (this.#translator === undefined || this.#codeBits() !== 64) return;
+    this.#setRipBase(physical & (PAGE_BYTES - 1));
+    this.#translator.translate({
+      page: physical >>> 12,
+      offset: physical & (PAGE_BYTES - 1),
+      recentTargets: () => this.#recentTargets(),
+    });
+    if (this.#parts.eager === true) this.#translator.compileWaiting();
   }
 
   /** See TranslatorHost. */
@@ -321,6 +333,7 @@ export class Interpreter implements Engine {
     if (this.#i64[entry] !== linear) return undefined;
     // The TLB has it: the page tables are not walked, and nothing can fault unless the page must not be executed.
     if ((this.#i32[2 * entry + TLB_FLAGS / 4]! & TLB_FLAG_EXECUTABLE) === 0) return undefined;
+    if (this.#parts.core.mustStep(linear) !== 0) return undefined;
     const physical = Number(this.#parts.core.translateExecute(linear));
     return physical >= 0 && this.#isRam(physical) ? physical >>> 12 : undefined;
   }
@@ -343,10 +356,12 @@ export class Interpreter implements Engine {
   /** A stale record was reached: the code is decoded anew, and what leads to the record leads there from now on. */
   #replaceStale(stale: number): number {
     const flushes = this.#blocks.flushes;
+    const crossings = this.#crossings;
     const at = this.#lookup();
     const isBlockStart = this.#u8[stale + record.INDEX] === 0;
-    if (at !== 0 && at !== stale && isBlockStart && flushes === this.#blocks.flushes)
-      this.#blocks.forward(stale, at);
+    const hasNewPlace = at !== 0 && at !== stale && isBlockStart && flushes === this.#blocks.flushes;
+    // What leads to a record may do so wherever its page is mapped: not so for one that a second page belongs to.
+    if (hasNewPlace && crossings === this.#crossings) this.#blocks.forward(stale, at);
     return at;
   }
 
@@ -366,6 +381,7 @@ export class Interpreter implements Engine {
     if (physical < 0) return 0;
     if (!this.#isRam(physical)) return this.#lookup();
     const flushes = this.#blocks.flushes;
+    if (this.#parts.eager === true) this.#translateCode(physical);
     const at = this.#blocks.recordAt(physical, this.#codeBits());
     this.#compilePending();
     // After a flush the jump's own record is gone.
@@ -376,19 +392,15 @@ export class Interpreter implements Engine {
     return this.#state32(cpu.BUDGET) <= 0 ? this.#run.dispatch() : at;
   }
 
-  /** The instruction at RIP lies on two pages. */
-  #crossing(): number {
+  /** The instruction at RIP begins in RAM and lies on two pages. */
+  #crossing(physical: number): number {
     this.#crossings++;
-    const linear = this.#linearAddress();
-    const physical = this.#translate(linear);
-    if (physical < 0) return 0;
-    const next = this.#translate((linear & ~0xfffn) + 4096n);
+    const next = this.#translate((this.#linearAddress() & ~0xfffn) + 4096n);
     if (next < 0) return 0;
-    const offset = physical & (PAGE_BYTES - 1);
-    this.#setRipBase(offset);
-    if (!this.#isRam(physical) || !this.#isRam(next)) return this.#deviceCode(physical, offset);
+    if (!this.#isRam(next)) return this.#deviceCode(physical, physical & (PAGE_BYTES - 1));
     const at = this.#blocks.crossingRecord(physical, next >>> 12, this.#codeBits());
     this.#compilePending();
+    this.#parts.core.enterCode(physical, next >>> 12, at);
     return at;
   }
 
@@ -426,6 +438,8 @@ export class Interpreter implements Engine {
     this.#compiled = all.length;
     if (pending.length === 0) return;
     invariant(this.#shapes.nextId <= TABLE_SIZE, "the handler table has room for every shape");
+    const meter = this.#parts.meter;
+    meter?.enter(meter.kind("translation/handlers of the interpreter"));
     const module = new WebAssembly.Module(
       buildHandlerModule(pending, this.#parts.pages, this.#available, this.#parts.hotCount),
     );
@@ -434,12 +448,13 @@ export class Interpreter implements Engine {
       core: this.#parts.core,
       run: this.#run,
     });
+    meter?.leave();
     this.#modules++;
   }
 
   #forgetRecords(): void {
     this.#parts.core.flushJumpCache();
-    this.#u8.fill(0xff, JUMP_CACHE, JUMP_CACHE + JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES);
+    this.#parts.core.forgetCode();
     this.#translator?.allRegionsDropped();
   }
 
@@ -481,4 +496,10 @@ export class Interpreter implements Engine {
   #state64(field: number): bigint {
     return this.#i64[(CPU_STATE + field) >> 3]!;
   }
+}
+
+/** Address of the jump cache's entry for a linear address. */
+function jumpCacheEntry(linear: bigint): number {
+  const index = Number((linear ^ (linear >> 14n)) & BigInt(JUMP_CACHE_ENTRIES - 1));
+  return JUMP_CACHE + index * JUMP_CACHE_ENTRY_BYTES;
 }

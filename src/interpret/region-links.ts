@@ -6,7 +6,7 @@ import * as record from "../layout/record.ts";
 import { type Expr, FunctionBuilder } from "../wasm/function-builder.ts";
 import type { FunctionRef, TableRef } from "../wasm/module-writer.ts";
 import { HANDLER_TYPE } from "./handler-module.ts";
-import { countHit, jumpCacheEntry, leaveWith, stateOf, tagOf } from "./run-module.ts";
+import { countHit, jumpCacheEntry, leaveUnknown, leaveWith, stateOf, tagOf } from "./run-module.ts";
 
 function leaveWithoutBudget(b: FunctionBuilder): void {
   const left = stateOf(b).get32(cpu.BUDGET);
@@ -35,13 +35,17 @@ function isRegion(b: FunctionBuilder, at: Expr): Expr {
   return b.op("i32.and", b.load("i32.load8_u", at, record.FLAGS), b.i32(record.RECORD_FLAG_REGION));
 }
 
-export function buildContinueAt(table: TableRef, hotCount: number | undefined): FunctionBuilder {
+export function buildContinueAt(
+  table: TableRef,
+  findCode: FunctionRef,
+  hotCount: number | undefined,
+): FunctionBuilder {
   const b = new FunctionBuilder(REGION_FUNCTIONS.continueAt);
   const caller = b.parameter(0);
   leaveWithoutBudget(b);
   const { entry, linear, rip } = jumpCacheEntry(b);
   const hit = b.op("i64.eq", b.load("i64.load", entry, JUMP_CACHE + JUMP_TAG), tagOf(b, linear));
-  b.if(b.op("i32.eqz", hit), () => leaveWith(b, cpu.EXIT_LOOKUP), undefined, "unlikely");
+  b.if(b.op("i32.eqz", hit), () => leaveUnknown(b, findCode), undefined, "unlikely");
   if (hotCount !== undefined) countHit(b, entry, hotCount);
   setRipBase(b, rip);
   const at = forwarded(b, b.load("i32.load", entry, JUMP_CACHE + JUMP_RECORD));
@@ -78,13 +82,14 @@ export function buildContinueBySlot(
   return b;
 }
 
-export function buildFindRegion(): FunctionBuilder {
+export function buildFindRegion(findCode: FunctionRef): FunctionBuilder {
   const b = new FunctionBuilder(REGION_FUNCTIONS.findRegion);
   const slot = b.parameter(0);
   const { entry, linear, rip } = jumpCacheEntry(b);
   const tag = b.bind(tagOf(b, linear));
   const hit = b.op("i64.eq", b.load("i64.load", entry, JUMP_CACHE + JUMP_TAG), tag);
-  b.if(b.op("i32.eqz", hit), () => b.return(b.i32(0)));
+  const unknown = () => b.if(b.op("i32.eqz", b.call(findCode)!), () => b.return(b.i32(0)));
+  b.if(b.op("i32.eqz", hit), unknown, undefined, "unlikely");
   const at = forwarded(b, b.load("i32.load", entry, JUMP_CACHE + JUMP_RECORD));
   b.if(b.op("i32.eqz", isRegion(b, at)), () => b.return(b.i32(0)));
   const handler = b.bind(b.load("i32.load16_u", at, record.HANDLER));

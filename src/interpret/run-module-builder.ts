@@ -1,5 +1,6 @@
 import { REGION_FUNCTIONS, type RegionFunction } from "../cpu/region-functions.ts";
 import {
+  HANDLER_BUDGET,
   HANDLER_CONTINUE,
   HANDLER_CROSSING,
   HANDLER_FORWARD,
@@ -55,6 +56,7 @@ export function buildRunModule(
   const observe = observed
     ? module.importFunction("env", "observe", { params: ["i32"], results: [] })
     : undefined;
+  const findCode = module.importFunction("core", "findCode", { params: [], results: ["i32"] });
   const refs = Object.fromEntries(
     Object.entries(SHARED_FUNCTIONS).map(([name, type]) => [
       name,
@@ -62,8 +64,8 @@ export function buildRunModule(
     ]),
   ) as Record<SharedFunction, FunctionRef>;
   const onward = module.declareFunction("dispatchOnward", SHARED_FUNCTIONS.dispatch);
-  module.defineFunction(refs.dispatch, shared.buildDispatch(true, hotCount));
-  module.defineFunction(onward, shared.buildDispatch(false, undefined));
+  module.defineFunction(refs.dispatch, shared.buildDispatch(findCode, true, hotCount));
+  module.defineFunction(onward, shared.buildDispatch(findCode, false, undefined));
   module.defineFunction(refs.jumpHot, shared.buildJumpHot());
   module.defineFunction(refs.leaveFault, shared.buildLeaveFault());
   module.defineFunction(refs.leaveStackFault, shared.buildLeaveStackFault(refs.leaveFault));
@@ -72,7 +74,7 @@ export function buildRunModule(
   module.defineFunction(refs.jumpBudget, shared.buildJumpBudget());
   module.defineFunction(refs.setFault, shared.buildSetFault());
   for (const name of Object.keys(refs) as SharedFunction[]) module.exportFunction(name, refs[name]);
-  if (hotCount !== undefined) addRegionFunctions(module, table, hotCount);
+  if (hotCount !== undefined) addRegionFunctions(module, table, findCode, hotCount);
 
   const helper = (name: HelperName): FunctionRef => {
     const ref = helpers.get(name);
@@ -90,7 +92,8 @@ export function buildRunModule(
   pseudo(HANDLER_PAGE_END, "pageEnd", shared.buildContinue(refs.dispatch));
   pseudo(HANDLER_UNDEFINED, "undefined", shared.buildRaise(refs.setFault, refs.leaveFault, 6, -1));
   pseudo(HANDLER_TOO_LONG, "tooLong", shared.buildRaise(refs.setFault, refs.leaveFault, 13, 0));
-  pseudo(HANDLER_CROSSING, "crossing", shared.buildCrossing());
+  pseudo(HANDLER_CROSSING, "crossing", shared.buildContinue(refs.dispatch));
+  pseudo(HANDLER_BUDGET, "budget", shared.buildBudget());
   pseudo(HANDLER_STOP, "stop", shared.buildStop());
   for (const [id, name, build] of address.ADDRESS_HANDLERS) {
     pseudo(id, name, build(helper("segmentAddress"), refs.leaveFault));
@@ -106,14 +109,19 @@ export function buildRunModule(
 }
 
 /** What regions of a translator need to lead to other code. */
-function addRegionFunctions(module: ModuleWriter, table: TableRef, hotCount: number): void {
+function addRegionFunctions(
+  module: ModuleWriter,
+  table: TableRef,
+  findCode: FunctionRef,
+  hotCount: number,
+): void {
   const declare = (name: RegionFunction) => module.declareFunction(name, REGION_FUNCTIONS[name]);
   const continueAt = declare("continueAt");
   const findRegion = declare("findRegion");
   const continueBySlot = declare("continueBySlot");
   const vacant = module.declareFunction("vacant", HANDLER_TYPE);
-  module.defineFunction(continueAt, links.buildContinueAt(table, hotCount));
-  module.defineFunction(findRegion, links.buildFindRegion());
+  module.defineFunction(continueAt, links.buildContinueAt(table, findCode, hotCount));
+  module.defineFunction(findRegion, links.buildFindRegion(findCode));
   module.defineFunction(continueBySlot, links.buildContinueBySlot(table, findRegion, continueAt));
   module.defineFunction(vacant, links.buildVacant(continueAt));
   for (const ref of [continueAt, findRegion, continueBySlot, vacant]) module.exportFunction(ref.name, ref);

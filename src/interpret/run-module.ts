@@ -40,12 +40,17 @@ function count(b: FunctionBuilder, pc: Expr, more: number): Expr {
 }
 
 /**
- * `dispatch() -> record`: RIP is exact; the jump cache's record for it, or 0.
+ * `dispatch() -> record`: RIP is exact; the jump cache's record for it, or the
+ * code index's, or 0.
  * Only jumps look at the budget: going on behind a block's last instruction
  * is no jump, so how code is cut into blocks does not show. With `hotCount`,
  * a record that has been asked for that often leaves with EXIT_HOT once.
  */
-export function buildDispatch(checksBudget: boolean, hotCount: number | undefined): FunctionBuilder {
+export function buildDispatch(
+  findCode: FunctionRef,
+  checksBudget: boolean,
+  hotCount: number | undefined,
+): FunctionBuilder {
   const b = new FunctionBuilder({ params: [], results: ["i32"] });
   const { get32, set64 } = stateOf(b);
   if (checksBudget) {
@@ -58,11 +63,16 @@ export function buildDispatch(checksBudget: boolean, hotCount: number | undefine
   }
   const { entry, linear, rip } = jumpCacheEntry(b);
   const hit = b.op("i64.eq", b.load("i64.load", entry, JUMP_CACHE + JUMP_TAG), tagOf(b, linear));
-  b.if(b.op("i32.eqz", hit), () => leaveWith(b, cpu.EXIT_LOOKUP), undefined, "unlikely");
+  b.if(b.op("i32.eqz", hit), () => leaveUnknown(b, findCode), undefined, "unlikely");
   if (hotCount !== undefined) countHit(b, entry, hotCount);
   set64(cpu.RIP_BASE, b.op("i64.sub", rip, b.op("i64.and", linear, b.i64(4095n))));
   b.return(b.load("i32.load", entry, JUMP_CACHE + JUMP_RECORD));
   return b;
+}
+
+/** The jump cache does not know RIP: leaves for a look-up unless the code index knows it, and then the jump cache too. */
+export function leaveUnknown(b: FunctionBuilder, findCode: FunctionRef): void {
+  b.if(b.op("i32.eqz", b.call(findCode)!), () => leaveWith(b, cpu.EXIT_LOOKUP), undefined, "unlikely");
 }
 
 /** Where the jump cache has room for RIP. */
@@ -210,6 +220,15 @@ export function buildContinue(dispatch: FunctionRef): FunctionBuilder {
   return b;
 }
 
+/** RIP is exact: leaves when the budget is used up. */
+export function buildBudget(): FunctionBuilder {
+  const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
+  const left = stateOf(b).get32(cpu.BUDGET);
+  b.if(b.op("i32.le_s", left, b.i32(0)), () => leaveWith(b, cpu.EXIT_BUDGET), undefined, "unlikely");
+  b.return(b.op("i32.add", b.parameter(0), b.i32(record.RECORD_BYTES)));
+  return b;
+}
+
 export function buildStop(): FunctionBuilder {
   const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
   const pc = b.parameter(0);
@@ -228,15 +247,5 @@ export function buildRaise(
   const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
   b.call(setFault, b.i32(vector), b.i32(code));
   b.returnCall(leaveFault, b.parameter(0));
-  return b;
-}
-
-export function buildCrossing(): FunctionBuilder {
-  const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
-  const pc = b.parameter(0);
-  count(b, pc, 0);
-  setRipBehind(b, pc, true);
-  stateOf(b).set32(cpu.EXIT_RECORD, pc);
-  leaveWith(b, cpu.EXIT_CROSSING);
   return b;
 }

@@ -197,6 +197,9 @@ export const XMM = 0x400;
 /** YMM upper halves, for AVX later. */
 export const YMM_HIGH = 0x500;
 
+/** i64: RIP behind the instruction that set INTERRUPT_SHADOW: anywhere else the shadow is over. */
+export const SHADOW_RIP = 0xff8;
+
 // Why an engine returned.
 /** RIP is exact; its record is in no cache. */
 export const EXIT_LOOKUP = 1;
@@ -212,8 +215,6 @@ export const EXIT_STALE = 5;
 export const EXIT_HALT = 6;
 /** RIP is exact; shutdown after a triple fault. */
 export const EXIT_SHUTDOWN = 7;
-/** EXIT_RECORD is the first of an instruction that lies on two pages. */
-export const EXIT_CROSSING = 9;
 /** RIP is exact and has become hot: a translator may take it on. */
 export const EXIT_HOT = 10;
 

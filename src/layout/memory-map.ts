@@ -15,8 +15,14 @@
 //                | filled entries, for cheap flushes|
 //   0x0020_0000  +----------------------------------+  JUMP_CACHE
 //                | linear address -> record         |
+//   0x0030_0000  +----------------------------------+  CODE_INDEX
+//                | physical address -> record       |
 //   0x0040_0000  +----------------------------------+  CODE_MAP
 //                | 8 bytes for each guest page      |
+//   0x00a0_0000  +----------------------------------+  WRITE_ENTRIES
+//                | 4 bytes for each guest page      |
+//   0x00d0_0000  +----------------------------------+  DIRTY_PAGES
+//                | a byte for each guest page       |
 //   0x00e0_0000  +----------------------------------+  LINK_SLOTS
 //                | from region to region            |
 //   0x0100_0000  +----------------------------------+  RECORDS
@@ -33,6 +39,9 @@ export const CPU_STATE_BYTES = 0x1000;
 
 /** 64 bytes through which accesses go that no single host address can serve. */
 export const SCRATCH = 0x2000;
+
+/** What `--stats` counts in regions (machine/tier-counter.ts). */
+export const REGION_COUNTERS = 0x8000;
 
 export const CORE_DATA = 0x10000;
 
@@ -66,6 +75,13 @@ export const TLB_ADDEND = 8;
 export const TLB_FLAGS = 12;
 /** The entry came from a global page and survives a CR3 write. */
 export const TLB_FLAG_GLOBAL = 1;
+/**
+ * Write tables: the page holds decoded code. The tag then is the page's with
+ * bit 12 inverted, which no address with the entry's index can match: engines
+ * miss, and the slow path knows the entry by this flag.
+ */
+export const TLB_FLAG_TRACED = 64;
+export const TLB_TRACED_TAG = 0x1000;
 /** Read tables: instructions may be fetched with the rights of the bank. */
 export const TLB_FLAG_EXECUTABLE = 8;
 
@@ -85,8 +101,23 @@ export const JUMP_CACHE_ENTRY_BYTES = 16;
 export const JUMP_TAG = 0;
 export const JUMP_RECORD = 8;
 export const JUMP_COUNT = 12;
+/** The count of a place that has become hot begins anew here, until another place takes the entry. */
+export const JUMP_COUNT_SETTLED = 0x40000000;
 /** The tag of an empty entry: no mode key has all of its upper bits set. */
 export const JUMP_EMPTY_TAG_BYTE = 0xff;
+
+/**
+ * Code index: guest physical address of code -> record, asked when the jump
+ * cache has no answer (core/memory/code-index.ts). An entry: key (u64:
+ * address, code size << 32), record (i32), the page on which the instruction
+ * goes on (i32; -1 for its own). The index of an address is the upper half of
+ * its product with 0x9e3779b1, modulo 2^32.
+ */
+export const CODE_INDEX = 0x300000;
+export const CODE_INDEX_ENTRIES = 65536;
+export const CODE_INDEX_ENTRY_BYTES = 16;
+export const CODE_INDEX_RECORD = 8;
+export const CODE_INDEX_NEXT_PAGE = 12;
 
 /**
  * For each guest physical page, 64 bits: bit n is set when decoded code
@@ -95,6 +126,17 @@ export const JUMP_EMPTY_TAG_BYTE = 0xff;
  */
 export const CODE_MAP = 0x400000;
 export const CODE_CHUNK_SHIFT = 6;
+
+/** For each guest physical page a byte: 1 when it may have been written since whoever asks has cleared it. */
+export const DIRTY_PAGES = 0xd00000;
+
+/**
+ * For each guest physical page, the address of the write-TLB entry by which
+ * engines store to it: 0 when there is none, WRITE_ENTRIES_SEVERAL when there
+ * may be several. The entry may have come to map another page since.
+ */
+export const WRITE_ENTRIES = 0xa00000;
+export const WRITE_ENTRIES_SEVERAL = 1;
 
 /**
  * Where a region's jumps and calls of other code lead, like entries of the

@@ -31,6 +31,9 @@ export type VmErrorDetail =
   | { code: "file-not-found"; path: string }
   | { code: "file-unreadable"; path: string; reason: string }
   | { code: "file-unwritable"; path: string; reason: string }
+  | { code: "file-exists"; path: string }
+  | { code: "file-locked"; path: string }
+  | { code: "disk-image-invalid"; path: string; reason: string }
   | { code: "option-invalid"; option: string; value: string; expected: string };
 
 function describe(e: VmErrorDetail): string {
@@ -60,6 +63,12 @@ function describe(e: VmErrorDetail): string {
       return `${e.path}: cannot be read: ${e.reason}`;
     case "file-unwritable":
       return `${e.path}: cannot be written: ${e.reason}`;
+    case "file-exists":
+      return `${e.path}: the file exists already`;
+    case "file-locked":
+      return `${e.path}: in use by another machine or command`;
+    case "disk-image-invalid":
+      return `${e.path}: ${e.reason}`;
     case "option-invalid":
       return `${e.option} ${e.value}: expected ${e.expected}`;
   }

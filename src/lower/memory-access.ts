@@ -3,7 +3,7 @@ import type { Bits } from "../isa/ops.ts";
 import { TLB_BASE } from "../layout/cpu-state.ts";
 import { invariant } from "../layout/invariant.ts";
 import { SCRATCH, TLB_ADDEND, TLB_TAG, TLB_WRITE } from "../layout/memory-map.ts";
-import type { Expr } from "../wasm/function-builder.ts";
+import { type Expr, lanesOf } from "../wasm/function-builder.ts";
 import type { OpName } from "../wasm/opcodes.ts";
 import type { RecordContext } from "./record-context.ts";
 
@@ -47,7 +47,8 @@ export class MemoryAccess {
 
   load(bits: MemoryBits, address: Expr): Value {
     const host = this.#host(bits, address, 0, "readSlow");
-    return new Value(bits as Bits, this.#context.b.load(LOADS[bits], host));
+    const vector = bits === 128 ? this.#context.loadVector?.(host) : undefined;
+    return new Value(bits as Bits, vector ?? this.#context.b.load(LOADS[bits], host));
   }
 
   store(address: Expr, value: Value): void {
@@ -64,9 +65,20 @@ export class MemoryAccess {
         const done = this.#slowStore(va, stored, bits);
         b.if(b.op("i32.eqz", done), this.#fault);
       },
-      () => b.store(STORES[bits], this.#translated(va, entry), stored),
+      () => this.#storeAt(this.#translated(va, entry), stored, bits),
       "unlikely",
     );
+  }
+
+  #storeAt(host: Expr, value: Expr, bits: MemoryBits): void {
+    const { b } = this.#context;
+    const halves = bits === 128 && b.bindsParts ? lanesOf(value) : undefined;
+    if (halves === undefined) return b.store(STORES[bits], host, value);
+    const at = b.bind(host);
+    for (const [i, half] of halves.entries()) {
+      const number = b.op("f64.reinterpret_i64", half);
+      b.store("f64.store", at, number, 8 * i);
+    }
   }
 
   /** Checks for writing and reads; `finish` stores. Nothing in between may fault. */

@@ -33,6 +33,8 @@ export interface RecordContext {
   inlineHelper?(name: HelperName, args: readonly Expr[]): Expr | "done" | undefined;
   /** SSE has been found enabled when the code was entered. */
   readonly sseIsEnabled?: boolean;
+  /** A vector read from a host address, where it is not to be read as a whole. */
+  loadVector?(host: Expr): Expr | undefined;
   /** Whether the instruction may have raised SIMD floating-point exceptions; if absent, it may. */
   mayHaveRaised?(): boolean;
   /** Called before and after a helper of src/core is called. */

@@ -1,6 +1,8 @@
 import { FIRMWARE_AREA, FIRMWARE_AREA_END } from "../boot/low-memory.ts";
+import type { Registration } from "../bus/access-count.ts";
 import type { ByteSink } from "../bus/byte-sink.ts";
 import type { Clock, Timer } from "../bus/clock.ts";
+import type { DmaMemory } from "../bus/dma-memory.ts";
 import { MmioBus } from "../bus/mmio-bus.ts";
 import { type AccessBytes, PortBus, type PortDevice } from "../bus/port-bus.ts";
 import { TimerQueue } from "../bus/virtual-clock.ts";
@@ -20,6 +22,7 @@ import {
 } from "../devices/io-apic/io-apic.ts";
 import { ApicFabric } from "../devices/local-apic/interrupt-fabric.ts";
 import { LocalApic } from "../devices/local-apic/local-apic.ts";
+import { decodeMessage } from "../devices/local-apic/message-address.ts";
 import { resetState as resetLocalApic } from "../devices/local-apic/state.ts";
 import * as chipset from "../devices/pci-host/chipset.ts";
 import { PCI_ADDRESS_PORT, PCI_DATA_PORT, PciHost } from "../devices/pci-host/pci-host.ts";
@@ -32,6 +35,9 @@ import {
   SystemControl,
 } from "../devices/system-control/system-control.ts";
 import { COM1_IRQ, COM1_PORT, Uart16550 } from "../devices/uart16550/uart16550.ts";
+import type { CreateDevices, DeviceServices } from "../virtio/services.ts";
+import { BAR_BYTES } from "../virtio/transport/layout.ts";
+import { VirtioPci } from "../virtio/transport/virtio-pci.ts";
 import { type AcpiTables, buildAcpiTables } from "./acpi/tables.ts";
 import { acpiPlatform, IO_APIC_ID, PM_TIMER_BITS } from "./board-description.ts";
 import {
@@ -40,6 +46,7 @@ import {
   LEVEL_TRIGGERED_8_TO_15,
   PIRQ_INTERRUPTS,
 } from "./interrupt-wiring.ts";
+import { PciWindow } from "./pci-window.ts";
 import type { MachineStatistics } from "./statistics.ts";
 
 /** What a board is handed by its machine. */
@@ -57,7 +64,18 @@ export interface BoardConnections {
   onPowerOff(): void;
   /** The low seven bits of what the guest wrote. */
   onDebugExit(value: number): void;
+  /** Devices in PCI slots, and the memory that they reach; absent: none. */
+  readonly virtio?: VirtioConnections | undefined;
 }
+
+/** What virtio devices are made with. */
+export interface VirtioConnections extends Omit<DeviceServices, "clock"> {
+  readonly memory: DmaMemory;
+  readonly create: CreateDevices;
+}
+
+/** The first PCI device number for virtio; the chipset and a display adapter come before it. */
+const FIRST_VIRTIO_SLOT = 3;
 
 /** PIRQRC[A:D] of the ISA bridge. */
 const PIRQ_ROUTES = 0x60;
@@ -83,13 +101,17 @@ export class Board {
   readonly #addresses = new MmioBus();
   readonly #interrupts: InterruptWiring;
   readonly #power: pm.AcpiPm;
+  readonly #fabric = new ApicFabric();
+  readonly virtio: readonly VirtioPci[];
+  /** What was last wrong with each virtio device's driver, by device. */
+  readonly brokenDrivers = new Map<string, string>();
 
   constructor(connections: BoardConnections) {
     this.#to = connections;
     this.timers = new TimerQueue(() => connections.nowNs());
     const clock = this.#watchedClock();
 
-    const fabric = new ApicFabric();
+    const fabric = this.#fabric;
     this.localApic = new LocalApic(
       {
         clock,
@@ -119,6 +141,7 @@ export class Board {
     this.#addInterruptControllers();
     this.#addTimeKeepers(clock);
     this.#addOtherPorts();
+    this.virtio = this.#addVirtio(clock);
     this.acpiTables = buildAcpiTables(acpiPlatform, FIRMWARE_AREA, FIRMWARE_AREA_END);
   }
 
@@ -194,6 +217,39 @@ export class Board {
 
   #claimPowerPorts(base: number) {
     return this.ports.registerBehind(base, pm.PM_PORT_COUNT, this.#power.registers, "ACPI power management");
+  }
+
+  /** Puts the virtio devices into slots, with their registers placed and their interrupts routed as firmware does. */
+  #addVirtio(clock: Clock): VirtioPci[] {
+    const { virtio } = this.#to;
+    if (virtio === undefined) return [];
+    const window = new PciWindow();
+    const { operations } = virtio;
+    const devices = virtio.create({ clock, operations, random: (bytes) => virtio.random(bytes) });
+    return devices.map((device, index) => {
+      let registered: Registration | undefined;
+      const transport = new VirtioPci(device, {
+        memory: virtio.memory,
+        messages: { send: (address, data) => this.#sendMessage(address, data) },
+        mapped: (address, registers) => {
+          registered?.remove();
+          registered =
+            address === undefined
+              ? undefined
+              : this.#addresses.registerBehind(address, BAR_BYTES, registers, device.name);
+        },
+        onBroken: (name, reason) => this.brokenDrivers.set(name, reason),
+      });
+      const slot = FIRST_VIRTIO_SLOT + index;
+      this.pci.add(slot, 0, transport.function);
+      window.place(transport.function, slot);
+      return transport;
+    });
+  }
+
+  #sendMessage(address: number, data: number): void {
+    const message = decodeMessage(address, data);
+    if (message !== undefined) this.#fabric.send(message);
   }
 
   #addInterruptControllers(): void {

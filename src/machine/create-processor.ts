@@ -1,6 +1,8 @@
 import type { CoreExports } from "../cpu/core-exports.ts";
 import { instantiateCore } from "../cpu/core-instance.ts";
+import type { Meter } from "../cpu/meter.ts";
 import type { ProcessorSurroundings } from "../cpu/processor.ts";
+import type { RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
 import { StateView } from "../cpu/state-view.ts";
 import { VirtualProcessor } from "../cpu/virtual-processor.ts";
 import { APIC_BUS_HZ } from "../devices/local-apic/apic-timer.ts";
@@ -8,12 +10,15 @@ import { Interpreter, type InterpreterParts } from "../interpret/interpreter.ts"
 import * as cpu from "../layout/cpu-state.ts";
 import { Translator } from "../translate/translator.ts";
 import { TSC_HZ } from "./machine-time.ts";
+import { meterCore, meterEngine, meterSurroundings, meterTranslator } from "./metering.ts";
+import { TierCounter } from "./tier-counter.ts";
 
 const WASM_PAGE_BYTES = 65536;
 /** Times a jump is taken before what it leads to is translated. */
 const HOT_COUNT = 50000;
 
-export type EngineName = "interpreter" | "auto";
+/** `auto` interprets, and translates what is hot; `translator` translates all it can before it runs, for tests. */
+export type EngineName = "interpreter" | "auto" | "translator";
 
 /** What a processor is made from. */
 export interface ProcessorRequest {
@@ -24,8 +29,9 @@ export interface ProcessorRequest {
   readonly surroundings: ProcessorSurroundings;
   /** The one memory (layout/memory-map.ts). */
   readonly memory: WebAssembly.Memory;
-  /** `auto` translates what is hot. */
   readonly engine?: EngineName;
+  /** Times everything that is not the guest's own code; costs time itself. */
+  readonly meter?: Meter | undefined;
   /** For profiles: see `InterpreterParts.observe`. */
   readonly observe?: InterpreterParts["observe"];
 }
@@ -36,37 +42,65 @@ export interface ProcessorParts {
   readonly engine: Interpreter;
   readonly state: StateView;
   readonly core: CoreExports;
+  /** With a meter: how many instructions were translated ones. */
+  readonly tiers: TierCounter | undefined;
 }
 
 /** Builds a processor with the interpreter as its engine, in the state after RESET. */
 export function createProcessor(request: ProcessorRequest): ProcessorParts {
-  const { memory, surroundings } = request;
+  const { memory, meter } = request;
+  const surroundings =
+    meter === undefined ? request.surroundings : meterSurroundings(request.surroundings, meter);
   const state = new StateView(memory.buffer);
   let engine: Interpreter | undefined;
-  const core = instantiateCore(request.coreModule, {
+  const codeWritten = (page: number, first: number, last: number) => engine?.codeWritten(page, first, last);
+  const plainCore = instantiateCore(request.coreModule, {
     memory,
     state,
     surroundings,
     cpuidContext: { apicId: 0, processors: 1, tscHz: TSC_HZ, apicTimerHz: APIC_BUS_HZ },
-    codeWritten: (page, first, last) => engine?.codeWritten(page, first, last),
+    codeWritten:
+      meter === undefined ? codeWritten : meter.timed("memory/writes to decoded code", codeWritten),
   });
+  const core = meter === undefined ? plainCore : meterCore(plainCore, state, meter);
   state.set32(cpu.RAM_BYTES, request.ramBytes | 0);
   state.set32(cpu.DETERMINISTIC, request.deterministic ? 1 : 0);
   state.set32(cpu.FAULT_VECTOR, -1);
   core.initialiseTlb();
   const pages = memory.buffer.byteLength / WASM_PAGE_BYTES;
-  const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
+  const isShared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
+  const translates = request.engine === "auto" || request.engine === "translator";
+  const limits = { initialPages: pages, maximumPages: pages, shared: isShared };
+  const tiers = meter === undefined ? undefined : new TierCounter(memory, limits);
   engine = new Interpreter({
     memory,
-    pages: { initialPages: pages, maximumPages: pages, shared },
+    pages: limits,
+    meter,
     core,
     state,
     observe: request.observe,
-    ...(request.engine === "auto"
-      ? { createTranslator: (host) => new Translator(host), hotCount: HOT_COUNT }
+    ...(translates
+      ? {
+          createTranslator: (host) => createTranslator(host, meter, tiers),
+          hotCount: HOT_COUNT,
+          eager: request.engine === "translator",
+        }
       : {}),
   });
-  const processor = new VirtualProcessor({ state, core, engine, surroundings });
+  const driven = meter === undefined ? engine : meterEngine(engine, meter);
+  const processor = new VirtualProcessor({ state, core, engine: driven, surroundings });
   processor.reset();
-  return { processor, engine, state, core };
+  return { processor, engine, state, core, tiers };
+}
+
+function createTranslator(
+  host: TranslatorHost,
+  meter: Meter | undefined,
+  tiers: TierCounter | undefined,
+): RegionTranslator {
+  if (meter === undefined || tiers === undefined) return new Translator(host);
+  return meterTranslator(
+    new Translator({ ...host, regions: tiers.watch(host.regions, host.handlers) }),
+    meter,
+  );
 }

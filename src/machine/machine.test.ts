@@ -63,6 +63,7 @@ class FakeProcessor implements Processor {
   }
 
   applyFirmwareSettings(): void {}
+  memoryWritten(): void {}
   reset(): void {
     this.instructions = 0;
     this.resets++;

@@ -4,12 +4,15 @@ import { firmwareMemoryMap } from "../boot/low-memory.ts";
 import type { Processor, ProcessorSurroundings, RunOutcome } from "../cpu/processor.ts";
 import { readApicMsr, writeApicMsr } from "../devices/local-apic/apic-msrs.ts";
 import { GuestMemory } from "../memory/guest-memory.ts";
+import type { CreateDevices } from "../virtio/services.ts";
 import { Board } from "./board.ts";
+import { DeviceMemory } from "./device-memory.ts";
 import type { MachineEnd } from "./machine-end.ts";
 import type { MachineHost } from "./machine-host.ts";
 import { createMachineMemory } from "./machine-memory.ts";
 import { HostTime, InstructionTime } from "./machine-time.ts";
-import { hostRandom, type RandomSource, seededRandom } from "./random-source.ts";
+import { PendingOperations } from "./pending-operations.ts";
+import { hostRandom, type RandomSource, randomBytes, seededRandom } from "./random-source.ts";
 import { RunBudget } from "./run-budget.ts";
 import { SerialConsole } from "./serial-console.ts";
 import type { MachineStatistics } from "./statistics.ts";
@@ -30,6 +33,8 @@ export interface MachineOptions {
   /** A reset ends the run instead of starting the guest again. */
   readonly noReboot: boolean;
   readonly boot: BootRequest;
+  /** Makes the virtio devices; absent: none. */
+  readonly createDevices?: CreateDevices | undefined;
 }
 
 /** "running": the slice is over. "idle": halted; nothing to do before the next deadline or input. */
@@ -37,6 +42,8 @@ export type SliceOutcome = "running" | "idle" | MachineEnd;
 
 /** The event loop of the host gets a turn at least this often while the guest is busy. */
 const SLICE_MS = 8;
+/** While devices wait for the host, its event loop gets a turn at least this often. */
+const SHORT_SLICE_MS = 1;
 /** The host sleeps in whole milliseconds: shorter waits go through the event loop instead. */
 const SHORTEST_SLEEP_NS = 300_000;
 /** While the receiver of serial output is slow, the guest waits in steps of this. */
@@ -61,6 +68,8 @@ export class Machine {
   readonly #random: RandomSource;
   readonly #bootPlan: BootPlan;
   readonly #surroundings: ProcessorSurroundings;
+  readonly #operations: PendingOperations;
+  readonly #deviceMemory: DeviceMemory;
   #board: Board;
   #inProcessor = false;
   #resetAsked = false;
@@ -82,6 +91,15 @@ export class Machine {
     this.#random = deterministic ? seededRandom(RANDOM_SEED) : hostRandom();
     this.#budget = new RunBudget(deterministic);
     this.#console = new SerialConsole(host);
+    this.#operations = new PendingOperations(deterministic, {
+      started: () => {
+        if (deterministic && this.#inProcessor) this.processor.stop();
+      },
+      delivered: () => host.wake(),
+    });
+    this.#deviceMemory = new DeviceMemory(this.memory, (address, bytes) =>
+      this.processor.memoryWritten(address, bytes),
+    );
     this.#surroundings = this.#createSurroundings();
     this.processor = options.createProcessor(this.#surroundings, this.wasmMemory);
     this.#board = this.#createBoard();
@@ -100,6 +118,7 @@ export class Machine {
 
   /** How long the machine can sleep after "idle"; Infinity when only input can wake it. */
   get idleNs(): number {
+    if (this.#waitsForHost) return Infinity;
     const deadlineNs = this.#board.timers.nextDeadlineNs();
     return deadlineNs === undefined ? Infinity : Math.max(0, deadlineNs - this.#time.nowNs());
   }
@@ -122,8 +141,12 @@ export class Machine {
   runSlice(maxMs: number): SliceOutcome {
     const untilNs = this.#host.monotonicNowNs() + maxMs * 1e6;
     let outcome: SliceOutcome = "running";
+    const soonNs = untilNs - (maxMs - Math.min(maxMs, SHORT_SLICE_MS)) * 1e6;
     do outcome = this.#step();
-    while (outcome === "running" && this.#host.monotonicNowNs() < untilNs);
+    while (
+      outcome === "running" &&
+      this.#host.monotonicNowNs() < (this.#operations.count > 0 ? soonNs : untilNs)
+    );
     this.#console.flush();
     return outcome;
   }
@@ -158,6 +181,7 @@ export class Machine {
   #step(): SliceOutcome {
     if (this.#end !== undefined) return this.#end;
     if (this.#resetAsked) this.#reset();
+    if (this.#waitsForHost) return "idle";
     const { timers, uart } = this.#board;
     timers.runDue();
     this.#console.feed(uart);
@@ -181,11 +205,17 @@ export class Machine {
 
   /** Decides whether a halted processor has something to wait for that comes without sleeping. */
   #halted(): SliceOutcome {
+    if (this.#waitsForHost) return "idle";
     if (this.#console.canFeed(this.#board.uart)) return "running";
     const deadlineNs = this.#board.timers.nextDeadlineNs();
     if (deadlineNs === undefined) return "idle";
     if (this.#time instanceof InstructionTime) this.#time.skipTo(deadlineNs);
     return this.#time.nowNs() >= deadlineNs ? "running" : "idle";
+  }
+
+  /** In deterministic mode the guest's time stands still while its devices wait for the host. */
+  get #waitsForHost(): boolean {
+    return this.#options.deterministic && this.#operations.count > 0;
   }
 
   #finish(end: MachineEnd): void {
@@ -210,6 +240,7 @@ export class Machine {
     if (this.#time instanceof InstructionTime) this.#time.across(() => this.processor.reset());
     else this.processor.reset();
     this.processor.setInterruptPending(false);
+    this.#operations.forget();
     this.#board = this.#createBoard();
     this.#boot();
   }
@@ -221,6 +252,7 @@ export class Machine {
   }
 
   #createBoard(): Board {
+    const { createDevices: create } = this.#options;
     return new Board({
       nowNs: () => this.#time.nowNs(),
       unixTimeMs: () => this.#time.unixTimeMs(),
@@ -234,6 +266,12 @@ export class Machine {
       onReset: () => this.#askForReset("reset"),
       onPowerOff: () => this.#finish({ reason: "power-off" }),
       onDebugExit: (value) => this.#finish({ reason: "debug-exit", value }),
+      virtio: create && {
+        memory: this.#deviceMemory,
+        operations: this.#operations,
+        random: (bytes) => randomBytes(this.#random, bytes),
+        create,
+      },
     });
   }
 

@@ -33,3 +33,9 @@ export function seededRandom(seed: bigint): RandomSource {
     return z ^ (z >> 31n);
   };
 }
+
+/** That many bytes from a source. */
+export function randomBytes(source: RandomSource, count: number): Uint8Array {
+  const words = BigUint64Array.from({ length: Math.ceil(count / 8) }, () => source());
+  return new Uint8Array(words.buffer, 0, count);
+}

@@ -1,5 +1,4 @@
 import type { AccessCount } from "../bus/access-count.ts";
-import * as cpu from "../layout/cpu-state.ts";
 import type { ProcessorParts } from "./create-processor.ts";
 
 /** What a machine counts, for `--stats`. */
@@ -30,23 +29,11 @@ export function statisticsLines(statistics: MachineStatistics): string[] {
   ];
 }
 
-/** What the processor and its engine have counted, and the instructions that nothing decodes. */
-export function processorStatisticsLines({ state, engine }: ProcessorParts): string[] {
-  const counters: readonly (readonly [string, number])[] = [
-    ["TLB misses", cpu.COUNT_TLB_MISS],
-    ["page walks", cpu.COUNT_PAGE_WALK],
-    ["writes to decoded code", cpu.COUNT_CODE_WRITE],
-    ["faults", cpu.COUNT_FAULT],
-    ["interrupts", cpu.COUNT_INTERRUPT],
-    ["device accesses", cpu.COUNT_DEVICE_ACCESS],
-  ];
-  return [
-    ...counters.map(([name, field]) => `${name}: ${state.get64(field)}`),
-    ...Object.entries(engine.statistics).map(([name, value]) => `${engine.name} ${name}: ${value}`),
-    ...[...engine.undefinedInstructions].map(
-      ([bytes, count]) => `undefined instruction ${bytes}...: ${count} times`,
-    ),
-  ];
+/** The instructions that nothing decodes. */
+export function undefinedInstructionLines({ engine }: ProcessorParts): string[] {
+  return [...engine.undefinedInstructions].map(
+    ([bytes, count]) => `undefined instruction ${bytes}...: ${count} times`,
+  );
 }
 
 function accessLines(what: string, counts: readonly AccessCount[]): string[] {

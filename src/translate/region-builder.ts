@@ -184,7 +184,8 @@ export class RegionBuilder {
     this.#b.brTable(this.#b.getLazy(this.#dispatchTo), labels, labels[0]!);
   }
 
-  #block(node: FlowNode, block: RegionBlock): void {
+  /** `returnsTo` is given for a function that stands in the place of its call. */
+  #block(node: FlowNode, block: RegionBlock, returnsTo?: Position): void {
     const flags = this.#newFlags();
     const count = block.instructions.length;
     for (const instruction of block.instructions) {
@@ -205,7 +206,7 @@ export class RegionBuilder {
         jumpTo: (rip) => {
           flags.flush();
           this.#count(count);
-          this.#jumpIndirectly(node, block, rip);
+          this.#jumpIndirectly(node, block, rip, returnsTo);
         },
         takeJump: () => {
           flags.spill();
@@ -254,7 +255,12 @@ export class RegionBuilder {
 
   /** A jump that is taken; the block has been counted. This is where the budget is looked at, as in the interpreter. */
   #takeJump(node: FlowNode, block: RegionBlock, target: Position): void {
-    if (block.end.kind === "call") return this.#call(node, block.end.next, target, this.#ripOf(target));
+    if (block.end.kind === "call") {
+      const { body, next } = block.end;
+      if (body === undefined) return this.#call(node, next, target, this.#ripOf(target));
+      this.#leaveWithoutBudget(target);
+      return this.#block(node, body, next);
+    }
     const to = this.#successor(node, target);
     if (to === undefined) {
       this.#storeRip(this.#ripOf(target));
@@ -264,9 +270,15 @@ export class RegionBuilder {
     this.#goTo(node, to);
   }
 
-  #jumpIndirectly(node: FlowNode, block: RegionBlock, target: Expr): void {
+  #jumpIndirectly(node: FlowNode, block: RegionBlock, target: Expr, returnsTo: Position | undefined): void {
     const b = this.#b;
     const rip = b.bind(target);
+    const back = returnsTo === undefined ? undefined : this.#successor(node, returnsTo);
+    if (back !== undefined) {
+      const isThere = b.op("i64.eq", rip, this.#ripOf(returnsTo!));
+      const hasBudget = b.op("i32.gt_s", b.getLazy(this.#left), b.i32(0));
+      b.if(b.op("i32.and", isThere, hasBudget), () => this.#goTo(node, back), undefined, "likely");
+    }
     if (block.end.kind === "call") return this.#call(node, block.end.next, undefined, rip);
     if (block.end.kind === "indirect") this.#dispatchIndirect(rip);
     this.#storeRip(rip);

@@ -28,8 +28,16 @@ export type BlockEnd =
   /** A conditional jump: to `target`, or on to `next`. */
   | { readonly kind: "branch"; readonly target: Position; readonly next: Position }
   | { readonly kind: "jump"; readonly target: Position }
-  /** A near call, which comes back to `next`; `target` is undefined when it is indirect. */
-  | { readonly kind: "call"; readonly target: Position | undefined; readonly next: Position }
+  /**
+   * A near call, which comes back to `next`; `target` is undefined when it is indirect. `body` is the function called, where it is
+   * a single block that ends in a return: its code stands in the place of the call.
+   */
+  | {
+      readonly kind: "call";
+      readonly target: Position | undefined;
+      readonly next: Position;
+      readonly body: RegionBlock | undefined;
+    }
   /** A near indirect jump, perhaps to one of the region's indirect targets. */
   | { readonly kind: "indirect" }
   | { readonly kind: "return" }

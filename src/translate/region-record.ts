@@ -2,7 +2,7 @@ import type { HelperName } from "../isa/helpers.ts";
 import * as cpu from "../layout/cpu-state.ts";
 import * as record from "../layout/record.ts";
 import type { FieldLoad, RecordContext, RegisterBits } from "../lower/record-context.ts";
-import { constantOf, type Expr, type FunctionBuilder } from "../wasm/function-builder.ts";
+import { constantOf, type Expr, type FunctionBuilder, vectorOf } from "../wasm/function-builder.ts";
 import type { FunctionRef } from "../wasm/module-writer.ts";
 import { inlineFloat } from "./inline-float.ts";
 import { pageDelta, type RegionInstruction } from "./region-code.ts";
@@ -32,6 +32,8 @@ export interface RegionRecordParts {
   readonly exits: RegionExits;
   helper(name: HelperName): FunctionRef;
 }
+
+const REGISTER_FIELDS = { a: record.REG_A, b: record.REG_B, c: record.REG_C } as const;
 
 /** Lowering for a region: the record's fields are constants, the state is in locals. */
 export class RegionRecord implements RecordContext {
@@ -105,6 +107,20 @@ export class RegionRecord implements RecordContext {
     return inline;
   }
 
+  /** For a register that is kept in halves, they are read one by one. */
+  loadVector(host: Expr): Expr | undefined {
+    const { instruction, memory, state } = this.#parts;
+    const registers = instruction.shape.operands.filter((operand) => operand.kind === "xmm");
+    const inHalves = registers.some(({ slot }) =>
+      state.isInHalves(memory.getUint16(instruction.record + REGISTER_FIELDS[slot], true)),
+    );
+    if (!inHalves) return undefined;
+    const [low, high] = [0, 8].map((at) =>
+      this.b.op("i64.reinterpret_f64", this.b.load("f64.load", host, at)),
+    );
+    return vectorOf(low!, high!);
+  }
+
   mayHaveRaised(): boolean {
     return this.#callsFloatHelpers;
   }
@@ -114,9 +130,9 @@ export class RegionRecord implements RecordContext {
     const { instruction, use, memory } = this.#parts;
     for (const operand of instruction.shape.operands) {
       if (operand.kind !== "xmm") continue;
-      const field = { a: record.REG_A, b: record.REG_B, c: record.REG_C }[operand.slot];
       const lane = Math.min(this.#numbers, 1);
-      use.floatLanes.add(memory.getUint16(instruction.record + field, true) + 8 * lane);
+      const register = memory.getUint16(instruction.record + REGISTER_FIELDS[operand.slot], true);
+      use.floatLanes.add(register + 8 * lane);
     }
     this.#numbers++;
   }

@@ -20,6 +20,8 @@ const MAX_INSTRUCTIONS = 400;
 const MAX_PAGES = 4;
 /** A byte table numbers the targets of indirect jumps. */
 const MAX_INDIRECT_TARGETS = 200;
+/** A function that is one block of at most this many instructions is put in the place of its calls. */
+const MAX_INLINED = 12;
 /** A block ends after this many, because a record counts them in eight bits. */
 const MAX_BLOCK_INSTRUCTIONS = 200;
 
@@ -83,15 +85,22 @@ export class RegionScanner {
         if (block === undefined) return undefined;
         blocks.set(at, block);
         instructions += block.instructions.length;
-        const last = block.instructions.at(-1)!;
-        const range = this.#range(at, last.next);
+        const range = this.#rangeOf(block);
         if (at === entry) ranges.unshift(range);
         else ranges.push(range);
+        if (block.end.kind === "call" && block.end.body !== undefined) {
+          instructions += block.end.body.instructions.length;
+          ranges.push(this.#rangeOf(block.end.body));
+        }
         at = block.end.kind === "onward" && !leaders.has(block.end.next) ? block.end.next : undefined;
       }
     }
     const code = { blocks, entry, indirectTargets, pages: this.#pages };
     return { code, ranges, instructions };
+  }
+
+  #rangeOf({ start, instructions }: RegionBlock): CodeRange {
+    return this.#range(start, instructions.at(-1)!.next);
   }
 
   #range(start: Position, end: Position): CodeRange {
@@ -156,7 +165,7 @@ export class RegionScanner {
     return page;
   }
 
-  /** Writes the fallback records of one block and describes it. A block lies on one page. */
+  /** The block at a position. A block lies on one page. */
   #block(
     start: Position,
     flows: ReadonlyMap<Position, Flow>,
@@ -170,7 +179,8 @@ export class RegionScanner {
       const next = at + flow.length;
       if (flow.end === "branch") end = { kind: "branch", target: flow.target!, next };
       else if (flow.end === "jump") end = { kind: "jump", target: flow.target! };
-      else if (flow.end === "call") end = { kind: "call", target: flow.target, next };
+      else if (flow.end === "call")
+        end = { kind: "call", target: flow.target, next, body: this.#inlined(flow.target, flows) };
       else if (flow.end !== "onward") end = { kind: flow.end };
       else if (
         leaders.has(next) ||
@@ -181,6 +191,33 @@ export class RegionScanner {
         end = { kind: "onward", next };
       at = next;
     }
+    return this.#describe(positions, flows, end);
+  }
+
+  /** The function at a position as a block to stand in the place of a call, if it is short and straight. */
+  #inlined(target: Position | undefined, region: ReadonlyMap<Position, Flow>): RegionBlock | undefined {
+    if (target === undefined) return undefined;
+    const flows = new Map<Position, Flow>();
+    const positions: Position[] = [];
+    for (let at = target; ; ) {
+      const flow = region.get(at) ?? this.#flow(at);
+      if (flow === undefined || positions.length === MAX_INLINED || pageDelta(at) !== pageDelta(target))
+        return undefined;
+      flows.set(at, flow);
+      positions.push(at);
+      if (flow.end === "return") return this.#describe(positions, flows, { kind: "return" });
+      if (flow.end !== "onward") return undefined;
+      at += flow.length;
+    }
+  }
+
+  /** Writes the fallback records of a block. */
+  #describe(
+    positions: readonly Position[],
+    flows: ReadonlyMap<Position, Flow>,
+    end: BlockEnd,
+  ): RegionBlock | undefined {
+    const start = positions[0]!;
     const records = this.#regions.allocateRecords(2 * positions.length + 1);
     if (records === 0) return undefined;
     const base = pageDelta(start) * PAGE_BYTES;

@@ -145,6 +145,11 @@ export class RegionState {
     return this.#clean.has(lane) || isConstant(lane);
   }
 
+  /** Whether a vector register is kept in two f64 locals. */
+  isInHalves(slot: number): boolean {
+    return this.#locals.get(slot)?.kind === "halves";
+  }
+
   load(bits: RegisterBits, offset: Expr): Expr {
     const at = constantOf(offset);
     invariant(typeof at === "number", "translated code knows which state it accesses");

@@ -2,7 +2,7 @@ import type { CodeTicket, HotPlace, RegionTranslator, TranslatorHost } from "../
 import type { HandlerShape } from "../decode/shape.ts";
 import type { HelperName } from "../isa/helpers.ts";
 import { ControlFlow } from "./control-flow.ts";
-import type { RegionInstruction, RegionPage } from "./region-code.ts";
+import type { RegionBlock, RegionInstruction, RegionPage } from "./region-code.ts";
 import { RegionMemory } from "./region-memory.ts";
 import { buildRegionModule, type RegionSource } from "./region-module.ts";
 import { RegionScanner, type ScannedRegion } from "./region-scanner.ts";
@@ -15,6 +15,8 @@ const MOST_REGIONS = 6000;
 const BATCH_REGIONS = 12;
 /** Runs of the engine after which regions are compiled that wait for others. */
 const BATCH_RUNS = 64;
+
+type RegionFunction = (caller: number) => number;
 
 /** A region that waits to be compiled. */
 interface Waiting {
@@ -135,12 +137,14 @@ export class Translator implements RegionTranslator {
     }
     const use = new StateUse();
     const helpers = new Set<HelperName>();
-    for (const { instructions } of scanned.code.blocks.values()) {
+    const note = ({ instructions, end }: RegionBlock): void => {
       for (const instruction of instructions) {
         if (instruction.interpreted) continue;
         this.#useOf(instruction.shape, instruction).addTo(use, helpers, this.#memory, instruction);
       }
-    }
+      if (end.kind === "call" && end.body !== undefined) note(end.body);
+    };
+    for (const block of scanned.code.blocks.values()) note(block);
     const name = `region_${place.page.toString(16)}_${place.offset.toString(16)}`;
     return { name, scanned, flow, use, helpers, places };
   }
@@ -165,7 +169,7 @@ export class Translator implements RegionTranslator {
     return handler;
   }
 
-  #compile(sources: readonly RegionSource[]): WebAssembly.ExportFunction[] {
+  #compile(sources: readonly RegionSource[]): RegionFunction[] {
     const host = this.#host;
     const bytes = buildRegionModule(sources, host);
     this.#bytes += bytes.length;
@@ -175,7 +179,7 @@ export class Translator implements RegionTranslator {
       core: host.core,
       run: host.run,
     });
-    return sources.map((_, i) => exports[`${i}`] as WebAssembly.ExportFunction);
+    return sources.map((_, i) => exports[`${i}`] as RegionFunction);
   }
 
   /** Whether the pages of a region are where they were when it was made; noted in its slot for this address space. */

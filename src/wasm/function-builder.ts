@@ -8,7 +8,7 @@ import { widthOfAccess } from "./width.ts";
 
 export type { Expr } from "./expression.ts";
 export { constantOf, isConstant } from "./expression.ts";
-export { vectorOf } from "./lane-folding.ts";
+export { lanesOf, vectorOf } from "./lane-folding.ts";
 export type { Variable } from "./value-builder.ts";
 
 /** What a branch goes to: the end of a block or the start of a loop. */

@@ -28,13 +28,30 @@ test("run alone boots the default guest with 512 MiB, on the terminal", () => {
     noReboot: false,
     serial: { to: "stdio" },
     stats: false,
+    statsPath: undefined,
     trace: [],
+    disks: [],
+    rng: false,
+    networks: [
+      {
+        kind: "user",
+        mac: undefined,
+        bytesPerSecond: undefined,
+        allow: [],
+        deny: [],
+        nameServers: [],
+        ipv6: true,
+      },
+    ],
+    forwards: [],
+    capturePath: undefined,
   });
 });
 
 test("every option of run is read, with its value behind it or behind an equals sign", () => {
   const argv = "--kernel k --initrd=i --append=a=b --memory 1.5G --engine interpreter --deterministic";
-  const more = "--debug-exit 0xf4 --no-reboot --serial file:out.txt --stats --trace ports,faults";
+  const more =
+    "--network none --capture c --rng --disk d,,1,format=qcow2,readonly,serial=x --debug-exit 0xf4 --no-reboot --serial file:out.txt --stats --stats-file s.json --trace ports,faults";
   expect(parseRun(...argv.split(" "), ...more.split(" "))).toEqual({
     kernelPath: "k",
     initrdPath: "i",
@@ -46,8 +63,24 @@ test("every option of run is read, with its value behind it or behind an equals 
     noReboot: true,
     serial: { to: "file", path: "out.txt" },
     stats: true,
+    statsPath: "s.json",
     trace: ["ports", "faults"],
+    disks: [{ path: "d,1", format: "qcow2", readOnly: true, snapshot: false, serial: "x" }],
+    rng: true,
+    networks: [],
+    forwards: [],
+    capturePath: "c",
   });
+});
+
+test("stats takes files, and where to draw them", () => {
+  expect(parseCommandLine(["stats", "a.json", "b.json", "--plot=c.svg"])).toEqual({
+    command: "stats",
+    options: { files: ["a.json", "b.json"], plotPath: "c.svg" },
+  });
+  expect(parseCommandLine(["stats", "a.json"])).toMatchObject({ options: { plotPath: undefined } });
+  expect(complaint("stats")).toBe("stats needs a file that `ringfence run --stats-file FILE` wrote");
+  expect(complaint("stats", "a.json", "--plott", "c.svg")).toContain("did you mean --plot?");
 });
 
 test("a value may begin with a dash, but the next option is not a value", () => {
@@ -75,7 +108,7 @@ test("a slip in an option, a command or a value is answered with the nearest kno
 });
 
 test("what resembles nothing is answered with what there is", () => {
-  expect(complaint("frobnicate")).toBe("unknown command frobnicate; known: run, help");
+  expect(complaint("frobnicate")).toBe("unknown command frobnicate; known: run, disk, stats, help");
 });
 
 test("a stray argument is answered with the option it may have meant", () => {
@@ -111,4 +144,16 @@ test("wrong ports, serial targets, doubles and lone initial RAM disks are refuse
   expect(complaint("run", "--stats", "--stats")).toBe("--stats is given twice");
   expect(complaint("run", "--stats=1")).toBe("--stats takes no value");
   expect(complaint("run", "--initrd", "x")).toContain("--initrd needs --kernel");
+});
+
+test("--disk may be given several times, and its options are checked", () => {
+  expect(parseRun("--disk", "a", "--disk=b,snapshot").disks).toEqual([
+    { path: "a", format: undefined, readOnly: false, snapshot: false, serial: undefined },
+    { path: "b", format: undefined, readOnly: false, snapshot: true, serial: undefined },
+  ]);
+  expect(() => parseRun("--disk", ",readonly")).toThrow("no file is named");
+  expect(() => parseRun("--disk", "a,format=vmdk")).toThrow("format is one of raw, qcow2");
+  expect(() => parseRun("--disk", "a,readnoly")).toThrow("did you mean readonly?");
+  expect(() => parseRun("--disk", "a,readonly,snapshot")).toThrow("exclude each other");
+  expect(() => parseRun("--disk", "a,serial=123456789012345678901")).toThrow("1 to 20 ASCII characters");
 });

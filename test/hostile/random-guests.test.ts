@@ -52,3 +52,29 @@ test("random code that ends at the end of memory", () => {
     expect(ends["halt"]! + ends["shutdown"]! + ends["budget"]!).toBe(GUESTS);
   }
 }, 300_000);
+
+// The translator compiles a module for every block, so it gets fewer.
+test.each([
+  ["random bytes", randomCode],
+  ["privileged instructions", privilegedCode],
+] as const)(
+  "60 guests of %s end with every block translated as they do interpreted",
+  (_name, codeOf) => {
+    const rigs = [new HostileRig("interpreter"), new HostileRig("translator")] as const;
+    for (let seed = 1; seed <= 60; seed++) {
+      const [interpreted, translated] = rigs.map((rig) => {
+        rig.storm = seed % 5 === 0 ? 32 + (seed % 200) : -1;
+        rig.start("long", codeOf(seed));
+        const end = rig.drive(INSTRUCTIONS, [50, 1000, 7][seed % 3]!);
+        const { registers, instructions } = rig.parts.processor;
+        const values = ["rax", "rcx", "rsp", "rdi", "rip", "rflags", "cr2"].map((name) =>
+          registers.get(name),
+        );
+        return { seed, end, instructions, values, deviceAccesses: rig.deviceAccesses };
+      });
+      expect(translated).toEqual(interpreted);
+    }
+    expect(rigs[1].guardIntact()).toBe(true);
+  },
+  300_000,
+);

@@ -3,7 +3,7 @@ import path from "node:path";
 import type { ProcessorSurroundings } from "../../src/cpu/processor.ts";
 import * as cpu from "../../src/layout/cpu-state.ts";
 import { CPU_STATE, GUEST_RAM } from "../../src/layout/memory-map.ts";
-import { createProcessor, type ProcessorParts } from "../../src/machine/create-processor.ts";
+import { createProcessor, type EngineName, type ProcessorParts } from "../../src/machine/create-processor.ts";
 
 // A guest of 32 MiB in a memory with 4 MiB behind it that nobody may touch.
 export const RAM_BYTES = 32 << 20;
@@ -41,7 +41,7 @@ export class HostileRig {
   /** A vector that is always pending, where a guest is to be stormed. */
   storm = -1;
 
-  constructor() {
+  constructor(engine: EngineName = "interpreter") {
     const pages = (GUEST_RAM + RAM_BYTES + GUARD_BYTES) / WASM_PAGE;
     this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     const random = randomWords(1);
@@ -67,6 +67,7 @@ export class HostileRig {
       deterministic: true,
       surroundings,
       memory: this.#memory,
+      engine,
     });
     this.ram = new Uint8Array(this.#memory.buffer, GUEST_RAM, RAM_BYTES);
     this.#view = new DataView(this.#memory.buffer, GUEST_RAM, RAM_BYTES);

@@ -241,4 +241,115 @@ describe.skipIf(!nasmAvailable)("self-modifying code", () => {
     });
     expect(guest.get("rbx")).toBe(BigInt(PROGRAM) + 0x13n);
   });
+
+  test("code that is rewritten with other operands, and then with another instruction", () => {
+    // Six times mov eax, imm32; add rax, imm8; ret. The last time SUB takes the place of ADD.
+    const guest = runAlike((g) => {
+      g.code("mov eax, 0x11111111\nadd rax, 0x22\nret", 0x110000);
+      g.program(`
+        mov ecx, 6
+        mov ebx, 0x110000
+        xor esi, esi
+      again:
+        imul eax, ecx, 0x10001000
+        mov [rbx + 1], eax
+        mov byte [rbx + 8], -3
+        cmp ecx, 1
+        jne call
+        mov byte [rbx + 7], 0xe8   ; 48 83 e8: sub rax
+      call:
+        call rbx
+        add rsi, rax
+        dec ecx
+        jnz again
+        hlt`);
+    });
+    let sum = 0n;
+    for (let n = 6n; n > 0n; n--) sum += ((n * 0x10001000n) & 0xffffffffn) + (n === 1n ? 3n : -3n);
+    expect(guest.get("rsi")).toBe(sum);
+  });
+
+  test("operands of 1, 2, 4 and 8 bytes are taken anew with their signs", () => {
+    const guest = runAlike((g) => {
+      g.code("mov rax, 0x1122334455667788\nadd rax, 0x11223344\nadd ax, 0x1122\nadd al, 1\nret", 0x110000);
+      g.program(`
+        mov ecx, 4
+        mov ebx, 0x110000
+      again:
+        mov rdx, 0xfedcba9876543210
+        mov [rbx + 2], rdx
+        mov dword [rbx + 12], 0x80000000
+        mov word [rbx + 18], 0x8001
+        mov byte [rbx + 21], 0x90
+        call rbx
+        dec ecx
+        jnz again
+        hlt`);
+    });
+    let rax = 0xfedc_ba98_7654_3210n + 0xffff_ffff_8000_0000n;
+    rax = (rax & ~0xffffn) | ((rax + 0x8001n) & 0xffffn);
+    rax = (rax & ~0xffn) | ((rax + 0x90n) & 0xffn);
+    expect(guest.get("rax")).toBe(BigInt.asUintN(64, rax));
+  });
+
+  test("a jump in rewritten code still leads to its target", () => {
+    const guest = runAlike((g) => {
+      g.code("mov al, 0\ncmp al, 5\nje five\nmov edx, 1\nret\nfive: mov edx, 2\nret", 0x110000);
+      g.program(`
+        mov ecx, 8
+        mov ebx, 0x110000
+        xor esi, esi
+      again:
+        mov [rbx + 1], cl
+        call rbx
+        shl esi, 2
+        or esi, edx
+        dec ecx
+        jnz again
+        hlt`);
+    });
+    // 8, 7, 6, 5, 4, 3, 2, 1
+    expect(guest.get("rsi")).toBe(0b01_01_01_10_01_01_01_01n);
+  });
+
+  test.each([
+    ["stosq", ""],
+    ["movsq", "mov esi, 0x202000\n"],
+  ])("REP %s over a page with code counts as many instructions as over any other", (name, source) => {
+    const executed = [0x200000, 0x201000].map((target) => {
+      const guest = runAlike((g) => {
+        g.code("ret", 0x200ff0);
+        g.program(
+          `mov rax, 0x200ff0\ncall rax\n${source}mov edi, ${target}\nxor eax, eax\nmov ecx, 512\nrep ${name}\nhlt`,
+        );
+      });
+      expect(guest.get("rcx")).toBe(0n);
+      expect(guest.ram[0x200ff0]).toBe(target === 0x200000 ? 0 : 0xc3);
+      return guest.parts.processor.instructions;
+    });
+    expect(executed[0]).toBe(executed[1]);
+  });
+
+  test("REP STOSB writes over an instruction that was decoded", () => {
+    const guest = runAlike((g) => {
+      g.code("mov al, 1\nret", 0x200000);
+      g.program(
+        "mov rbx, 0x200000\ncall rbx\nmov edi, 0x200001\nmov al, 7\nmov ecx, 1\nrep stosb\nmov al, 0\ncall rbx\nhlt",
+      );
+    });
+    expect(guest.get("rax") & 0xffn).toBe(7n);
+  });
+
+  test("a device writes over code that has run, across the end of a page", () => {
+    const guest = runAlike((g) => {
+      g.code("mov eax, 0x01010101\nret", 0x102ffd);
+      g.program("mov ecx, 0x102ffd\ncall rcx\nmov ebx, eax\nout 0x10, al\ncall rcx\nhlt");
+      g.onPort = () => {
+        // mov eax, 0x07070707
+        g.ram.set([7, 7, 7, 7], 0x102ffe);
+        g.parts.processor.memoryWritten(0x102ffe, 4);
+      };
+    });
+    expect([guest.get("rbx"), guest.get("rax")]).toEqual([0x01010101n, 0x07070707n]);
+  });
 });

@@ -4,7 +4,7 @@ import { CPU_STATE, SCRATCH } from "../../layout/memory-map";
 import { SPLIT_WRITE_ADDRESS, SPLIT_WRITE_BYTES } from "../../layout/cpu-state";
 import { areBreakpointsEnabled, endsAccess } from "../processor/breakpoints";
 import { isAligned } from "./alignment";
-import { isCodePage } from "./code-map";
+import { isCodePage, noteRamWrite } from "./code-map";
 import { gather, locateRange, onOnePage, scatter } from "./split-access";
 import { DEVICE, NOWHERE, currentBank, translateRead, translateWrite } from "./translate";
 
@@ -41,11 +41,12 @@ export function writeSlow(va: u64, bytes: i32, value: u64): i32 {
   if (onOnePage(va, bytes)) {
     const host = translateWrite(bank, va);
     if (host == NOWHERE) return 0;
-    if (host != DEVICE && !isCodePage(host)) {
+    if (host != DEVICE) {
       if (bytes == 8) store<u64>(host, value);
       else if (bytes == 4) store<u32>(host, <u32>value);
       else if (bytes == 1) store<u8>(host, <u8>value);
       else store<u16>(host, <u16>value);
+      noteRamWrite(host, bytes);
       return 1;
     }
   }

@@ -1,7 +1,8 @@
 // Write traces on decoded code: CODE_MAP (layout/memory-map.ts) has a bit for each 64 bytes of a page.
-import { CODE_CHUNK_SHIFT, CODE_MAP, CPU_STATE, GUEST_RAM } from "../../layout/memory-map";
+import { CODE_CHUNK_SHIFT, CODE_MAP, CPU_STATE, GUEST_RAM, PAGE_BYTES } from "../../layout/memory-map";
 import { COUNT_CODE_WRITE } from "../../layout/cpu-state";
 import { codeWritten } from "../host";
+import { noteDirty } from "./dirty-pages";
 
 /** Whether the page of a host address in guest RAM holds decoded code. */
 // @ts-ignore: decorator
@@ -10,10 +11,11 @@ export function isCodePage(host: usize): bool {
   return load<u64>((((host - GUEST_RAM) >> 12) << 3) + CODE_MAP) != 0;
 }
 
-/** Tells the decoder of bytes that were written, of one page of guest RAM, if decoded code covers them. */
+/** Bytes of one page of guest RAM were written: the decoder is told if decoded code covers them. */
 // @ts-ignore: decorator
 @inline
 export function noteRamWrite(host: usize, bytes: i32): void {
+  noteDirty(host);
   if (isCodePage(host)) noteCodePageWrite(host, bytes);
 }
 
@@ -28,4 +30,16 @@ function noteCodePageWrite(host: usize, bytes: i32): void {
   if (!(load<u64>((page << 3) + CODE_MAP) & touched)) return;
   store<i64>(CPU_STATE + COUNT_CODE_WRITE, load<i64>(CPU_STATE + COUNT_CODE_WRITE) + 1);
   codeWritten(<i32>page, first, last);
+}
+
+/** Tells the decoder of bytes that a device wrote: any number from a guest physical address on, all of them RAM. */
+export function noteDeviceWrite(address: u32, bytes: u32): void {
+  let host: usize = GUEST_RAM + address;
+  const end = host + bytes;
+  while (host < end) {
+    const pageEnd = (host & ~(PAGE_BYTES - 1)) + PAGE_BYTES;
+    const pieceEnd = pageEnd < end ? pageEnd : end;
+    noteRamWrite(host, <i32>(pieceEnd - host));
+    host = pieceEnd;
+  }
 }

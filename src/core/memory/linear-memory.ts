@@ -2,7 +2,6 @@
 // returns 0, a write that faults has written nothing, and `faulted()` tells.
 import { PAGE_BYTES, TLB_ADDEND, TLB_TAG, TLB_WRITE } from "../../layout/memory-map";
 import { areBreakpointsEnabled, endsAccess, isWatchedPage } from "../processor/breakpoints";
-import { isCodePage } from "./code-map";
 import { gather, locateRange, scatter } from "./split-access";
 import { DEVICE, currentBank, systemBank, translateRead, translateWrite } from "./translate";
 import { tlbSlot } from "./tlb";
@@ -134,9 +133,9 @@ export function hostForRead(va: u64): usize {
   return host == DEVICE ? 0 : host;
 }
 
-/** Host address of a byte, good for writes to the end of its page; 0 for a device, a watched page or a page of code, or with the fault set. */
+/** Host address of a byte, good for writes to the end of its page, which go through `noteRamWrite`; 0 for a device or a watched page, or with the fault set. */
 export function hostForWrite(va: u64): usize {
   if (areBreakpointsEnabled() && isWatchedPage(va)) return 0;
   const host = translateWrite(currentBank(), va);
-  return host == DEVICE || (host && isCodePage(host)) ? 0 : host;
+  return host == DEVICE ? 0 : host;
 }

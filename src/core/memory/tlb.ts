@@ -15,10 +15,15 @@ import {
   TLB_FLAGS,
   TLB_FLAG_EXECUTABLE,
   TLB_FLAG_GLOBAL,
+  TLB_FLAG_TRACED,
   TLB_TABLE_BYTES,
   TLB_TAG,
+  TLB_TRACED_TAG,
   TLB_WRITE,
+  WRITE_ENTRIES,
+  WRITE_ENTRIES_SEVERAL,
 } from "../../layout/memory-map";
+import { isCodePage } from "./code-map";
 import { flushJumpCache, invalidateJumps, invalidateJumpsOfPage } from "./jump-cache";
 
 /** The page is part of a 2 MiB page. */
@@ -65,6 +70,27 @@ export function initialiseTlb(): void {
   flushJumpCache();
 }
 
+/** Enters a page of guest RAM in a write table; `traced` when it holds decoded code. */
+export function fillWriteTlb(table: usize, va: u64, host: usize, flags: i32, traced: bool): void {
+  fillTlb(table, va, host, flags);
+  const entry = table + tlbSlot(va);
+  if (traced) trace(entry);
+  else noteWriteEntry(entry, <u32>host & ~0xfff);
+}
+
+/** Host address of a byte by a traced entry, or 0. An entry whose page holds no decoded code any more becomes an ordinary one. */
+export function tracedHost(entry: usize, va: u64): usize {
+  if (!(load<i32>(entry, TLB_FLAGS) & TLB_FLAG_TRACED)) return 0;
+  if (load<u64>(entry, TLB_TAG) != ((va & ~0xfff) ^ TLB_TRACED_TAG)) return 0;
+  const host = <usize>(<u32>va + load<u32>(entry, TLB_ADDEND));
+  if (!isCodePage(host)) {
+    store<u64>(entry, va & ~0xfff, TLB_TAG);
+    store<i32>(entry, load<i32>(entry, TLB_FLAGS) & ~TLB_FLAG_TRACED, TLB_FLAGS);
+    noteWriteEntry(entry, <u32>host & ~0xfff);
+  }
+  return host;
+}
+
 /** Enters a page of guest RAM in a table. `host` is the host address of `va`'s byte. */
 export function fillTlb(table: usize, va: u64, host: usize, flags: i32): void {
   const entry = table + tlbSlot(va);
@@ -103,7 +129,8 @@ export function invalidatePage(va: u64): void {
   const page = va & ~0xfff;
   const slot = tlbSlot(va);
   for (let table: usize = TLB; table < TLB_END; table += TLB_TABLE_BYTES) {
-    if (load<u64>(table + slot, TLB_TAG) == page) empty(table + slot);
+    const entry = table + slot;
+    if (load<u64>(entry, TLB_TAG) == page || isTracedFor(entry, page)) empty(entry);
   }
   if (isNoted(largeRegions, va >> LARGE_SHIFT)) dropRegion(va, LARGE_SHIFT, TLB_FLAG_LARGE);
   if (isNoted(hugeRegions, va >> HUGE_SHIFT)) dropRegion(va, HUGE_SHIFT, TLB_FLAG_HUGE);
@@ -113,8 +140,48 @@ export function invalidatePage(va: u64): void {
 /** Makes every later store to a guest page take the slow path. The decoder calls it when a page gets its first CODE_MAP bit. */
 export function protectCodePage(page: i32): void {
   const host: u32 = <u32>GUEST_RAM + (<u32>page << 12);
-  dropWrites(LOCAL_LIST, host);
-  dropWrites(GLOBAL_LIST, host);
+  const known: usize = WRITE_ENTRIES + (<usize>page << 2);
+  const entry = load<usize>(known);
+  if (entry == WRITE_ENTRIES_SEVERAL) {
+    traceAll(LOCAL_LIST, host);
+    traceAll(GLOBAL_LIST, host);
+  } else if (entry && mapsPage(entry, host)) trace(entry);
+  store<usize>(known, 0);
+}
+
+// @ts-ignore: decorator
+@inline
+function isTracedFor(entry: usize, page: u64): bool {
+  return (load<i32>(entry, TLB_FLAGS) & TLB_FLAG_TRACED) != 0 && load<u64>(entry, TLB_TAG) == (page ^ TLB_TRACED_TAG);
+}
+
+/** Notes that an ordinary entry maps a page for writing. */
+function noteWriteEntry(entry: usize, page: u32): void {
+  const known: usize = WRITE_ENTRIES + (<usize>((page - <u32>GUEST_RAM) >> 12) << 2);
+  const old = load<usize>(known);
+  if (old == entry || old == WRITE_ENTRIES_SEVERAL) return;
+  store<usize>(known, old && mapsPage(old, page) ? WRITE_ENTRIES_SEVERAL : entry);
+}
+
+/** Whether an entry of a write table lets engines store to a page of guest RAM. */
+function mapsPage(entry: usize, host: u32): bool {
+  const tag = load<u64>(entry, TLB_TAG);
+  if (<u32>tag + load<u32>(entry, TLB_ADDEND) != host) return false;
+  // The tag of an entry that is empty or traced has another index.
+  return tlbSlot(tag) == (entry & (TLB_TABLE_BYTES - 1));
+}
+
+/** Makes engines miss an ordinary entry of a write table. */
+function trace(entry: usize): void {
+  store<i32>(entry, load<i32>(entry, TLB_FLAGS) | TLB_FLAG_TRACED, TLB_FLAGS);
+  store<u64>(entry, load<u64>(entry, TLB_TAG) ^ TLB_TRACED_TAG, TLB_TAG);
+}
+
+/** Makes the next store to every guest page a miss. */
+export function protectAllPages(): void {
+  for (let table: usize = TLB + TLB_WRITE; table < TLB_END; table += TLB_BANK_BYTES) {
+    for (let slot: usize = 0; slot < <usize>TLB_TABLE_BYTES; slot += TLB_ENTRY_BYTES) empty(table + slot);
+  }
 }
 
 // @ts-ignore: decorator
@@ -159,12 +226,11 @@ function dropRegionIn(list: usize, va: u64, shift: u64, sizeFlag: i32): void {
   }
 }
 
-function dropWrites(list: usize, host: u32): void {
+function traceAll(list: usize, host: u32): void {
   const end = list + 4 + <usize>load<i32>(list) * 4;
   for (let item = list + 4; item < end; item += 4) {
     const entry = load<usize>(item);
-    if (!(entry & TLB_WRITE)) continue;
-    if (<u32>load<u64>(entry, TLB_TAG) + load<u32>(entry, TLB_ADDEND) == host) empty(entry);
+    if (entry & TLB_WRITE && mapsPage(entry, host)) trace(entry);
   }
 }
 

@@ -16,6 +16,7 @@ import { APIC_BASE, COUNT_TLB_MISS, CPL, CR4, RAM_BYTES, TLB_BASE } from "../../
 import { areBreakpointsEnabled, isWatchedPage } from "../processor/breakpoints";
 import { raiseNonCanonical } from "../processor/faults";
 import { isCodePage } from "./code-map";
+import { noteDirty } from "./dirty-pages";
 import { noteExecute } from "./jump-cache";
 import {
   ACCESS_FETCH,
@@ -28,7 +29,7 @@ import {
   walkPhysical,
   walkUser,
 } from "./page-walk";
-import { fillTlb, tlbSlot } from "./tlb";
+import { fillTlb, fillWriteTlb, tlbSlot, tracedHost } from "./tlb";
 
 const CR4_SMAP: u64 = 1 << 21;
 
@@ -100,7 +101,8 @@ export function translateRead(bank: usize, va: u64): usize {
 export function translateWrite(bank: usize, va: u64): usize {
   const entry = bank + TLB_WRITE + tlbSlot(va);
   if (load<u64>(entry, TLB_TAG) == (va & ~0xfff)) return <usize>(<u32>va + load<u32>(entry, TLB_ADDEND));
-  return missWrite(bank, va);
+  const traced = tracedHost(entry, va);
+  return traced ? traced : missWrite(bank, va);
 }
 
 function missRead(bank: usize, va: u64): usize {
@@ -124,7 +126,9 @@ function missWrite(bank: usize, va: u64): usize {
   countMiss();
   if (!walk(va, accessOf(bank) | ACCESS_WRITE)) return NOWHERE;
   const host = locatePhysical(walkPhysical);
-  if (host != DEVICE && !isCodePage(host) && mayFill(va)) fillTlb(bank + TLB_WRITE, va, host, walkFlags);
+  if (host == DEVICE) return host;
+  noteDirty(host);
+  if (mayFill(va)) fillWriteTlb(bank + TLB_WRITE, va, host, walkFlags, isCodePage(host));
   return host;
 }
 

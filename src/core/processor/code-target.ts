@@ -16,7 +16,7 @@ import {
   privilegeOf,
 } from "./descriptors";
 import { VECTOR_GP, VECTOR_NP, raiseGP } from "./faults";
-import { isLongMode, updateMode } from "./mode";
+import { isLongMode, updateMode, updatePrivilege } from "./mode";
 import { setRealSegment, setSegmentFrom } from "./segment-cache";
 
 /** The code segment of a transfer under way. */
@@ -68,7 +68,7 @@ export function enterTarget(selector: i32, cpl: i32, offset: u64): i32 {
   setSegmentFrom(CPU_STATE + SEG_CS, (selector & 0xfffc) | cpl, descriptor);
   store<i32>(CPU_STATE + CPL, cpl);
   store<u64>(CPU_STATE + RIP, offset);
-  updateMode();
+  updatePrivilege();
   return STATUS_JUMP;
 }
 

@@ -39,7 +39,7 @@ import {
 } from "./descriptors";
 import { VECTOR_GP, VECTOR_NP, raiseGP, raiseWithCode } from "./faults";
 import { IF, NT, RF, TF, VM, readFlags } from "./flags";
-import { bankOf, currentPrivilege, updateMode } from "./mode";
+import { bankOf, currentPrivilege, updatePrivilege } from "./mode";
 import { CS, SS, selectorOf, setNullSegment, setSegmentFrom } from "./segment-cache";
 import { framePush64, openFrame } from "./stack-frame";
 import { TSS64_IST1, TSS64_RSP0, readTss64 } from "./task-state";
@@ -105,6 +105,6 @@ export function deliverLong(vector: i32, code: i32, software: bool, resume: u64)
   }
   store<u64>(CPU_STATE + RSP, top - <u64>bytes);
   store<u64>(CPU_STATE + RIP, target);
-  updateMode();
+  updatePrivilege();
   return STATUS_JUMP;
 }

@@ -2,6 +2,7 @@
 // SDM 3A "Interrupt 8—Double Fault Exception (#DF)", "Error Code", "RFLAGS.RF".
 import { CPU_STATE } from "../../layout/memory-map";
 import {
+  COUNT_FAULT,
   COUNT_INTERRUPT,
   CR2,
   DR6,
@@ -61,6 +62,7 @@ export function unblockNmi(): void {
 
 /** Delivers the waiting fault. RIP is the faulting instruction's. Returns STATUS_JUMP, or STATUS_EXIT after a triple fault. */
 export function deliverFault(): i32 {
+  store<i64>(CPU_STATE + COUNT_FAULT, load<i64>(CPU_STATE + COUNT_FAULT) + 1);
   const vector = load<i32>(CPU_STATE + FAULT_VECTOR);
   const code = load<i32>(CPU_STATE + FAULT_ERROR_CODE);
   noteFaultRegisters(vector);

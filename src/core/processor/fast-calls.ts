@@ -30,7 +30,7 @@ import { inhibitStepTrap } from "./delivery";
 import { raiseGP, raiseUD } from "./faults";
 import { IF, RF, TF, VM, readFlags, systemFlags, writeFlags } from "./flags";
 import { returnForEvents } from "./interrupts";
-import { EFER_SCE, currentPrivilege, is64Bit, isLongMode, isRealMode, updateMode } from "./mode";
+import { EFER_SCE, currentPrivilege, is64Bit, isLongMode, isRealMode, updatePrivilege } from "./mode";
 import { setSegment } from "./segment-cache";
 import {
   SYSCALL_OUTSIDE_64_BIT_MODE,
@@ -69,7 +69,7 @@ export function syscall(): i32 {
   const stack = <i32>((star >> 32) & 0xfffc) + 8;
   setSegment(CPU_STATE + SEG_SS, stack, 0, FLAT_LIMIT, DATA_32);
   store<u64>(CPU_STATE + RIP, target);
-  updateMode();
+  updatePrivilege();
   return STATUS_JUMP;
 }
 
@@ -94,7 +94,7 @@ export function sysret(operandBits: i32): i32 {
   const stack = ((selectors + 8) & 0xffff) | 3;
   if (SYSRET_LOADS_SS_ATTRIBUTES) setSegment(CPU_STATE + SEG_SS, stack, 0, FLAT_LIMIT, DATA_32 | 0x60);
   else store<u16>(CPU_STATE + SEG_SS + SEGMENT_SELECTOR, <u16>stack);
-  updateMode();
+  updatePrivilege();
   returnForEvents();
   return STATUS_JUMP;
 }
@@ -110,7 +110,7 @@ export function sysenter(): i32 {
   const mask: u64 = long ? ~0 : 0xffffffff;
   store<u64>(CPU_STATE + RSP, load<u64>(CPU_STATE + MSR_SYSENTER_ESP) & mask);
   store<u64>(CPU_STATE + RIP, load<u64>(CPU_STATE + MSR_SYSENTER_EIP) & mask);
-  updateMode();
+  updatePrivilege();
   return STATUS_JUMP;
 }
 
@@ -129,7 +129,7 @@ export function sysexit(operandBits: i32): i32 {
   const mask: u64 = wide ? ~0 : 0xffffffff;
   store<u64>(CPU_STATE + RSP, stack & mask);
   store<u64>(CPU_STATE + RIP, target & mask);
-  updateMode();
+  updatePrivilege();
   returnForEvents();
   return STATUS_JUMP;
 }

@@ -9,6 +9,8 @@ import {
   INTERRUPT_PENDING,
   INTERRUPT_SHADOW,
   RFLAGS_SYSTEM,
+  RIP,
+  SHADOW_RIP,
   STATUS_EXIT,
   STATUS_JUMP,
   STATUS_OK,
@@ -52,6 +54,7 @@ export function sti(): i32 {
   if (systemFlags() & IF) return STATUS_OK;
   store<u64>(CPU_STATE + RFLAGS_SYSTEM, systemFlags() | IF);
   store<i32>(CPU_STATE + INTERRUPT_SHADOW, 1);
+  store<u64>(CPU_STATE + SHADOW_RIP, load<u64>(CPU_STATE + RIP));
   returnForEvents();
   return STATUS_OK;
 }

@@ -87,6 +87,17 @@ export function updateMode(): void {
   updateModeKey();
 }
 
+/** The same after CS, SS, CPL or the flags alone changed: between 64-bit code and 64-bit code no base follows from them. */
+export function updatePrivilege(): void {
+  const cs = load<i32>(CPU_STATE + SEG_CS + SEGMENT_ATTRIBUTES);
+  if (!is64Bit() || !(cs & ATTRIBUTE_L) || !isLongMode()) {
+    updateMode();
+    return;
+  }
+  updateTlbBank();
+  updateModeKey();
+}
+
 /** After EFLAGS.AC changed and nothing else. */
 export function updateTlbBank(): void {
   const cpl = load<i32>(CPU_STATE + CPL);

@@ -1,5 +1,6 @@
 // MOVS. SDM 2 "MOVS/MOVSB/MOVSW/MOVSD/MOVSQ—Move Data From String to String".
 import { STATUS_FAULT, STATUS_OK } from "../../layout/cpu-state";
+import { noteRamWrite } from "../memory/code-map";
 import { faulted, hostForRead, hostForWrite } from "../memory/linear-memory";
 import { SEGMENT_ES, elementAddress, runLength } from "./addresses";
 import { loadElement, readElement, replicate, storeElement, writeElement } from "./elements";
@@ -75,14 +76,20 @@ export function stringMovs(bits: i32, repeat: i32, addressBits: i32, segment: i3
 /** Moves `count` elements that lie on one host page each. The addresses are those of the first element. */
 function moveRun(source: usize, target: usize, count: usize, bytes: i32, backward: bool): void {
   const size = count * bytes;
-  if (backward) {
-    const lowSource = source - size + bytes;
-    const lowTarget = target - size + bytes;
-    // An element is read after a higher one was written over it: one by one.
-    if (lowTarget < lowSource && lowSource - lowTarget < size) moveOneByOne(source, target, count, bytes, -bytes);
-    else memory.copy(lowTarget, lowSource, size);
-    return;
-  }
+  if (backward) moveBackward(source, target, count, bytes, size);
+  else moveForward(source, target, count, bytes, size);
+  noteRamWrite(backward ? target - size + bytes : target, <i32>size);
+}
+
+function moveBackward(source: usize, target: usize, count: usize, bytes: i32, size: usize): void {
+  const lowSource = source - size + bytes;
+  const lowTarget = target - size + bytes;
+  // An element is read after a higher one was written over it: one by one.
+  if (lowTarget < lowSource && lowSource - lowTarget < size) moveOneByOne(source, target, count, bytes, -bytes);
+  else memory.copy(lowTarget, lowSource, size);
+}
+
+function moveForward(source: usize, target: usize, count: usize, bytes: i32, size: usize): void {
   const distance = target - source;
   // Where the target begins inside of the source, what was written is read again. A difference that is negative wraps to a large one.
   if (distance == 0 || distance >= size) memory.copy(target, source, size);

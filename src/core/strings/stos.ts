@@ -1,6 +1,7 @@
 // STOS. SDM 2 "STOS/STOSB/STOSW/STOSD/STOSQ—Store String".
 import { CPU_STATE } from "../../layout/memory-map";
 import { RAX, STATUS_FAULT, STATUS_OK } from "../../layout/cpu-state";
+import { noteRamWrite } from "../memory/code-map";
 import { faulted, hostForWrite } from "../memory/linear-memory";
 import { SEGMENT_ES, elementAddress, runLength } from "./addresses";
 import { replicate, storeElement, writeElement } from "./elements";
@@ -59,13 +60,17 @@ export function stringStos(bits: i32, repeat: i32, addressBits: i32, segment: i3
   return STATUS_OK;
 }
 
-/** Stores `count` elements from a host address upward. */
+/**
+ * Stores `count` elements from a host address upward. Pages of code are no exception: how far a call gets, and so how
+ * many instructions are counted, must not depend on what an engine has decoded.
+ */
 function fillRun(host: usize, count: usize, bytes: i32, value: u64): void {
   const size = count * bytes;
   if (bytes == 1 || value == 0) {
     memory.fill(host, <u8>value, size);
-    return;
+  } else {
+    storeElement(host, bytes, value);
+    replicate(host + bytes, bytes, size - bytes);
   }
-  storeElement(host, bytes, value);
-  replicate(host + bytes, bytes, size - bytes);
+  noteRamWrite(host, <i32>size);
 }

@@ -63,6 +63,8 @@ export interface PciDescription {
   readonly capabilities?: readonly PciCapability[];
   /** Device-specific registers: offset, initial bytes and which of their bits the guest may write */
   readonly registers?: readonly { offset: number; bytes: readonly number[]; writable?: readonly number[] }[];
+  /** Asked for each register that the guest reads, before the bytes kept here; undefined: those count. */
+  readonly configRead?: (offset: number, bytes: AccessBytes) => number | undefined;
   /** Called after the guest has written to `offset .. offset + bytes - 1`. */
   readonly configWritten?: (offset: number, bytes: AccessBytes) => void;
 }
@@ -107,7 +109,13 @@ export class PciFunction {
     return cloneState(this.#state);
   }
 
+  /** What the guest reads. */
   readConfig(offset: number, bytes: AccessBytes): number {
+    return this.#description.configRead?.(offset, bytes) ?? this.stored(offset, bytes);
+  }
+
+  /** The bytes kept in configuration space, whatever the guest would read. */
+  stored(offset: number, bytes: AccessBytes): number {
     let value = 0;
     for (let i = 0; i < bytes; i++) value += (this.#state.config[offset + i] ?? 0xff) * 2 ** (8 * i);
     return value;
@@ -138,6 +146,19 @@ export class PciFunction {
     return offset;
   }
 
+  /** For firmware: the memory ranges that want addresses. */
+  get memoryBars(): readonly PciBar[] {
+    return (this.#description.bars ?? []).filter((bar) => bar.kind !== "io");
+  }
+
+  /** For firmware: gives a memory range its address and switches memory decoding on. */
+  placeMemoryBar(bar: PciBar, address: number): void {
+    const offset = FIRST_BAR + 4 * bar.index;
+    this.writeConfig(offset, 4, address % 2 ** 32);
+    if (bar.kind === "memory64") this.writeConfig(offset + 4, 4, Math.floor(address / 2 ** 32));
+    this.writeConfig(COMMAND, 2, this.stored(COMMAND, 2) | COMMAND_MEMORY);
+  }
+
   /** 1 for INTA# to 4 for INTD#, 0 for none. */
   get interruptPin(): number {
     return this.#description.interruptPin ?? 0;
@@ -145,7 +166,7 @@ export class PciFunction {
 
   /** The guest lets the function read and write memory. */
   get busMaster(): boolean {
-    return (this.readConfig(COMMAND, 2) & COMMAND_BUS_MASTER) !== 0;
+    return (this.stored(COMMAND, 2) & COMMAND_BUS_MASTER) !== 0;
   }
 
   /** For the bus: wires the interrupt pin. */
@@ -233,11 +254,11 @@ export class PciFunction {
 
   /** Address 0, and the all ones of a guest that finds out the size, count as not mapped. */
   #mappedAddress(bar: PciBar): number | undefined {
-    const command = this.readConfig(COMMAND, 2);
+    const command = this.stored(COMMAND, 2);
     if ((command & (bar.kind === "io" ? COMMAND_IO : COMMAND_MEMORY)) === 0) return undefined;
     const offset = FIRST_BAR + 4 * bar.index;
-    const low = this.readConfig(offset, 4);
-    const high = bar.kind === "memory64" ? this.readConfig(offset + 4, 4) : 0;
+    const low = this.stored(offset, 4);
+    const high = bar.kind === "memory64" ? this.stored(offset + 4, 4) : 0;
     const address = high * 2 ** 32 + low - (low & (bar.kind === "io" ? 3 : 15));
     const limit = bar.kind === "io" ? 0x10000 : bar.kind === "memory" ? 2 ** 32 : 2 ** 52;
     return address === 0 || address + bar.sizeBytes >= limit ? undefined : address;
@@ -247,6 +268,6 @@ export class PciFunction {
     const { config, interrupting } = this.#state;
     const status = config[STATUS] ?? 0;
     config[STATUS] = interrupting ? status | STATUS_INTERRUPT : status & ~STATUS_INTERRUPT;
-    this.#pin?.set(interrupting && (this.readConfig(COMMAND, 2) & COMMAND_INTERRUPT_DISABLE) === 0);
+    this.#pin?.set(interrupting && (this.stored(COMMAND, 2) & COMMAND_INTERRUPT_DISABLE) === 0);
   }
 }

@@ -29,6 +29,28 @@ export const CLOUD_KERNEL: DebianRecipe = {
   files: { vmlinuz: /^boot\/vmlinuz-/ },
 };
 
+/** Modules of the cloud kernel for the devices that Ringfence has, and what they need. */
+const CLOUD_MODULES = [
+  ...["virtio", "virtio_ring", "virtio_pci", "virtio_pci_legacy_dev", "virtio_pci_modern_dev"],
+  ...["virtio_blk", "virtio-rng", "virtio_console", "virtio_balloon"],
+  ...["virtio_net", "net_failover", "failover"],
+  ...["fuse", "virtiofs", "isofs"],
+  ...["vsock", "vmw_vsock_virtio_transport_common", "vmw_vsock_virtio_transport"],
+];
+
+/** The kernel with modules that belong to it: both from one package, since they must be of one version. */
+export const CLOUD_KERNEL_WITH_MODULES: DebianRecipe = {
+  ...CLOUD_KERNEL,
+  name: "debian-cloud-kernel-with-modules-amd64",
+  patterns: [...CLOUD_KERNEL.patterns, ...CLOUD_MODULES.map((name) => `*/kernel/*/${name}.ko`)],
+  files: {
+    ...CLOUD_KERNEL.files,
+    ...Object.fromEntries(
+      CLOUD_MODULES.map((name) => [`${name}.ko`, new RegExp(`/kernel/.*/${name}\\.ko$`)]),
+    ),
+  },
+};
+
 export const STANDARD_KERNEL: DebianRecipe = {
   name: "debian-kernel-amd64",
   packageName: "linux-image-amd64",

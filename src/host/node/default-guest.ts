@@ -1,6 +1,6 @@
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { BUSYBOX, CLOUD_KERNEL, fetchDebianFiles } from "./debian-guests.ts";
+import { BUSYBOX, CLOUD_KERNEL_WITH_MODULES, fetchDebianFiles } from "./debian-guests.ts";
 import { busyboxApplets, defaultInitramfs, INITRAMFS_RECIPE } from "./default-initramfs.ts";
 import { GuestCache } from "./guest-cache.ts";
 import type { Progress } from "./package-client.ts";
@@ -23,13 +23,21 @@ export async function prepareDefaultGuest(
   progress: Progress,
   cache: GuestCache = new GuestCache(),
 ): Promise<DefaultGuest> {
-  const { vmlinuz = "" } = await fetchDebianFiles(cache, CLOUD_KERNEL, progress);
+  const { vmlinuz = "", ...modules } = await fetchDebianFiles(cache, CLOUD_KERNEL_WITH_MODULES, progress);
   const { busybox = "" } = await fetchDebianFiles(cache, BUSYBOX, progress);
-  const folder = await cache.ensure("default-initramfs-amd64", INITRAMFS_RECIPE, async (staging) => {
-    progress("writing the initial RAM disk");
-    chmodSync(busybox, 0o755);
-    const archive = defaultInitramfs(readFileSync(busybox), busyboxApplets(busybox));
-    writeFileSync(path.join(staging, "initrd.cpio"), archive);
-  });
+  const folder = await cache.ensure(
+    "default-initramfs-with-modules-amd64",
+    INITRAMFS_RECIPE,
+    async (staging) => {
+      progress("writing the initial RAM disk");
+      chmodSync(busybox, 0o755);
+      const archive = defaultInitramfs(
+        readFileSync(busybox),
+        busyboxApplets(busybox),
+        Object.values(modules),
+      );
+      writeFileSync(path.join(staging, "initrd.cpio"), archive);
+    },
+  );
   return { kernelPath: vmlinuz, initrdPath: path.join(folder, "initrd.cpio"), commandLine: COMMAND_LINE };
 }

@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { type CpioEntry, writeCpio } from "../cpio.ts";
+import { moduleEntries } from "./kernel-modules.ts";
 
 /** Changes when the same busybox gives another archive. */
-export const INITRAMFS_RECIPE = "initramfs-3";
+export const INITRAMFS_RECIPE = "initramfs-6";
 
 /** What the guest runs first. It only prepares the file systems; busybox's own init does the rest. */
 const INIT = `#!/bin/sh
@@ -15,11 +16,42 @@ mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /tmp
 mount -t tmpfs tmpfs /run
 hostname ringfence
+# Drivers for virtio devices, if there are any: 0x1af4 is their vendor.
+if grep -qs 0x1af4 /sys/bus/pci/devices/*/vendor; then
+  modprobe -q virtio_pci
+  for alias in $(cat /sys/bus/virtio/devices/*/modalias 2>/dev/null); do modprobe -q "$alias"; done
+fi
 exec /sbin/init
 `;
 
+/** Beside the shell, which does not wait for it: an address for each card. */
+const NETWORK_UP = `#!/bin/sh
+ip link set lo up
+for card in /sys/class/net/*; do
+  [ -e "$card/device" ] || continue
+  name=\${card##*/}
+  ip link set "$name" up
+  udhcpc -b -q -S -t 5 -T 1 -i "$name" >/dev/null 2>&1 &
+done
+`;
+
+/** What udhcpc calls with what it has learned. */
+const UDHCPC_SCRIPT = `#!/bin/sh
+case "$1" in
+deconfig)
+  ip -4 address flush dev "$interface" ;;
+bound|renew)
+  ip -4 address flush dev "$interface"
+  ip address add "$ip/$mask" dev "$interface"
+  for gateway in $router; do ip route replace default via "$gateway" dev "$interface"; break; done
+  : > /etc/resolv.conf
+  for server in $dns; do echo "nameserver $server" >> /etc/resolv.conf; done ;;
+esac
+`;
+
 /** cttyhack makes the console a controlling terminal, so that Ctrl-C and job control work. */
-const INITTAB = `::respawn:-/bin/cttyhack /bin/sh -l
+const INITTAB = `::once:/etc/network-up
+::respawn:-/bin/cttyhack /bin/sh -l
 ::ctrlaltdel:/sbin/reboot
 `;
 
@@ -44,9 +76,9 @@ fi
 const USUAL_APPLETS =
   "bin/ash bin/cat bin/chmod bin/chown bin/cp bin/cttyhack bin/date bin/dd bin/df bin/dmesg bin/echo bin/egrep " +
   "bin/false bin/fgrep bin/grep bin/gunzip bin/gzip bin/hostname bin/kill bin/ln bin/ls bin/mkdir bin/mknod " +
-  "bin/mktemp bin/more bin/mount bin/mv bin/pidof bin/ping bin/ps bin/pwd bin/rm bin/rmdir bin/sed bin/sh " +
+  "bin/mktemp sbin/modprobe bin/more bin/mount bin/mv bin/pidof bin/ping bin/ps bin/pwd bin/rm bin/rmdir bin/sed bin/sh " +
   "bin/sleep bin/stty bin/sync bin/tar bin/touch bin/true bin/umount bin/uname bin/vi bin/zcat sbin/halt " +
-  "sbin/ifconfig sbin/init sbin/insmod sbin/ip sbin/lsmod sbin/poweroff sbin/reboot sbin/route sbin/sysctl " +
+  "sbin/ifconfig sbin/init sbin/insmod sbin/ip sbin/udhcpc usr/bin/wget usr/bin/nc usr/bin/nslookup usr/sbin/httpd sbin/lsmod sbin/poweroff sbin/reboot sbin/route sbin/sysctl " +
   "usr/bin/[ usr/bin/awk usr/bin/basename usr/bin/clear usr/bin/cut usr/bin/dirname usr/bin/du usr/bin/env " +
   "usr/bin/expr usr/bin/find usr/bin/free usr/bin/head usr/bin/hexdump usr/bin/id usr/bin/killall usr/bin/less " +
   "usr/bin/md5sum usr/bin/od usr/bin/printf usr/bin/reset usr/bin/resize usr/bin/seq usr/bin/sha256sum " +
@@ -64,10 +96,14 @@ export function busyboxApplets(busyboxPath: string): string[] {
 
 /**
  * The default guest's initial RAM disk: busybox under all its names, and a
- * shell on the console. Not compressed, since unpacking would cost the guest
- * more than reading two megabytes costs the host.
+ * shell on the console, with the kernel's modules for virtio. Not compressed, since unpacking would cost the guest
+ * more than reading a few megabytes costs the host.
  */
-export function defaultInitramfs(busybox: Uint8Array, applets: readonly string[]): Uint8Array<ArrayBuffer> {
+export function defaultInitramfs(
+  busybox: Uint8Array,
+  applets: readonly string[],
+  modulePaths: readonly string[] = [],
+): Uint8Array<ArrayBuffer> {
   const folders = "bin dev etc proc root run sbin sys tmp usr usr/bin usr/sbin".split(" ");
   const text = (content: string) => new TextEncoder().encode(content);
   const links = applets.filter((applet) => applet !== "bin/busybox");
@@ -79,10 +115,19 @@ export function defaultInitramfs(busybox: Uint8Array, applets: readonly string[]
     { kind: "character-device", path: "dev/console", major: 5, minor: 1 },
     { kind: "file", path: "init", permissions: 0o755, bytes: text(INIT) },
     { kind: "file", path: "etc/inittab", bytes: text(INITTAB) },
+    { kind: "file", path: "etc/network-up", permissions: 0o755, bytes: text(NETWORK_UP) },
+    { kind: "folder", path: "etc/udhcpc" },
+    { kind: "file", path: "etc/udhcpc/default.script", permissions: 0o755, bytes: text(UDHCPC_SCRIPT) },
+    {
+      kind: "file",
+      path: "etc/hosts",
+      bytes: text("127.0.0.1 localhost\n::1 localhost\n127.0.1.1 ringfence\n"),
+    },
     { kind: "file", path: "etc/profile", bytes: text(PROFILE) },
     { kind: "file", path: "etc/passwd", bytes: text("root:x:0:0:root:/root:/bin/sh\n") },
     { kind: "file", path: "etc/group", bytes: text("root:x:0:\n") },
     { kind: "file", path: "bin/busybox", permissions: 0o755, bytes: busybox },
+    ...moduleEntries(modulePaths),
     ...links.map((path): CpioEntry => ({ kind: "link", path, target: "/bin/busybox" })),
   ];
   return writeCpio(entries);

@@ -1,4 +1,4 @@
-import { type PathLike, readFileSync, statSync } from "node:fs";
+import { type PathLike, readFileSync, statSync, writeFileSync } from "node:fs";
 import { VmError } from "../../layout/vm-error.ts";
 
 /**
@@ -22,6 +22,18 @@ export function readWholeFile(path: string): Uint8Array<ArrayBuffer> {
   }
   if (bytes.length === 0) throw new VmError({ code: "file-unreadable", path, reason: "it is empty" });
   return bytes;
+}
+
+/**
+ * Writes a whole file that the user named.
+ * @throws {VmError} `file-unwritable`.
+ */
+export function writeWholeFile(path: string, text: string): void {
+  try {
+    writeFileSync(path as PathLike, text);
+  } catch (cause) {
+    throw new VmError({ code: "file-unwritable", path, reason: systemErrorText(cause) }, { cause });
+  }
 }
 
 /** The system's name for an error, such as ENOENT. */

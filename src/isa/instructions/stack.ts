@@ -1,4 +1,4 @@
-import { INTERRUPT_SHADOW, STACK_BITS } from "../../layout/cpu-state.ts";
+import { INTERRUPT_SHADOW, SHADOW_RIP, STACK_BITS } from "../../layout/cpu-state.ts";
 import { default64, form, instruction, not64 } from "../instruction.ts";
 import type { Ops } from "../ops.ts";
 import type { GeneralRegister } from "../registers.ts";
@@ -79,9 +79,10 @@ export const popSegment = instruction({
 
 /** A load of SS holds interrupts off until the end of the next instruction. */
 export function shadowInterrupts<V>(ops: Ops<V>, segment: V): void {
-  ops.when(ops.equal(segment, ops.constant(SS, 32)), () =>
-    ops.setState(INTERRUPT_SHADOW, ops.constant(2, 32)),
-  );
+  ops.when(ops.equal(segment, ops.constant(SS, 32)), () => {
+    ops.setState(INTERRUPT_SHADOW, ops.constant(2, 32));
+    ops.setState(SHADOW_RIP, ops.nextInstruction());
+  });
 }
 
 const ALL_REGISTERS: readonly GeneralRegister[] = ["rdi", "rsi", "rbp", "rsp", "rbx", "rdx", "rcx", "rax"];

@@ -60,6 +60,9 @@ async function boot(order: BootOrder): Promise<void> {
     debugExitPort: undefined,
     noReboot: false,
     trace: [],
+    disks: [],
+    rng: false,
+    networks: [],
     report: () => {},
   });
   tell({ kind: "running" });

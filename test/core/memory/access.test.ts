@@ -163,9 +163,11 @@ describe("writes to code", () => {
     expect(machine.codeWrites).toEqual(["60 7e 81"]);
   });
 
-  test("the page has no host address for writes", () => {
-    expect(machine.core.hostForWrite(0xa000n)).toBe(0);
+  test("whoever writes at the page's host address leaves the next store to the slow path", () => {
+    expect(machine.core.hostForWrite(0xa000n)).toBe(GUEST_RAM + 0x60000);
     expect(machine.core.hostForRead(0xa000n)).toBe(GUEST_RAM + 0x60000);
+    machine.core.writeLinear32(0xa080n, 3n);
+    expect(machine.codeWrites).toEqual(["60 80 83"]);
   });
 
   test("a page that becomes code loses its write entries", () => {

@@ -1,6 +1,11 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { COUNT_PAGE_WALK, CR0 } from "../../../src/layout/cpu-state.ts";
-import { TLB_BANK_SUPERVISOR_AC, TLB_FILL_LIST, TLB_WRITE } from "../../../src/layout/memory-map.ts";
+import {
+  CODE_MAP,
+  TLB_BANK_SUPERVISOR_AC,
+  TLB_FILL_LIST,
+  TLB_WRITE,
+} from "../../../src/layout/memory-map.ts";
 import type { CoreMachine } from "./core-machine.ts";
 import {
   CR0_PAGING,
@@ -172,4 +177,75 @@ test("without paging, addresses are physical ones", () => {
   machine.set64(CR0, CR0_PAGING & 0x11n);
   machine.core.flushTlb(0);
   expect(machine.core.readLinear64(0x2_1000n)).toBe(0x21n);
+});
+
+describe("pages with decoded code", () => {
+  /** The page at physical 0x20000 holds code in its first 64 bytes, or no more. */
+  const setCode = (bits: bigint) => machine.setHost64(CODE_MAP + 0x20 * 8, bits);
+  const WRITE_ENTRY = TLB_BANK_SUPERVISOR_AC + TLB_WRITE + 0x50;
+
+  test("a traced store walks the page tables once, and is told to the decoder each time", () => {
+    setCode(1n);
+    machine.core.writeSlow(0x5000n, 1, 1n);
+    machine.core.writeSlow(0x5001n, 1, 2n);
+    expect(machine.codeWrites).toEqual(["20 0 0", "20 1 1"]);
+    expect(machine.get64(COUNT_PAGE_WALK)).toBe(1n);
+    expect(machine.read16(0x20000)).toBe(0x0201);
+  });
+
+  test("no address has the tag of a traced entry's index", () => {
+    setCode(1n);
+    machine.core.writeSlow(0x5000n, 1, 1n);
+    expect(machine.host64(WRITE_ENTRY)).toBe(0x4000n);
+  });
+
+  test("a store after the last code has gone makes the entry an ordinary one", () => {
+    setCode(1n);
+    machine.core.writeSlow(0x5000n, 1, 1n);
+    setCode(0n);
+    machine.core.writeSlow(0x5000n, 1, 1n);
+    expect(machine.host64(WRITE_ENTRY)).toBe(0x5000n);
+    expect(machine.get64(COUNT_PAGE_WALK)).toBe(1n);
+  });
+
+  test("INVLPG and flushes forget traced entries", () => {
+    setCode(1n);
+    machine.core.writeSlow(0x5000n, 1, 1n);
+    mapPage(machine, 5, 0x21, P | RW);
+    machine.core.invalidatePage(0x5000n);
+    machine.core.writeSlow(0x5008n, 1, 7n);
+    expect(machine.read8(0x21008)).toBe(7);
+    setCode(1n);
+    mapPage(machine, 5, 0x20, P | RW);
+    machine.core.flushTlb(0);
+    machine.core.writeSlow(0x5010n, 1, 8n);
+    expect(machine.read8(0x20010)).toBe(8);
+  });
+
+  test("protecting a page reaches every entry that maps it, again and again", () => {
+    mapPage(machine, 6, 0x20, P | RW);
+    for (let times = 0; times < 3; times++) {
+      setCode(0n);
+      machine.core.writeSlow(0x5000n, 1, 1n);
+      machine.core.writeSlow(0x6000n, 1, 1n);
+      setCode(1n);
+      machine.core.protectCodePage(0x20);
+      machine.core.writeLinear8(0x5000n, 1n);
+      machine.core.writeLinear8(0x6001n, 1n);
+      expect(machine.codeWrites.splice(0)).toEqual(["20 0 0", "20 1 1"]);
+    }
+  });
+
+  test("protecting a page whose entry was emptied or maps another page harms nobody", () => {
+    machine.core.writeSlow(0x5000n, 1, 1n);
+    machine.core.invalidatePage(0x5000n);
+    machine.core.protectCodePage(0x20);
+    expect(machine.host64(WRITE_ENTRY)).toBe(0x4000n);
+    machine.core.writeSlow(0x5000n, 1, 1n);
+    mapPage(machine, 5, 0x21, P | RW);
+    machine.core.invalidatePage(0x5000n);
+    machine.core.writeSlow(0x5000n, 1, 1n);
+    machine.core.protectCodePage(0x20);
+    expect(machine.host64(WRITE_ENTRY)).toBe(0x5000n);
+  });
 });

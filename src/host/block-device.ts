@@ -1,0 +1,31 @@
+/**
+ * What a guest's disk stands on: sectors of 512 bytes. Offsets and lengths are
+ * whole sectors inside `0 .. sizeBytes`; everything else throws.
+ *
+ * A promise rejects with a `DiskError` when the disk cannot do what it should. A
+ * write that overlaps another one in time leaves either's bytes in each sector.
+ */
+export interface BlockDevice {
+  /** "raw", "qcow2" and so on. */
+  readonly format: string;
+  readonly sizeBytes: number;
+  readonly readOnly: boolean;
+  /** Fills `into`. */
+  read(offset: number, into: Uint8Array): Promise<void>;
+  write(offset: number, bytes: Uint8Array): Promise<void>;
+  /** Resolves when every write that had resolved before survives a crash of the host. */
+  flush(): Promise<void>;
+  /** The guest no longer needs these bytes; they may read as anything afterwards. */
+  discard(offset: number, length: number): Promise<void>;
+  /** `mayUnmap`: the room they take may be given back. */
+  writeZeroes(offset: number, length: number, mayUnmap: boolean): Promise<void>;
+  /** Flushes, and lets go of the files. */
+  close(): Promise<void>;
+}
+
+export const SECTOR_BYTES = 512;
+
+/** A disk that cannot be read or written any further: damaged, full, or gone. */
+export class DiskError extends Error {
+  override readonly name = "DiskError";
+}

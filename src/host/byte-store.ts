@@ -1,0 +1,20 @@
+/**
+ * A file, or what serves as one: bytes `0 .. size - 1` that can be changed
+ * and that grow. Operations may overlap in time; those on the same bytes are
+ * the caller's to order.
+ */
+export interface ByteStore {
+  /** For messages: a path, for one. */
+  readonly name: string;
+  readonly readOnly: boolean;
+  size(): Promise<number>;
+  /** Fills `into` from `offset` on; returns how many bytes there were before the end. */
+  read(offset: number, into: Uint8Array): Promise<number>;
+  /** Writes all of `bytes`; behind the end, what lies between becomes zeroes. */
+  write(offset: number, bytes: Uint8Array): Promise<void>;
+  /** Resolves when all that was written before is safe from a crash of the host. */
+  sync(): Promise<void>;
+  /** Cuts off the end, or adds zeroes. */
+  truncate(sizeBytes: number): Promise<void>;
+  close(): Promise<void>;
+}

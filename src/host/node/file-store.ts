@@ -1,0 +1,132 @@
+import * as fs from "node:fs";
+import { VmError } from "../../layout/vm-error.ts";
+import { DiskError } from "../block-device.ts";
+import type { ByteStore } from "../byte-store.ts";
+import { FileLock } from "./file-lock.ts";
+import { systemErrorCode, systemErrorText } from "./files.ts";
+
+/** A file of this host. While it is open for writing no other process of ours opens it. */
+export class FileStore implements ByteStore {
+  readonly name: string;
+  readonly readOnly: boolean;
+  readonly #descriptor: number;
+  readonly #lock: FileLock | undefined;
+
+  private constructor(name: string, readOnly: boolean, descriptor: number, lock: FileLock | undefined) {
+    this.name = name;
+    this.readOnly = readOnly;
+    this.#descriptor = descriptor;
+    this.#lock = lock;
+  }
+
+  /**
+   * @throws {VmError} `file-not-found`, `file-unreadable`, `file-unwritable`, `file-locked`.
+   */
+  static async open(path: string, { readOnly }: { readOnly: boolean }): Promise<FileStore> {
+    const descriptor = openDescriptor(path, readOnly ? "r" : "r+");
+    try {
+      return new FileStore(path, readOnly, descriptor, await FileLock.take(path, descriptor, readOnly));
+    } catch (error) {
+      fs.closeSync(descriptor);
+      throw error;
+    }
+  }
+
+  /** Makes a new file. @throws {VmError} `file-exists`, `file-unwritable`. */
+  static async create(path: string): Promise<FileStore> {
+    const descriptor = openDescriptor(path, "wx+");
+    return new FileStore(path, false, descriptor, await FileLock.take(path, descriptor, false));
+  }
+
+  /** Makes a file that goes away with its last user, in `folder`. */
+  static createTemporary(folder: string): FileStore {
+    const inside = fs.mkdtempSync(`${folder}/ringfence-`);
+    const path = `${inside}/disk`;
+    const descriptor = openDescriptor(path, "wx+");
+    fs.rmSync(inside, { recursive: true });
+    return new FileStore(path, false, descriptor, undefined);
+  }
+
+  size(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      fs.fstat(this.#descriptor, (error, status) =>
+        error === null ? resolve(status.size) : reject(this.#failure(error)),
+      );
+    });
+  }
+
+  async read(offset: number, into: Uint8Array): Promise<number> {
+    let done = 0;
+    while (done < into.length) {
+      const got = await this.#readOnce(offset + done, into.subarray(done));
+      if (got === 0) break;
+      done += got;
+    }
+    return done;
+  }
+
+  async write(offset: number, bytes: Uint8Array): Promise<void> {
+    for (let done = 0; done < bytes.length; )
+      done += await this.#writeOnce(offset + done, bytes.subarray(done));
+  }
+
+  sync(): Promise<void> {
+    return this.#call((done) => fs.fdatasync(this.#descriptor, done));
+  }
+
+  truncate(sizeBytes: number): Promise<void> {
+    return this.#call((done) => fs.ftruncate(this.#descriptor, sizeBytes, done));
+  }
+
+  async close(): Promise<void> {
+    await this.#call((done) => fs.close(this.#descriptor, done));
+    await this.#lock?.release();
+  }
+
+  #readOnce(position: number, into: Uint8Array): Promise<number> {
+    return new Promise((resolve, reject) => {
+      fs.read(this.#descriptor, into, 0, into.length, position, (error, got) =>
+        error === null ? resolve(got) : reject(this.#failure(error)),
+      );
+    });
+  }
+
+  #writeOnce(position: number, bytes: Uint8Array): Promise<number> {
+    return new Promise((resolve, reject) => {
+      fs.write(this.#descriptor, bytes, 0, bytes.length, position, (error, put) =>
+        error === null ? resolve(put) : reject(this.#failure(error)),
+      );
+    });
+  }
+
+  #call(operation: (done: (error: Error | null) => void) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      operation((error) =>
+        error === null || error === undefined ? resolve() : reject(this.#failure(error)),
+      );
+    });
+  }
+
+  #failure(cause: Error): DiskError {
+    return new DiskError(`${this.name}: ${systemErrorText(cause)}`, { cause });
+  }
+}
+
+function openDescriptor(path: string, flags: "r" | "r+" | "wx+"): number {
+  let descriptor: number | undefined;
+  try {
+    descriptor = fs.openSync(path, flags);
+    if (!fs.fstatSync(descriptor).isFile()) throw new Error("it is not a regular file");
+    return descriptor;
+  } catch (cause) {
+    if (descriptor !== undefined) fs.closeSync(descriptor);
+    const reason = systemErrorText(cause);
+    if (flags === "wx+") {
+      if (systemErrorCode(cause) === "EEXIST") throw new VmError({ code: "file-exists", path }, { cause });
+      throw new VmError({ code: "file-unwritable", path, reason }, { cause });
+    }
+    if (systemErrorCode(cause) === "ENOENT") throw new VmError({ code: "file-not-found", path }, { cause });
+    const code = flags === "r" ? "file-unreadable" : "file-unwritable";
+    throw new VmError({ code, path, reason }, { cause });
+  }
+}

@@ -1,0 +1,57 @@
+import { expect, test } from "vitest";
+import { PendingOperations } from "./pending-operations.ts";
+
+/** Operations that end when the test says so, and what devices were told. */
+function rig(deterministic: boolean) {
+  const log: string[] = [];
+  const operations = new PendingOperations(deterministic, {
+    started: () => log.push("started"),
+    delivered: () => log.push("wake"),
+  });
+  const start = (name: string) => {
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    operations.start(
+      promise,
+      (result) => log.push(`${name}: ${result}`),
+      (error) => log.push(`${name} failed: ${error}`),
+    );
+    return { resolve, reject };
+  };
+  const settle = () => new Promise((resolve) => setImmediate(resolve));
+  return { log, operations, start, settle };
+}
+
+test("in real time an outcome is delivered when it comes", async () => {
+  const { log, operations, start, settle } = rig(false);
+  const slow = start("slow");
+  const fast = start("fast");
+  fast.resolve("done");
+  await settle();
+  expect(operations.count).toBe(1);
+  slow.reject("broken");
+  await settle();
+  expect(log).toEqual(["started", "started", "fast: done", "wake", "slow failed: broken", "wake"]);
+  expect(operations.count).toBe(0);
+});
+
+test("in deterministic mode outcomes wait for the slowest and come in order", async () => {
+  const { log, operations, start, settle } = rig(true);
+  const slow = start("slow");
+  const fast = start("fast");
+  fast.resolve("done");
+  await settle();
+  expect(operations.count).toBe(2);
+  slow.resolve("done");
+  await settle();
+  expect(log).toEqual(["started", "started", "slow: done", "fast: done", "wake"]);
+});
+
+test("a reset forgets what is under way", async () => {
+  const { log, operations, start, settle } = rig(false);
+  const old = start("old");
+  operations.forget();
+  old.resolve("done");
+  await settle();
+  expect(log).toEqual(["started"]);
+  expect(operations.count).toBe(0);
+});

@@ -1,0 +1,70 @@
+import type { HostOperations } from "../bus/host-operations.ts";
+
+interface Operation {
+  /** Delivers the outcome; undefined while there is none. */
+  deliver: (() => void) | undefined;
+}
+
+/**
+ * What devices wait for. In real time an outcome is delivered as soon as it is
+ * there; in deterministic mode, in the order of the starts and when nothing is
+ * under way any more, so that the guest cannot tell how long the host took.
+ */
+export class PendingOperations implements HostOperations {
+  readonly #deterministic: boolean;
+  readonly #onStart: () => void;
+  readonly #onDelivered: () => void;
+  #operations: Operation[] = [];
+  #unsettled = 0;
+  #generation = 0;
+
+  /** @param events.started An operation has begun. @param events.delivered A device has got its outcome. */
+  constructor(deterministic: boolean, events: { started(): void; delivered(): void }) {
+    this.#deterministic = deterministic;
+    this.#onStart = events.started;
+    this.#onDelivered = events.delivered;
+  }
+
+  /** Operations whose outcome no device has got yet. */
+  get count(): number {
+    return this.#operations.length;
+  }
+
+  start<T>(operation: Promise<T>, done: (result: T) => void, failed: (error: unknown) => void): void {
+    const entry: Operation = { deliver: undefined };
+    this.#operations.push(entry);
+    this.#unsettled++;
+    const generation = this.#generation;
+    const settle = (deliver: () => void) => {
+      if (generation !== this.#generation) return;
+      entry.deliver = deliver;
+      this.#unsettled--;
+      this.#deliver(entry);
+    };
+    operation.then(
+      (result) => settle(() => done(result)),
+      (error: unknown) => settle(() => failed(error)),
+    );
+    this.#onStart();
+  }
+
+  /** The devices that wait are gone: their outcomes go nowhere. */
+  forget(): void {
+    this.#generation++;
+    this.#operations = [];
+    this.#unsettled = 0;
+  }
+
+  #deliver(settled: Operation): void {
+    if (this.#deterministic) {
+      if (this.#unsettled > 0) return;
+      const all = this.#operations;
+      this.#operations = [];
+      for (const operation of all) operation.deliver?.();
+    } else {
+      this.#operations.splice(this.#operations.indexOf(settled), 1);
+      settled.deliver?.();
+    }
+    this.#onDelivered();
+  }
+}

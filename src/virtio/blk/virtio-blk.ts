@@ -1,0 +1,190 @@
+import type { HostOperations } from "../../bus/host-operations.ts";
+import type { AccessBytes } from "../../bus/port-bus.ts";
+import { type BlockDevice, SECTOR_BYTES } from "../../host/block-device.ts";
+import { readConfigBytes } from "../config-space.ts";
+import type { VirtioDevice, VirtioDriver } from "../device.ts";
+import type { DescriptorChain } from "../queue/descriptor-chain.ts";
+import { type BlockRequest, MOST_RANGES, readRequest, STATUS_IO_ERROR, STATUS_OK } from "./request.ts";
+
+const F_SIZE_MAX = 1n << 1n;
+const F_SEG_MAX = 1n << 2n;
+const F_RO = 1n << 5n;
+const F_BLK_SIZE = 1n << 6n;
+const F_FLUSH = 1n << 9n;
+const F_TOPOLOGY = 1n << 10n;
+const F_DISCARD = 1n << 13n;
+const F_WRITE_ZEROES = 1n << 14n;
+
+const QUEUE_SIZE = 256;
+/** Segments of a request, so that one with header and status fits the queue. */
+const SEGMENTS = 126;
+const SEGMENT_BYTES = 65536;
+/** Sectors of one range to discard or to zero: 1 GiB. */
+const MOST_RANGE_SECTORS = 1 << 21;
+/** Data of requests under way; further ones wait in the queue. */
+const MOST_BYTES_UNDER_WAY = 32 << 20;
+const ID_BYTES = 20;
+/** Physical blocks of 4 KiB: 8 sectors. */
+const PHYSICAL_BLOCK_EXPONENT = 3;
+
+/** What a block device is made from. */
+export interface VirtioBlkParts {
+  readonly disk: BlockDevice;
+  readonly operations: HostOperations;
+  /** Up to 20 ASCII characters that the guest can ask for. */
+  readonly serial: string;
+  /** The disk failed; the guest gets an I/O error. */
+  onError?(error: unknown): void;
+}
+
+/**
+ * A disk of the guest.
+ *
+ * Source: virtio 1.2, "Block Device".
+ */
+export class VirtioBlk implements VirtioDevice {
+  readonly name = "virtio-blk";
+  readonly deviceId = 2;
+  readonly classCode = 0x010000;
+  readonly features: bigint;
+  readonly queueSizes = [QUEUE_SIZE];
+  readonly #parts: VirtioBlkParts;
+  readonly #config: Uint8Array;
+  #driver: VirtioDriver | undefined;
+  #bytesUnderWay = 0;
+  #waiting = false;
+
+  constructor(parts: VirtioBlkParts) {
+    this.#parts = parts;
+    const always = F_SIZE_MAX | F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY;
+    this.features = always | (parts.disk.readOnly ? F_RO : F_DISCARD | F_WRITE_ZEROES);
+    this.#config = layOutConfig(parts.disk.sizeBytes);
+  }
+
+  readConfig(offset: number, bytes: AccessBytes): number {
+    return readConfigBytes(this.#config, offset, bytes);
+  }
+
+  writeConfig(): void {}
+
+  start(driver: VirtioDriver): void {
+    this.#driver = driver;
+    this.#bytesUnderWay = 0;
+    this.#waiting = false;
+  }
+
+  handle(): void {
+    const driver = this.#driver;
+    const queue = driver?.queues[0];
+    if (driver === undefined || queue === undefined) return;
+    this.#waiting = this.#bytesUnderWay >= MOST_BYTES_UNDER_WAY;
+    if (this.#waiting) return;
+    for (const chain of queue.requests()) {
+      const request = readRequest(chain, this.#parts.disk);
+      if (request === undefined) {
+        driver.needsReset("a block request without header or status");
+        return;
+      }
+      this.#execute(driver, chain, request);
+      this.#waiting = this.#bytesUnderWay >= MOST_BYTES_UNDER_WAY;
+      if (this.#waiting) break;
+    }
+    queue.signal();
+  }
+
+  reset(): void {
+    this.#driver = undefined;
+  }
+
+  #execute(driver: VirtioDriver, chain: DescriptorChain, request: BlockRequest): void {
+    const { serial } = this.#parts;
+    switch (request.kind) {
+      case "refused":
+        return this.#answer(driver, chain, request.status, 0);
+      case "id": {
+        const id = new Uint8Array(ID_BYTES);
+        id.set(new TextEncoder().encode(serial).subarray(0, ID_BYTES));
+        const room = Math.min(ID_BYTES, chain.writable.length - 1);
+        return this.#answer(driver, chain, STATUS_OK, chain.writable.write(id.subarray(0, room)));
+      }
+      default:
+        this.#start(driver, chain, request);
+    }
+  }
+
+  #start(
+    driver: VirtioDriver,
+    chain: DescriptorChain,
+    request: Exclude<BlockRequest, { kind: "refused" | "id" }>,
+  ): void {
+    const data = request.kind === "read" ? new Uint8Array(request.length) : undefined;
+    const bytes = request.kind === "write" ? request.bytes.length : (data?.length ?? 0);
+    this.#bytesUnderWay += bytes;
+    const finish = (status: number, written: number) => {
+      if (driver !== this.#driver) return;
+      this.#bytesUnderWay -= bytes;
+      this.#answer(driver, chain, status, written);
+      driver.queues[0]?.signal();
+      if (this.#waiting) this.handle();
+    };
+    this.#parts.operations.start(
+      this.#carryOut(request, data, (driver.features & F_FLUSH) === 0n),
+      () => finish(STATUS_OK, data === undefined ? 0 : chain.writable.write(data)),
+      (error) => {
+        this.#parts.onError?.(error);
+        finish(STATUS_IO_ERROR, 0);
+      },
+    );
+  }
+
+  /** @param writeThrough The driver knows no flush: what is written must be safe at once. */
+  async #carryOut(
+    request: Exclude<BlockRequest, { kind: "refused" | "id" }>,
+    data: Uint8Array | undefined,
+    writeThrough: boolean,
+  ): Promise<void> {
+    const { disk } = this.#parts;
+    switch (request.kind) {
+      case "read":
+        if (data !== undefined) await disk.read(request.offset, data);
+        return;
+      case "write":
+        await disk.write(request.offset, request.bytes);
+        break;
+      case "flush":
+        return disk.flush();
+      case "discard":
+        for (const { offset, length } of request.ranges) await disk.discard(offset, length);
+        return;
+      case "write-zeroes":
+        for (const { offset, length, unmap } of request.ranges) await disk.writeZeroes(offset, length, unmap);
+    }
+    if (writeThrough) await disk.flush();
+  }
+
+  /** Writes the status behind the data and gives the request back. */
+  #answer(driver: VirtioDriver, chain: DescriptorChain, status: number, written: number): void {
+    chain.writable.write(Uint8Array.of(status), chain.writable.length - 1);
+    driver.queues[0]?.complete(chain, written + 1);
+  }
+}
+
+/** struct virtio_blk_config, up to the write-zeroes fields. */
+function layOutConfig(sizeBytes: number): Uint8Array {
+  const config = new Uint8Array(60);
+  const view = new DataView(config.buffer);
+  view.setBigUint64(0, BigInt(Math.floor(sizeBytes / SECTOR_BYTES)), true);
+  view.setUint32(8, SEGMENT_BYTES, true);
+  view.setUint32(12, SEGMENTS, true);
+  view.setUint32(20, SECTOR_BYTES, true);
+  view.setUint8(24, PHYSICAL_BLOCK_EXPONENT);
+  view.setUint16(26, 1 << PHYSICAL_BLOCK_EXPONENT, true); // the least that pays
+  view.setUint16(34, 1, true); // queues
+  view.setUint32(36, MOST_RANGE_SECTORS, true);
+  view.setUint32(40, MOST_RANGES, true);
+  view.setUint32(44, 1 << PHYSICAL_BLOCK_EXPONENT, true); // alignment of discards
+  view.setUint32(48, MOST_RANGE_SECTORS, true);
+  view.setUint32(52, MOST_RANGES, true);
+  view.setUint8(56, 1); // writing zeroes may unmap
+  return config;
+}

@@ -1,0 +1,61 @@
+import type { DmaMemory } from "../../bus/dma-memory.ts";
+
+/** A piece of guest RAM that one descriptor names; checked to be RAM. */
+export interface Segment {
+  readonly address: number;
+  readonly length: number;
+}
+
+/** The bytes of several descriptors, in their order, as one. */
+export class GuestBuffer {
+  readonly length: number;
+  readonly #memory: DmaMemory;
+  readonly #segments: readonly Segment[];
+
+  constructor(memory: DmaMemory, segments: readonly Segment[]) {
+    this.#memory = memory;
+    this.#segments = segments;
+    this.length = segments.reduce((sum, segment) => sum + segment.length, 0);
+  }
+
+  /** The part from `offset` on, of up to `length` bytes. */
+  slice(offset: number, length = Number.POSITIVE_INFINITY): GuestBuffer {
+    const pieces = [...this.#pieces(offset, Math.max(0, Math.min(length, this.length - offset)))];
+    return new GuestBuffer(this.#memory, pieces);
+  }
+
+  /** Copies out what there is of `length` bytes from `offset` on. */
+  read(offset = 0, length = this.length): Uint8Array<ArrayBuffer> {
+    const wanted = Math.max(0, Math.min(length, this.length - offset));
+    const bytes = new Uint8Array(wanted);
+    let done = 0;
+    for (const piece of this.#pieces(offset, wanted)) {
+      bytes.set(this.#memory.view(piece.address, piece.length), done);
+      done += piece.length;
+    }
+    return bytes;
+  }
+
+  /** Copies in what fits of `bytes`, from `offset` on; returns how many did. */
+  write(bytes: Uint8Array, offset = 0): number {
+    const wanted = Math.max(0, Math.min(bytes.length, this.length - offset));
+    let done = 0;
+    for (const piece of this.#pieces(offset, wanted)) {
+      this.#memory.write(piece.address, bytes.subarray(done, done + piece.length));
+      done += piece.length;
+    }
+    return done;
+  }
+
+  *#pieces(offset: number, length: number): Generator<Segment> {
+    let skip = offset;
+    let left = length;
+    for (const segment of this.#segments) {
+      if (left <= 0) return;
+      const piece = Math.min(segment.length - skip, left);
+      if (piece > 0) yield { address: segment.address + skip, length: piece };
+      left -= Math.max(piece, 0);
+      skip = Math.max(0, skip - segment.length);
+    }
+  }
+}

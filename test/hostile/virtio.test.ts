@@ -1,0 +1,155 @@
+import process from "node:process";
+import { expect, test } from "vitest";
+import { MemoryStore } from "../../src/disk/memory-store.ts";
+import { RawDisk } from "../../src/disk/raw-disk.ts";
+import { VirtioBlk } from "../../src/virtio/blk/virtio-blk.ts";
+import { HostPort } from "../../src/virtio/console/host-port.ts";
+import { VirtioConsole } from "../../src/virtio/console/virtio-console.ts";
+import type { VirtioDevice } from "../../src/virtio/device.ts";
+import { VirtioRng } from "../../src/virtio/rng/virtio-rng.ts";
+import {
+  availableOf,
+  descriptorsOf,
+  RAM_BYTES,
+  TestDriver,
+  TestOperations,
+} from "../../src/virtio/test-rig.ts";
+import { Dice } from "../disk/disk-model.ts";
+
+/** A longer run: RINGFENCE_VIRTIO_CASES=10000000 */
+const CASES = Number(process.env["RINGFENCE_VIRTIO_CASES"] ?? 150_000);
+const DISK_BYTES = 1 << 20;
+
+/** A device and what a fuzzer does between cases: lets it finish what it has begun. */
+interface Subject {
+  readonly device: VirtioDevice;
+  settle(): Promise<void>;
+}
+
+const subjects: Record<string, () => Promise<Subject>> = {
+  rng: async () => ({ device: new VirtioRng((bytes) => new Uint8Array(bytes)), settle: async () => {} }),
+  blk: async () => {
+    const store = new MemoryStore();
+    await store.truncate(DISK_BYTES);
+    const operations = new TestOperations();
+    const device = new VirtioBlk({ disk: await RawDisk.open(store), operations, serial: "fuzz" });
+    return { device, settle: () => operations.idle() };
+  },
+  console: async () => {
+    const port = new HostPort("fuzz", { receive() {} });
+    const second = new HostPort("second", { receive() {} });
+    const device = new VirtioConsole([port, second]);
+    port.open();
+    const settle = async () => {
+      if (port.waitingBytes < 1000) port.write(new Uint8Array(100));
+      if (second.isOpen) second.close();
+      else second.open();
+    };
+    return { device, settle };
+  },
+};
+
+const EDGES = [0, 1, 2, 3, 4, 16, 511, 512, 4096, 65536, RAM_BYTES - 1, RAM_BYTES, 2 ** 31, 2 ** 32 - 1];
+
+function interesting(dice: Dice): number {
+  return dice.below(3) === 0 ? (EDGES[dice.below(EDGES.length)] ?? 0) : dice.below(RAM_BYTES);
+}
+
+/** One random thing that a driver, or one gone mad, may do. */
+function act(driver: TestDriver, dice: Dice, queues: number): void {
+  const { transport, memory } = driver;
+  const queue = dice.below(queues);
+  switch (dice.below(16)) {
+    case 0:
+      return driver.initialise({
+        queueSize: 2 ** (1 + dice.below(6)),
+        features: BigInt(2 ** 32 + dice.below(4) * 2 ** 28 + dice.below(4)),
+      });
+    case 1:
+      return transport.writeMemory(
+        dice.below(0x8000),
+        ([1, 2, 4] as const)[dice.below(3)] ?? 4,
+        interesting(dice),
+      );
+    case 2:
+      transport.readMemory(dice.below(0x8000), ([1, 2, 4] as const)[dice.below(3)] ?? 4);
+      return;
+    case 3: {
+      // Past the header: address, command and capabilities.
+      const offset = dice.below(250);
+      if (offset !== 4) transport.function.writeConfig(offset, 1, dice.below(256));
+      return;
+    }
+    case 4:
+      return memory.writeU16(availableOf(queue) + 2 * dice.below(20), dice.below(65536));
+    case 5:
+    case 6:
+    case 7:
+      return driver.publish(queue, dice.below(16));
+    case 8:
+      memory.bytes[dice.below(RAM_BYTES)] = dice.below(256);
+      return;
+    case 9: {
+      // A block request's header.
+      const at = dice.below(16) * 4096;
+      memory.writeU32(at, dice.below(15));
+      memory.writeU64(at + 8, BigInt(dice.below(4) === 0 ? interesting(dice) : dice.below(DISK_BYTES / 512)));
+      return;
+    }
+    case 10:
+    case 11:
+    case 12: {
+      const flags = dice.below(8);
+      const address = dice.below(4) === 0 ? interesting(dice) : dice.below(16) * 4096;
+      const length =
+        dice.below(3) === 0 ? interesting(dice) : ([1, 8, 16, 512, 4096] as const)[dice.below(5)];
+      const at = descriptorsOf(queue) + 16 * dice.below(16);
+      return driver.writeDescriptor(at, address, length ?? 1, flags, dice.below(20));
+    }
+    default:
+      return driver.notify(queue);
+  }
+}
+
+test.each(Object.keys(subjects))(
+  `no driver harms virtio-%s, over ${CASES} random acts`,
+  { timeout: 3_600_000 },
+  async (name) => {
+    const make = subjects[name];
+    if (make === undefined) throw new Error(`no subject ${name}`);
+    const perDevice = 2000;
+    let resets = 0;
+    for (let seed = 0; seed * perDevice < CASES; seed++) {
+      const dice = new Dice(seed);
+      const { device, settle } = await make();
+      const driver = new TestDriver(device);
+      driver.initialise();
+      for (let i = 0; i < perDevice; i++) {
+        act(driver, dice, device.queueSizes.length);
+        if (dice.below(20) === 0) await settle();
+        if ((driver.status & 64) !== 0) {
+          resets++;
+          driver.initialise();
+        }
+        driver.memory.written.length = 0;
+        driver.interrupts.length = 0;
+      }
+      await settle();
+      // Whatever it has been through, the device works after a reset.
+      driver.memory.bytes.fill(0);
+      driver.initialise();
+      expect(driver.status & 15).toBe(15);
+      driver.memory.writeU32(0x1000, 8);
+      const chain = [
+        { address: 0x1000, length: name === "rng" ? 0 : 16 },
+        { address: 0x2000, length: 21, write: true },
+      ];
+      const queue = name === "console" ? 1 : 0;
+      driver.add(queue, chain.slice(0, queue === 1 ? 1 : 2));
+      driver.notify(queue);
+      await settle();
+      expect(driver.usedCount(queue)).toBe(1);
+    }
+    expect(resets).toBeGreaterThan(CASES / 10_000);
+  },
+);
