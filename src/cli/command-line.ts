@@ -18,6 +18,21 @@ import { parseMemorySize } from "./size.ts";
 import { nearest } from "./suggestion.ts";
 import { UsageError } from "./usage-error.ts";
 
+/** Options about how a machine starts and what it is: a snapshot has all of that. */
+const BOOT_OPTIONS = [
+  "kernel",
+  "initrd",
+  "append",
+  "memory",
+  "deterministic",
+  "debug-exit",
+  "disk",
+  "network",
+  "forward",
+  "capture",
+  "rng",
+] as const;
+
 /** What the user asked for. */
 export type Command =
   | { command: "help"; topic: HelpTopic; asked: boolean }
@@ -40,6 +55,10 @@ export interface RunOptions {
   readonly kernelPath: string | undefined;
   readonly initrdPath: string | undefined;
   readonly append: string | undefined;
+  /** A snapshot to go on from, in place of a boot. */
+  readonly restorePath: string | undefined;
+  /** Where a snapshot is saved when the user asks for one. Undefined: a name with the time, in the working folder. */
+  readonly snapshotPath: string | undefined;
   readonly memoryBytes: number;
   readonly engine: EngineName;
   readonly deterministic: boolean;
@@ -98,12 +117,23 @@ function parseRun(argv: readonly string[]): Command {
   if (initrdPath !== undefined && kernelPath === undefined) {
     throw new UsageError("--initrd needs --kernel; the default guest has an initial RAM disk of its own");
   }
+  const restorePath = given.get("restore");
+  const notSaved = BOOT_OPTIONS.find(
+    (name) => restorePath !== undefined && (given.has(name) || repeated.has(name)),
+  );
+  // A snapshot holds no network card yet; and what comes from outside is no function of the instructions executed.
+  const isAlone = ["deterministic", "snapshot", "restore"].some((name) => given.has(name));
+  if (notSaved !== undefined) {
+    throw new UsageError(`--${notSaved} does not go with --restore: the snapshot says it already`);
+  }
   return {
     command: "run",
     options: {
       kernelPath,
       initrdPath,
       append: given.get("append"),
+      restorePath,
+      snapshotPath: given.get("snapshot"),
       memoryBytes: parseMemorySize(given.get("memory") ?? "512M"),
       engine: ENGINES.find((name) => name === given.get("engine")) ?? "interpreter",
       deterministic: given.has("deterministic"),
@@ -115,8 +145,7 @@ function parseRun(argv: readonly string[]): Command {
       trace: parseTrace(given.get("trace")),
       disks: (repeated.get("disk") ?? []).map(parseDisk),
       rng: given.has("rng"),
-      // What comes from outside is not a function of the instructions executed.
-      networks: parseNetworks(repeated.get("network"), given.has("deterministic") ? ["none"] : ["user"]),
+      networks: parseNetworks(repeated.get("network"), isAlone ? ["none"] : ["user"]),
       forwards: (repeated.get("forward") ?? []).map(parseForward),
       capturePath: given.get("capture"),
     },

@@ -1,11 +1,12 @@
 /** What the user asked the console for with a Ctrl-A sequence. */
-export type ConsoleRequest = "quit" | "help";
+export type ConsoleRequest = "quit" | "snapshot" | "help";
 
 const CTRL_A = 0x01;
 
 /** Shown for Ctrl-A H. */
 export const CONSOLE_HELP = [
   "Ctrl-A X  quit: end the machine at once",
+  "Ctrl-A S  save a snapshot, for ringfence run --restore",
   "Ctrl-A H  this help",
   "Ctrl-A A  send Ctrl-A to the guest (Ctrl-A Ctrl-A does too)",
 ];
@@ -30,6 +31,7 @@ export class ConsoleKeys {
       this.#afterCtrlA = false;
       const key = byte === CTRL_A ? "a" : String.fromCharCode(byte).toLowerCase();
       if (key === "x") requests.push("quit");
+      else if (key === "s") requests.push("snapshot");
       else if (key === "h" || key === "?") requests.push("help");
       else if (key === "a") forGuest.push(CTRL_A);
       // Any other key is swallowed with its Ctrl-A: the guest must not see half of a slip.

@@ -1,3 +1,4 @@
+import type { BootRequest } from "../boot/boot-plan.ts";
 import { Meter } from "../cpu/meter.ts";
 import { createLockstepProcessor } from "../lockstep/create-lockstep-processor.ts";
 import type { LockstepProcessor } from "../lockstep/lockstep-processor.ts";
@@ -9,6 +10,7 @@ import {
 import { Machine } from "../machine/machine.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
 import type { MachineHost } from "../machine/machine-host.ts";
+import type { SavedMachine } from "../machine/machine-state.ts";
 import { type OverheadReport, overheadLines, overheadReport } from "../machine/overhead-report.ts";
 import { statisticsLines, undefinedInstructionLines } from "../machine/statistics.ts";
 import { plainFrames } from "../network/link/segmentation.ts";
@@ -32,9 +34,8 @@ export interface MachineRequest {
   readonly deterministic: boolean;
   readonly debugExitPort: number | undefined;
   readonly noReboot: boolean;
-  readonly kernel: Uint8Array<ArrayBuffer>;
-  readonly initrd: Uint8Array<ArrayBuffer> | undefined;
-  readonly commandLine: string;
+  readonly secondSerial?: boolean;
+  readonly boot: BootRequest | SavedMachine;
   readonly trace: readonly TraceSubject[];
   /** Time everything beside the guest's own code. */
   readonly measure?: boolean;
@@ -51,6 +52,7 @@ export interface MachineRequest {
 
 /** A machine as this command drives it. */
 export interface RunnableMachine {
+  readonly machine: Machine;
   /** Resolves when the machine has ended. */
   run(): Promise<MachineEnd>;
   /** Gives bytes to the guest's first serial port. The machine queues what the guest is slow to take. */
@@ -71,7 +73,6 @@ const AGAINST: Partial<Record<EngineName, ProcessorEngine>> = {
 
 /** Builds a machine and loads the guest into it. */
 export function createMachine(request: MachineRequest): RunnableMachine {
-  const { kernel, initrd, commandLine } = request;
   let parts: ProcessorParts | undefined;
   // The clock of measurements is finer than the guest's.
   const meter = request.measure ? new Meter(() => performance.now() * 1e6) : undefined;
@@ -113,11 +114,13 @@ export function createMachine(request: MachineRequest): RunnableMachine {
         ({ port, mac }) => new VirtioNet({ port, mac, plainFrames, onReceive: () => request.host.wake() }),
       ),
     ],
-    boot: { kernel, commandLine, modules: initrd === undefined ? [] : [{ bytes: initrd, commandLine: "" }] },
+    secondSerial: request.secondSerial,
+    boot: request.boot,
   });
   const report = (): OverheadReport | undefined =>
     parts && meter && overheadReport(request.engine, machine.statistics(), parts, meter);
   return {
+    machine,
     report,
     run: async () => {
       const end = await machine.run();

@@ -50,12 +50,13 @@ function describeVmError(error: VmError, command: Command | undefined): string {
 
 function remedyForFile(path: string, command: Command | undefined): string {
   if (command?.command !== "run") return "check the path";
-  const { initrdPath, disks } = command.options;
-  const option = disks.some((disk) => disk.path === path)
-    ? "--disk"
-    : path === initrdPath
-      ? "--initrd"
-      : "--kernel";
+  const { initrdPath, restorePath, disks } = command.options;
+  const given = [
+    { option: "--restore", isIt: path === restorePath },
+    { option: "--disk", isIt: disks.some((disk) => disk.path === path) },
+    { option: "--initrd", isIt: path === initrdPath },
+  ];
+  const option = given.find(({ isIt }) => isIt)?.option ?? "--kernel";
   return `check the path after ${option}`;
 }
 

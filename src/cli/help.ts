@@ -32,7 +32,7 @@ export function runHelp(): string {
     "",
     ...RUN_OPTIONS.map(optionLine),
     "",
-    "On a terminal: Ctrl-A X quits, Ctrl-A H lists the other keys.",
+    "On a terminal: Ctrl-A X quits, Ctrl-A S saves a snapshot, Ctrl-A H lists the other keys.",
     "",
     "exit status:",
     "  0      the guest powered off, or Ctrl-A X",

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
+import { keepCompiledSources } from "../host/node/compile-cache.ts";
 import { type Command, parseCommandLine } from "./command-line.ts";
 import { describeError } from "./describe-error.ts";
 import { EXIT_BAD_INPUT, EXIT_OUTPUT_LOST, EXIT_POWERED_OFF } from "./exit-codes.ts";
@@ -35,6 +36,7 @@ async function main(): Promise<number> {
     }
     case "run": {
       // Only a run needs the machine; help and version should not wait for it to load.
+      keepCompiledSources();
       const { run } = await import("./run.ts");
       return run(command.options);
     }

@@ -35,6 +35,16 @@ export const RUN_OPTIONS: readonly OptionDescription[] = [
   },
   { name: "deterministic", help: "time counts instructions: equal input gives equal runs" },
   {
+    name: "restore",
+    value: "FILE",
+    help: "go on from a snapshot, in place of booting",
+  },
+  {
+    name: "snapshot",
+    value: "FILE",
+    help: "where Ctrl-A S and the signal SIGUSR2 save the machine, which runs on",
+  },
+  {
     name: "disk",
     value: "FILE[,OPTION]...",
     repeatable: true,

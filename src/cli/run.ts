@@ -1,15 +1,21 @@
 import process from "node:process";
+import type { BootRequest } from "../boot/boot-plan.ts";
+import { CORE_WASM, ensureCore } from "../host/node/core-module.ts";
 import { prepareDefaultGuest } from "../host/node/default-guest.ts";
 import { EventLoop } from "../host/node/event-loop.ts";
 import { readWholeFile, writeWholeFile } from "../host/node/files.ts";
 import { monotonicNowNs } from "../host/node/monotonic-clock.ts";
 import { FileSerialOutput, type SerialOutput, StreamSerialOutput } from "../host/node/serial-output.ts";
+import { snapshotHost } from "../host/node/snapshot-files.ts";
+import { invariant } from "../layout/invariant.ts";
 import { EnginesDiffer } from "../lockstep/engines-differ.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
 import type { MachineHost } from "../machine/machine-host.ts";
+import { restoreMachine } from "../machine/snapshot/restore-machine.ts";
+import { saveSnapshot } from "../machine/snapshot/write-snapshot.ts";
 import type { RunOptions } from "./command-line.ts";
-import { createMachine, type RunnableMachine } from "./create-machine.ts";
-import { CORE_WASM, ensureCore } from "./ensure-core.ts";
+import { createMachine, type MachineRequest, type RunnableMachine } from "./create-machine.ts";
+import { describeError } from "./describe-error.ts";
 import {
   debugExitStatus,
   EXIT_ENGINES_DIFFER,
@@ -27,8 +33,7 @@ const QUIT_NS = 500_000_000;
 
 /** `ringfence run`: boots a guest and returns the exit status when it has ended. */
 export async function run(options: RunOptions): Promise<number> {
-  const guest = await readGuest(options);
-  const { networks, close } = await openNetworks(
+  const { networks, close: closeNetworks } = await openNetworks(
     options.networks,
     options.forwards,
     options.capturePath,
@@ -37,18 +42,17 @@ export async function run(options: RunOptions): Promise<number> {
   try {
     const disks = await openDisks(options.disks);
     try {
-      return await runMachine(options, guest, disks, networks);
+      return await runMachine(options, disks, networks);
     } finally {
       await closeDisks(disks);
     }
   } finally {
-    close();
+    closeNetworks();
   }
 }
 
 async function runMachine(
   options: RunOptions,
-  guest: Guest,
   disks: readonly GuestDisk[],
   networks: readonly GuestNetwork[],
 ): Promise<number> {
@@ -69,18 +73,20 @@ async function runMachine(
     writeSerial: (bytes) => output.write(bytes),
     serialCongested: () => output.congested,
   };
+  const core = readWholeFile(CORE_WASM);
   const measure = options.stats || options.statsPath !== undefined;
-  machine = createMachine({
-    ...options,
-    ...guest,
+  const { machine: started, close } = await startMachine(options, {
+    core,
+    host,
+    report,
     disks,
     networks,
     measure,
-    core: readWholeFile(CORE_WASM),
-    host,
-    report,
   });
-  const disconnect = options.serial.to === "stdio" ? connectSerialInput(machine) : () => {};
+  machine = started;
+  const save = () => void saveFromConsole(started, options.snapshotPath);
+  if (options.snapshotPath !== undefined) process.on("SIGUSR2", save);
+  const disconnect = options.serial.to === "stdio" ? connectSerialInput(machine, save) : () => {};
   try {
     const end = await machine.run();
     // Whoever quits does not wait for a receiver that has stopped reading.
@@ -102,23 +108,62 @@ async function runMachine(
     error.report.forEach(report);
     return EXIT_ENGINES_DIFFER;
   } finally {
+    process.off("SIGUSR2", save);
     disconnect();
     output.close();
+    await close();
   }
 }
 
-interface Guest {
-  readonly kernel: Uint8Array<ArrayBuffer>;
-  readonly initrd: Uint8Array<ArrayBuffer> | undefined;
-  readonly commandLine: string;
+/** Boots the guest that the options name, or goes on with a snapshot. */
+async function startMachine(
+  options: RunOptions,
+  surroundings: Pick<MachineRequest, "core" | "host" | "report" | "disks" | "networks" | "measure">,
+): Promise<{ machine: RunnableMachine; close(): Promise<void> }> {
+  const { restorePath } = options;
+  if (restorePath === undefined) {
+    const boot = await readGuest(options);
+    return { machine: createMachine({ ...options, ...surroundings, boot }), close: async () => {} };
+  }
+  let runnable: RunnableMachine | undefined;
+  const { snapshot } = await restoreMachine(snapshotHost, restorePath, (saved, configuration) => {
+    const { ramBytes, deterministic, debugExitPort, secondSerial } = configuration;
+    const described = {
+      ...{ memoryBytes: ramBytes, deterministic, secondSerial },
+      debugExitPort: debugExitPort ?? undefined,
+    };
+    runnable = createMachine({ ...options, ...surroundings, ...described, boot: saved });
+    return runnable.machine;
+  });
+  invariant(runnable !== undefined, "a restored machine has been built");
+  report("going on from the snapshot; Ctrl-A H lists keys for Ringfence itself");
+  return { machine: runnable, close: () => snapshot.close() };
 }
 
-async function readGuest({ kernelPath, initrdPath, append }: RunOptions): Promise<Guest> {
+let saving = false;
+
+/** Saves a snapshot between two slices of the guest. What goes wrong is told, and the machine runs on. */
+async function saveFromConsole({ machine }: RunnableMachine, path: string | undefined): Promise<void> {
+  if (saving) return;
+  saving = true;
+  const target = path ?? `ringfence-${new Date().toISOString().replace(/[-:]|\..*/g, "")}.snapshot`;
+  try {
+    const { fileBytes } = await saveSnapshot(machine, snapshotHost, target);
+    report(`saved ${target}, ${Math.ceil(fileBytes / 1e6)} MB; ringfence run --restore ${target} goes on`);
+  } catch (error) {
+    report(`no snapshot was saved: ${describeError(error, undefined).line}`);
+  } finally {
+    saving = false;
+  }
+}
+
+async function readGuest({ kernelPath, initrdPath, append }: RunOptions): Promise<BootRequest> {
   if (kernelPath !== undefined) {
+    const initrd = initrdPath === undefined ? undefined : readWholeFile(initrdPath);
     return {
       kernel: readWholeFile(kernelPath),
-      initrd: initrdPath === undefined ? undefined : readWholeFile(initrdPath),
       commandLine: append ?? "",
+      modules: initrd === undefined ? [] : [{ bytes: initrd, commandLine: "" }],
     };
   }
   const guest = await prepareDefaultGuest(report);
@@ -126,8 +171,8 @@ async function readGuest({ kernelPath, initrdPath, append }: RunOptions): Promis
   const words = [guest.commandLine, ...terminalWords(), ...(append === undefined ? [] : [append])];
   return {
     kernel: readWholeFile(guest.kernelPath),
-    initrd: readWholeFile(guest.initrdPath),
     commandLine: words.join(" "),
+    modules: [{ bytes: readWholeFile(guest.initrdPath), commandLine: "" }],
   };
 }
 

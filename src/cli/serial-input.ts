@@ -8,7 +8,7 @@ import type { RunnableMachine } from "./create-machine.ts";
  * mode meanwhile, and Ctrl-A begins a request to us; from a pipe or a file every byte is the guest's. The end of
  * the input does not end the machine.
  */
-export function connectSerialInput(machine: RunnableMachine): () => void {
+export function connectSerialInput(machine: RunnableMachine, saveSnapshot: () => void): () => void {
   const input = process.stdin;
   const terminal = input.isTTY ? new RawTerminal(input) : undefined;
   const keys = new ConsoleKeys();
@@ -21,6 +21,7 @@ export function connectSerialInput(machine: RunnableMachine): () => void {
     if (forGuest.length > 0) machine.receiveSerial(forGuest);
     for (const request of requests) {
       if (request === "quit") machine.stop();
+      else if (request === "snapshot") saveSnapshot();
       else showHelp();
     }
   };

@@ -53,6 +53,15 @@ export interface Processor {
   memoryWritten(address: number, bytes: number): void;
   /** Back to the state after RESET. */
   reset(): void;
+  /**
+   * All that the processor is between two runs, as bytes of layout/cpu-state.ts. Caches are emptied, so that this
+   * processor and one made from the state go on alike.
+   */
+  saveState(): Uint8Array<ArrayBuffer>;
+  /** Goes on from a saved state, over memory that is as it was then. Whether an interrupt waits must be told anew. */
+  restoreState(saved: Uint8Array): void;
+  /** Forgets decoded code: memory has changed behind the processor's back. */
+  forgetCode(): void;
   /** Sets what firmware programs before it starts a system: memory types (MTRRs). For boots without firmware. */
   applyFirmwareSettings(): void;
   readonly registers: ProcessorRegisters;

@@ -1,4 +1,4 @@
-import { CPU_STATE } from "../layout/memory-map.ts";
+import { CPU_STATE, CPU_STATE_BYTES } from "../layout/memory-map.ts";
 import { INDEX } from "../layout/record.ts";
 
 /** Typed access to the processor state in the one memory, by the offsets of layout/cpu-state.ts. */
@@ -13,6 +13,11 @@ export class StateView {
     this.#i64 = new BigInt64Array(buffer);
     this.#u16 = new Uint16Array(buffer);
     this.#u8 = new Uint8Array(buffer);
+  }
+
+  /** The whole state; not a copy. */
+  get bytes(): Uint8Array {
+    return this.#u8.subarray(CPU_STATE, CPU_STATE + CPU_STATE_BYTES);
   }
 
   get16(field: number): number {

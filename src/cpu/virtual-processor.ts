@@ -1,4 +1,6 @@
 import * as cpu from "../layout/cpu-state.ts";
+import { invariant } from "../layout/invariant.ts";
+import { CPU_STATE_BYTES } from "../layout/memory-map.ts";
 import type { CoreExports } from "./core-exports.ts";
 import type { Engine, EngineExit } from "./engine.ts";
 import type { Processor, ProcessorRegisters, ProcessorSurroundings, RunOutcome } from "./processor.ts";
@@ -8,8 +10,25 @@ import type { StateView } from "./state-view.ts";
 const RFLAGS_TF = 1 << 8;
 const RFLAGS_IF = 1 << 9;
 const RFLAGS_RF = 1 << 16;
-const DR6_BS = 1n << 14n;
+const DR6_BS = 1 << 14;
 const VECTOR_DB = 1;
+/** Fields that belong to the run under way, to caches or to the machine around: offset and size. */
+const NOT_SAVED: readonly (readonly [field: number, bytes: number])[] = [
+  [cpu.EFFECTIVE_ADDRESS, 8],
+  [cpu.RIP_BASE, 8],
+  [cpu.TLB_BASE, 4],
+  [cpu.MODE_KEY, 8],
+  [cpu.BUDGET, 4],
+  [cpu.EXIT_REASON, 4],
+  [cpu.EXIT_RECORD, 4],
+  [cpu.INTERRUPT_PENDING, 4],
+  [cpu.BUDGET_START, 4],
+  [cpu.CURRENT_RECORD, 4],
+  [cpu.RAM_BYTES, 4],
+  [cpu.DETERMINISTIC, 4],
+];
+/** i32 fields that a processor keeps when it takes over a saved state: they are its machine's. */
+const KEPT = [cpu.RAM_BYTES, cpu.DETERMINISTIC] as const;
 /** INTERRUPT_SHADOW after a load of SS. */
 const SHADOW_OF_STACK_SEGMENT = 2;
 
@@ -20,11 +39,8 @@ export class VirtualProcessor implements Processor {
   readonly #core: CoreExports;
   readonly #engine: Engine;
   readonly #surroundings: ProcessorSurroundings;
-  #nmiPending = false;
   #stopAsked = false;
   #running = false;
-  /** Bits of DR6 that a load of SS has earned. */
-  #heldConditions = 0n;
   /** Called before each fault is delivered, for --trace. */
   onFault: ((vector: number, errorCode: number) => void) | undefined;
   onInterrupt: ((vector: number) => void) | undefined;
@@ -123,19 +139,19 @@ export class VirtualProcessor implements Processor {
     const completed = exit === cpu.EXIT_BUDGET || exit === cpu.EXIT_HALT;
     const earned = this.#core.endStep(completed ? 1 : 0);
     if (earned < 0) return cpu.EXIT_FAULT;
-    let conditions = BigInt(earned) | this.#heldConditions;
-    this.#heldConditions = 0n;
+    let conditions = earned | state.get32(cpu.HELD_CONDITIONS);
+    state.set32(cpu.HELD_CONDITIONS, 0);
     if (!completed) return exit;
     const inhibited = this.#core.takeStepTrapInhibition() !== 0;
     if (state.get32(cpu.INTERRUPT_SHADOW) === SHADOW_OF_STACK_SEGMENT) {
-      this.#heldConditions = conditions;
+      state.set32(cpu.HELD_CONDITIONS, conditions);
       return exit;
     }
     if (tracing && !inhibited) conditions |= DR6_BS;
-    if (conditions === 0n) return exit;
+    if (conditions === 0) return exit;
     // A trap ends HLT.
     state.set32(cpu.HALTED, 0);
-    state.set64(cpu.DR6, state.get64(cpu.DR6) | conditions);
+    state.set64(cpu.DR6, state.get64(cpu.DR6) | BigInt(conditions));
     state.set32(cpu.FAULT_VECTOR, VECTOR_DB);
     state.set32(cpu.FAULT_ERROR_CODE, -1);
     return cpu.EXIT_FAULT;
@@ -153,8 +169,8 @@ export class VirtualProcessor implements Processor {
   /** Delivers an NMI or an external interrupt that waits and is allowed. False after a triple fault. */
   #deliverEvents(): boolean {
     const state = this.#state;
-    if (this.#nmiPending && this.#core.nmiBlocked() === 0) {
-      this.#nmiPending = false;
+    if (state.get32(cpu.NMI_PENDING) !== 0 && this.#core.nmiBlocked() === 0) {
+      state.set32(cpu.NMI_PENDING, 0);
       state.set32(cpu.HALTED, 0);
       return this.#core.deliverNmi() !== cpu.STATUS_EXIT;
     }
@@ -176,7 +192,7 @@ export class VirtualProcessor implements Processor {
   }
 
   raiseNonMaskableInterrupt(): void {
-    this.#nmiPending = true;
+    this.#state.set32(cpu.NMI_PENDING, 1);
     this.#endRunSoon();
   }
 
@@ -190,11 +206,36 @@ export class VirtualProcessor implements Processor {
   }
 
   reset(): void {
-    this.#nmiPending = false;
-    this.#heldConditions = 0n;
+    this.#state.set32(cpu.NMI_PENDING, 0);
+    this.#state.set32(cpu.HELD_CONDITIONS, 0);
     this.#state.set64(cpu.INSTRUCTIONS, 0n);
     this.#core.reset();
     this.#core.resetMsrs();
+    this.#engine.forgetCode();
+  }
+
+  saveState(): Uint8Array<ArrayBuffer> {
+    this.#core.flushTlb(0);
+    // Where a run ends depends on how code was cut into blocks, so deterministic runs decode anew on both sides.
+    if (this.#state.get32(cpu.DETERMINISTIC) !== 0) this.#engine.forgetCode();
+    const saved = Uint8Array.from(this.#state.bytes);
+    for (const [field, bytes] of NOT_SAVED) saved.fill(0, field, field + bytes);
+    return saved;
+  }
+
+  restoreState(saved: Uint8Array): void {
+    const state = this.#state;
+    invariant(saved.length === CPU_STATE_BYTES, "a saved processor state has the size of the state page");
+    const kept = KEPT.map((field) => [field, state.get32(field)] as const);
+    state.bytes.set(saved);
+    for (const [field, value] of kept) state.set32(field, value);
+    state.set64(cpu.ZERO, 0n);
+    this.#core.updateMode();
+    this.#core.initialiseTlb();
+    this.#engine.forgetCode();
+  }
+
+  forgetCode(): void {
     this.#engine.forgetCode();
   }
 

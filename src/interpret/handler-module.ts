@@ -1,5 +1,6 @@
 import type { HandlerShape } from "../decode/shape.ts";
-import { HELPERS, type HelperName } from "../isa/helpers.ts";
+import type { HelperName } from "../isa/helpers.ts";
+import { invariant } from "../layout/invariant.ts";
 import { RECORD_BYTES } from "../layout/record.ts";
 import { buildRecord } from "../lower/build-record.ts";
 import { helperType } from "../lower/helper-type.ts";
@@ -24,21 +25,23 @@ export interface Imports {
   shared(name: SharedFunction): FunctionRef;
 }
 
-/** Imports every helper and shared function: simple, and cheap beside compiling. */
-export function importEverything(module: ModuleWriter, available: ReadonlySet<string>): Imports {
-  const helpers = new Map<string, FunctionRef>();
-  for (const name of Object.keys(HELPERS) as HelperName[]) {
-    if (available.has(name)) helpers.set(name, module.importFunction("core", name, helperType(name)));
-  }
-  const shared = new Map<string, FunctionRef>();
-  for (const [name, type] of Object.entries(SHARED_FUNCTIONS))
-    shared.set(name, module.importFunction("run", name, type));
-  const get = (map: Map<string, FunctionRef>, name: string): FunctionRef => {
-    const ref = map.get(name);
-    if (ref === undefined) throw new Error(`internal error (please report): no function ${name} in src/core`);
+/** Imports what is asked for, when it is first asked for. The module may not declare functions before that. */
+function importOnDemand(module: ModuleWriter, available: ReadonlySet<string>): Imports {
+  const imported = new Map<string, FunctionRef>();
+  const get = (from: "core" | "run", name: string, type: FunctionType): FunctionRef => {
+    const known = imported.get(name);
+    if (known !== undefined) return known;
+    const ref = module.importFunction(from, name, type);
+    imported.set(name, ref);
     return ref;
   };
-  return { helper: (name) => get(helpers, name), shared: (name) => get(shared, name) };
+  return {
+    helper: (name) => {
+      invariant(available.has(name), `src/core has a function ${name}`);
+      return get("core", name, helperType(name));
+    },
+    shared: (name) => get("run", name, SHARED_FUNCTIONS[name]),
+  };
 }
 
 /** A handler as a function of its own: record in, next record or 0 out. */
@@ -67,10 +70,11 @@ export function buildHandlerModule(
   const module = new ModuleWriter();
   module.importMemory("env", "memory", pages);
   const table = module.importTable("env", "handlers", { initial: 0 });
-  const imports = importEverything(module, available);
-  for (const shape of shapes) {
+  const imports = importOnDemand(module, available);
+  const handlers = shapes.map((shape) => ({ shape, code: buildHandlerFunction(shape, imports, hotCount) }));
+  for (const { shape, code } of handlers) {
     const ref = module.declareFunction(shape.name, HANDLER_TYPE);
-    module.defineFunction(ref, buildHandlerFunction(shape, imports, hotCount));
+    module.defineFunction(ref, code);
     module.addElements(table, shape.id, [ref]);
   }
   return module.finish();

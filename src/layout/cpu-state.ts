@@ -199,6 +199,21 @@ export const YMM_HIGH = 0x500;
 
 /** i64: RIP behind the instruction that set INTERRUPT_SHADOW: anywhere else the shadow is over. */
 export const SHADOW_RIP = 0xff8;
+// What the manuals give no offset in a save area, from 0xd00.
+/** i32: 1 between an NMI and the next IRET. */
+export const NMI_BLOCKED = 0xd00;
+/** i32: 1 when an NMI waits for delivery. */
+export const NMI_PENDING = 0xd04;
+/** i32: 1 when the executed instruction takes no single-step trap although TF was set before it. */
+export const STEP_TRAP_INHIBITED = 0xd08;
+/** i64: IA32_TSC_ADJUST, the sum of all that software added to the time-stamp counter. */
+export const MSR_TSC_ADJUST = 0xd10;
+/** Ten i64: registers that are stored and nothing more (src/core/system/msr-storage.ts). */
+export const STORED_MSRS = 0xd18;
+/** 28 i64: the MTRRs (src/core/system/memory-types.ts). */
+export const MEMORY_TYPES = 0xd68;
+/** i32: bits of DR6 that a load of SS has earned; they wait for the end of the next instruction. */
+export const HELD_CONDITIONS = 0xe48;
 
 // Why an engine returned.
 /** RIP is exact; its record is in no cache. */

@@ -34,6 +34,17 @@ export type VmErrorDetail =
   | { code: "file-exists"; path: string }
   | { code: "file-locked"; path: string }
   | { code: "disk-image-invalid"; path: string; reason: string }
+  | { code: "machine-ended" }
+  | { code: "machine-not-paused" }
+  | { code: "agent-unavailable"; reason: string }
+  | { code: "command-output-too-large"; sizeBytes: number; maximumBytes: number }
+  | { code: "guest-file-failed"; path: string; reason: string }
+  | { code: "snapshot-unsupported"; reason: string }
+  | { code: "snapshot-foreign"; path: string; reason: string }
+  | { code: "snapshot-truncated"; path: string; expectedBytes: number; actualBytes: number }
+  | { code: "snapshot-damaged"; path: string; where: string }
+  | { code: "snapshot-too-new"; path: string; version: number; newestKnown: number }
+  | { code: "snapshot-parent-missing"; path: string; parent: string; reason: string }
   | { code: "option-invalid"; option: string; value: string; expected: string };
 
 function describe(e: VmErrorDetail): string {
@@ -69,6 +80,37 @@ function describe(e: VmErrorDetail): string {
       return `${e.path}: in use by another machine or command`;
     case "disk-image-invalid":
       return `${e.path}: ${e.reason}`;
+    case "machine-ended":
+      return "the machine has ended";
+    case "machine-not-paused":
+      return "the machine is running; pause it first";
+    case "agent-unavailable":
+      return `nothing in the guest runs commands for the host: ${e.reason}`;
+    case "command-output-too-large":
+      return `the command printed ${e.sizeBytes} bytes; at most ${e.maximumBytes} are taken`;
+    case "guest-file-failed":
+      return `${e.path} in the guest: ${e.reason}`;
+    case "snapshot-unsupported":
+      return e.reason;
+    case "snapshot-foreign":
+      return `${e.path}: not a snapshot of Ringfence: ${e.reason}; check the path`;
+    case "snapshot-truncated":
+      return (
+        `${e.path}: this snapshot has ${e.actualBytes} bytes of ${e.expectedBytes}; ` +
+        "copy it again, or take a new one"
+      );
+    case "snapshot-damaged":
+      return `${e.path}: this snapshot is damaged (${e.where}); copy it again, or take a new one`;
+    case "snapshot-too-new":
+      return (
+        `${e.path}: this snapshot has format ${e.version}, and this Ringfence knows formats up to ` +
+        `${e.newestKnown}; use the Ringfence that made it, or a newer one`
+      );
+    case "snapshot-parent-missing":
+      return (
+        `${e.path}: this snapshot holds only what changed since ${e.parent}: ${e.reason}; ` +
+        "put that snapshot beside it"
+      );
     case "option-invalid":
       return `${e.option} ${e.value}: expected ${e.expected}`;
   }

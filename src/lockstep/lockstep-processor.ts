@@ -99,6 +99,22 @@ export class LockstepProcessor implements Processor {
     this.#memoryIsNew = true;
   }
 
+  saveState(): Uint8Array<ArrayBuffer> {
+    const saved = this.#leader.processor.saveState();
+    this.#follower.processor.saveState();
+    return saved;
+  }
+
+  restoreState(saved: Uint8Array): void {
+    this.#both(({ processor }) => processor.restoreState(saved));
+    this.#memoryIsNew = true;
+  }
+
+  forgetCode(): void {
+    this.#both(({ processor }) => processor.forgetCode());
+    this.#memoryIsNew = true;
+  }
+
   applyFirmwareSettings(): void {
     this.#both(({ processor }) => processor.applyFirmwareSettings());
   }

@@ -34,12 +34,13 @@ import {
   SYSTEM_CONTROL_PORT_A,
   SystemControl,
 } from "../devices/system-control/system-control.ts";
-import { COM1_IRQ, COM1_PORT, Uart16550 } from "../devices/uart16550/uart16550.ts";
+import { COM1_IRQ, COM1_PORT, COM2_IRQ, COM2_PORT, Uart16550 } from "../devices/uart16550/uart16550.ts";
 import type { CreateDevices, DeviceServices } from "../virtio/services.ts";
 import { BAR_BYTES } from "../virtio/transport/layout.ts";
 import { VirtioPci } from "../virtio/transport/virtio-pci.ts";
 import { type AcpiTables, buildAcpiTables } from "./acpi/tables.ts";
 import { acpiPlatform, IO_APIC_ID, PM_TIMER_BITS } from "./board-description.ts";
+import type { BoardState } from "./board-state.ts";
 import {
   CuttableLine,
   InterruptWiring,
@@ -55,6 +56,8 @@ export interface BoardConnections {
   unixTimeMs(): number;
   /** COM1 and the debug port. */
   readonly serialOutput: ByteSink;
+  /** COM2; absent: there is none. */
+  readonly secondSerialOutput?: ByteSink | undefined;
   readonly debugExitPort: number | undefined;
   /** A device set a timer; the processor may have to return sooner. */
   onTimerScheduled(atNs: number): void;
@@ -94,8 +97,10 @@ export class Board {
   readonly pic: Pic8259;
   readonly pci: PciHost;
   readonly uart: Uart16550;
-  readonly keyboard = new Ps2Keyboard();
-  readonly mouse = new Ps2Mouse();
+  /** COM2, where the machine has one. */
+  readonly secondUart: Uart16550 | undefined;
+  readonly keyboard: Ps2Keyboard;
+  readonly mouse: Ps2Mouse;
   readonly acpiTables: AcpiTables;
   readonly #to: BoardConnections;
   readonly #addresses = new MmioBus();
@@ -105,8 +110,11 @@ export class Board {
   readonly virtio: readonly VirtioPci[];
   /** What was last wrong with each virtio device's driver, by device. */
   readonly brokenDrivers = new Map<string, string>();
+  /** Gives the state of every device. */
+  readonly #states: () => BoardState;
 
-  constructor(connections: BoardConnections) {
+  /** With a `state`, which becomes the board's own, the board goes on where the one that gave it was. */
+  constructor(connections: BoardConnections, state?: BoardState) {
     this.#to = connections;
     this.timers = new TimerQueue(() => connections.nowNs());
     const clock = this.#watchedClock();
@@ -124,25 +132,52 @@ export class Board {
         onStartup() {}, // only a processor that waits after INIT takes it
         acknowledgeExternal: () => this.pic.acknowledge(),
       },
-      resetLocalApic(0, true),
+      state?.localApic ?? resetLocalApic(0, true),
     );
     fabric.addLocalApic(this.localApic);
-    this.ioApic = new IoApic(fabric, resetIoApic(IO_APIC_ID));
+    this.ioApic = new IoApic(fabric, state?.ioApic ?? resetIoApic(IO_APIC_ID));
     fabric.addIoApic(this.ioApic);
-    this.pic = new Pic8259(this.localApic.lint0);
-    this.#prepareInterrupts();
+    this.pic = new Pic8259(this.localApic.lint0, state?.pic);
+    if (state === undefined) this.#prepareInterrupts();
     this.#interrupts = new InterruptWiring(this.pic, this.ioApic);
 
-    this.uart = new Uart16550(this.#interrupts.source(COM1_IRQ), connections.serialOutput, clock);
-    this.#power = new pm.AcpiPm(clock, this.#interrupts.source(pm.SCI_IRQ), () => connections.onPowerOff(), {
-      timerBits: PM_TIMER_BITS,
-    });
-    this.pci = this.#createPci();
+    const com1 = this.#interrupts.source(COM1_IRQ);
+    this.uart = new Uart16550(com1, connections.serialOutput, clock, state?.uart);
+    const { secondSerialOutput } = connections;
+    if (secondSerialOutput !== undefined) {
+      const com2 = this.#interrupts.source(COM2_IRQ);
+      this.secondUart = new Uart16550(com2, secondSerialOutput, clock, state?.secondUart ?? undefined);
+    }
+    const sci = this.#interrupts.source(pm.SCI_IRQ);
+    const pmOptions = { timerBits: PM_TIMER_BITS } as const;
+    this.#power = new pm.AcpiPm(clock, sci, () => connections.onPowerOff(), pmOptions, state?.power);
+    const pci = this.#createPci(state?.pci);
+    this.pci = pci.host;
     this.#addInterruptControllers();
-    this.#addTimeKeepers(clock);
-    this.#addOtherPorts();
+    const timeKeepers = this.#addTimeKeepers(clock, state);
+    this.keyboard = new Ps2Keyboard(state?.keyboard);
+    this.mouse = new Ps2Mouse(state?.mouse);
+    const others = this.#addOtherPorts(state);
+    this.#states = () => ({
+      localApic: this.localApic.state,
+      ioApic: this.ioApic.state,
+      pic: this.pic.state,
+      uart: this.uart.state,
+      secondUart: this.secondUart?.state ?? null,
+      power: this.#power.state,
+      pci: pci.state(),
+      ...timeKeepers(),
+      keyboard: this.keyboard.state,
+      mouse: this.mouse.state,
+      ...others(),
+    });
     this.virtio = this.#addVirtio(clock);
     this.acpiTables = buildAcpiTables(acpiPlatform, FIRMWARE_AREA, FIRMWARE_AREA_END);
+  }
+
+  /** Everything that a snapshot must carry of the devices, as plain data that shares nothing with them. */
+  get state(): BoardState {
+    return this.#states();
   }
 
   readDevice(address: number, bytes: AccessBytes): number {
@@ -194,25 +229,38 @@ export class Board {
     };
   }
 
-  #createPci(): PciHost {
+  #createPci(state?: BoardState["pci"]): { host: PciHost; state(): BoardState["pci"] } {
     const isaInterrupts = Array.from({ length: 16 }, (_, irq) => this.#interrupts.source(irq));
     const router = new chipset.PirqRouter(isaInterrupts);
-    const pci = new PciHost(router.pirqs);
+    const pci = new PciHost(router.pirqs, state?.host);
     const { HOST_BRIDGE_SLOT: host, ISA_BRIDGE_SLOT: isa, ACPI_FUNCTION_SLOT: acpi } = chipset;
-    pci.add(host.device, host.function, chipset.createHostBridge());
-    const isaBridge = chipset.createIsaBridge(router);
-    for (const [index, interrupt] of PIRQ_INTERRUPTS.entries())
-      isaBridge.writeConfig(PIRQ_ROUTES + index, 1, interrupt);
+    const hostBridge = chipset.createHostBridge(undefined, state?.hostBridge);
+    pci.add(host.device, host.function, hostBridge);
+    const isaBridge = chipset.createIsaBridge(router, state?.isaBridge);
+    if (state === undefined) {
+      for (const [index, interrupt] of PIRQ_INTERRUPTS.entries())
+        isaBridge.writeConfig(PIRQ_ROUTES + index, 1, interrupt);
+    }
     pci.add(isa.device, isa.function, isaBridge);
     let ports = this.#claimPowerPorts(pm.PM_BASE_PORT);
     const moved = (base: number | undefined) => {
       ports.remove();
       if (base !== undefined) ports = this.#claimPowerPorts(base);
     };
-    pci.add(acpi.device, acpi.function, chipset.createAcpiFunction(pm.PM_BASE_PORT, moved));
+    const acpiFunction = chipset.createAcpiFunction(pm.PM_BASE_PORT, moved, state?.acpiFunction);
+    if (state !== undefined) moved(chipset.powerPortBase(acpiFunction));
+    pci.add(acpi.device, acpi.function, acpiFunction);
     this.#claim(PCI_ADDRESS_PORT, 1, pci.address, "PCI address");
     this.#claim(PCI_DATA_PORT, 4, pci.data, "PCI data");
-    return pci;
+    return {
+      host: pci,
+      state: () => ({
+        host: pci.state,
+        hostBridge: hostBridge.state,
+        isaBridge: isaBridge.state,
+        acpiFunction: acpiFunction.state,
+      }),
+    };
   }
 
   #claimPowerPorts(base: number) {
@@ -259,28 +307,30 @@ export class Board {
     this.#addresses.register(IO_APIC_ADDRESS, IO_APIC_BYTES, this.ioApic, "I/O APIC");
   }
 
-  /** The HPET's legacy route takes the place of the PIT and the RTC. */
-  #addTimeKeepers(clock: Clock): void {
+  /** The HPET's legacy route takes the place of the PIT and the RTC; so it cuts their lines before they drive them. */
+  #addTimeKeepers(clock: Clock, state?: BoardState): () => Pick<BoardState, "pit" | "rtc" | "hpet"> {
     const pitLine = new CuttableLine(this.#interrupts.source(0));
     const rtcLine = new CuttableLine(this.#interrupts.source(8));
-    const pit = new Pit8254(clock, pitLine);
-    this.#claim(PIT_PORT, 4, pit.counters, "8254 timer");
-    this.#claim(SYSTEM_CONTROL_PORT_B, 1, pit.controlB, "system control B");
-    const rtc = new RtcCmos(clock, () => this.#to.unixTimeMs(), rtcLine);
-    this.#claim(RTC_PORT, 2, rtc, "real-time clock");
     const inputs = Array.from({ length: IO_APIC_INPUTS }, (_, input) => this.ioApic.line(input));
-    const hpet = new Hpet(clock, inputs, {
+    const legacyRoute = {
       irq0: this.#interrupts.source(0),
       irq8: this.#interrupts.source(8),
-      replaced: (on) => {
+      replaced: (on: boolean) => {
         pitLine.cut(on);
         rtcLine.cut(on);
       },
-    });
+    };
+    const hpet = new Hpet(clock, inputs, legacyRoute, state?.hpet);
     this.#addresses.register(HPET_BASE, HPET_BYTES, hpet, "HPET");
+    const pit = new Pit8254(clock, pitLine, state?.pit);
+    this.#claim(PIT_PORT, 4, pit.counters, "8254 timer");
+    this.#claim(SYSTEM_CONTROL_PORT_B, 1, pit.controlB, "system control B");
+    const rtc = new RtcCmos(clock, () => this.#to.unixTimeMs(), rtcLine, state?.rtc);
+    this.#claim(RTC_PORT, 2, rtc, "real-time clock");
+    return () => ({ pit: pit.state, rtc: rtc.state, hpet: hpet.state });
   }
 
-  #addOtherPorts(): void {
+  #addOtherPorts(state?: BoardState): () => Pick<BoardState, "i8042" | "systemControl"> {
     const resets = { resetSystem: () => this.#to.onReset(), setA20() {} };
     const keyboardLine = this.#interrupts.source(KEYBOARD_IRQ);
     const i8042 = new I8042(
@@ -289,20 +339,24 @@ export class Board {
       resets,
       this.keyboard,
       this.mouse,
+      state?.i8042,
     );
     this.#claim(I8042_DATA_PORT, 1, i8042.data, "keyboard controller data");
     this.#claim(I8042_COMMAND_PORT, 1, i8042.command, "keyboard controller command");
-    const systemControl = new SystemControl(resets);
+    const systemControl = new SystemControl(resets, state?.systemControl);
     this.#claim(SYSTEM_CONTROL_PORT_A, 1, systemControl.portA, "system control A");
     this.#claim(RESET_CONTROL_PORT, 1, systemControl.resetControl, "reset control");
     this.#claim(pm.SMI_COMMAND_PORT, 2, this.#power.smiCommand, "SMI command");
     this.#claim(COM1_PORT, 8, this.uart, "COM1");
+    if (this.secondUart !== undefined) this.#claim(COM2_PORT, 8, this.secondUart, "COM2");
     this.#claim(DEBUG_PORT, 1, new DebugPort(this.#to.serialOutput), "debug port");
     const { debugExitPort } = this.#to;
-    if (debugExitPort === undefined) return;
-    // The device answers with a process status, whose lowest bit is always set.
-    const debugExit = new DebugExit((status) => this.#to.onDebugExit(status >> 1));
-    this.#claim(debugExitPort, 4, debugExit, "debug exit");
+    if (debugExitPort !== undefined) {
+      // The device answers with a process status, whose lowest bit is always set.
+      const debugExit = new DebugExit((status) => this.#to.onDebugExit(status >> 1));
+      this.#claim(debugExitPort, 4, debugExit, "debug exit");
+    }
+    return () => ({ i8042: i8042.state, systemControl: systemControl.state });
   }
 
   #claim(firstPort: number, count: number, device: PortDevice, name: string): void {

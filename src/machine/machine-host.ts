@@ -12,6 +12,8 @@ export interface MachineHost {
   wake(): void;
   /** Takes bytes that the guest sent to its first serial port. */
   writeSerial(bytes: Uint8Array): void;
+  /** Takes bytes that the guest sent to its second serial port. Absent: they are dropped. */
+  writeSecondSerial?(bytes: Uint8Array): void;
   /** True while the receiver of serial output is slower than the guest. */
   serialCongested(): boolean;
 }

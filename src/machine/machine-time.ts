@@ -24,16 +24,21 @@ const CAUGHT_UP_AT_ONCE_NS = 1_000_000_000;
  */
 export class HostTime implements MachineTime {
   readonly #host: { monotonicNowNs(): number; wallClockNowMs(): number };
-  readonly #startNs: number;
-  #lastNs = 0;
+  #startNs: number;
+  #lastNs: number;
   #lostNs = 0;
+  /** The host's time when the clock was stopped. */
+  #stoppedAtNs: number | undefined;
 
-  constructor(host: { monotonicNowNs(): number; wallClockNowMs(): number }) {
+  /** The machine's clock begins at `nowNs`. */
+  constructor(host: { monotonicNowNs(): number; wallClockNowMs(): number }, nowNs = 0) {
     this.#host = host;
-    this.#startNs = host.monotonicNowNs();
+    this.#startNs = host.monotonicNowNs() - nowNs;
+    this.#lastNs = nowNs;
   }
 
   nowNs(): number {
+    if (this.#stoppedAtNs !== undefined) return this.#lastNs;
     const elapsedNs = this.#host.monotonicNowNs() - this.#startNs;
     const excessNs = elapsedNs - this.#lostNs - this.#lastNs - LONGEST_STEP_NS;
     if (excessNs > 0) this.#lostNs += excessNs;
@@ -41,8 +46,21 @@ export class HostTime implements MachineTime {
     return this.#lastNs;
   }
 
+  /** Time stands still until `resume`: the guest is not to notice a pause. */
+  stop(): void {
+    this.nowNs();
+    this.#stoppedAtNs ??= this.#host.monotonicNowNs();
+  }
+
+  resume(): void {
+    if (this.#stoppedAtNs === undefined) return;
+    this.#startNs += this.#host.monotonicNowNs() - this.#stoppedAtNs;
+    this.#stoppedAtNs = undefined;
+  }
+
   /** The guest has been idle: the time has passed for it, and some of the lost time comes back. */
   catchUp(): void {
+    if (this.#stoppedAtNs !== undefined) return;
     this.#lostNs = Math.max(0, this.#lostNs - CAUGHT_UP_AT_ONCE_NS);
     this.#lastNs = this.#host.monotonicNowNs() - this.#startNs - this.#lostNs;
   }
@@ -75,6 +93,11 @@ export class InstructionTime implements MachineTime {
 
   unixTimeMs(): number {
     return DETERMINISTIC_START_MS + this.nowNs() / 1e6;
+  }
+
+  /** Goes on from `nowNs`, for a machine made from a saved one. */
+  startFrom(nowNs: number): void {
+    this.#offsetNs = nowNs - this.#instructions();
   }
 
   /** Moves on to `timeNs` if that lies ahead. */

@@ -64,6 +64,11 @@ class FakeProcessor implements Processor {
 
   applyFirmwareSettings(): void {}
   memoryWritten(): void {}
+  saveState(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array();
+  }
+  restoreState(): void {}
+  forgetCode(): void {}
   reset(): void {
     this.instructions = 0;
     this.resets++;

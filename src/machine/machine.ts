@@ -3,16 +3,20 @@ import { planBoot } from "../boot/detect.ts";
 import { firmwareMemoryMap } from "../boot/low-memory.ts";
 import type { Processor, ProcessorSurroundings, RunOutcome } from "../cpu/processor.ts";
 import { readApicMsr, writeApicMsr } from "../devices/local-apic/apic-msrs.ts";
+import { invariant } from "../layout/invariant.ts";
 import { GuestMemory } from "../memory/guest-memory.ts";
 import type { CreateDevices } from "../virtio/services.ts";
-import { Board } from "./board.ts";
+import { Board, type BoardConnections } from "./board.ts";
+import type { BoardState } from "./board-state.ts";
 import { DeviceMemory } from "./device-memory.ts";
+import { FlowControlledPort } from "./flow-controlled-port.ts";
 import type { MachineEnd } from "./machine-end.ts";
 import type { MachineHost } from "./machine-host.ts";
 import { createMachineMemory } from "./machine-memory.ts";
+import type { MachineState, SavedMachine } from "./machine-state.ts";
 import { HostTime, InstructionTime } from "./machine-time.ts";
 import { PendingOperations } from "./pending-operations.ts";
-import { hostRandom, type RandomSource, randomBytes, seededRandom } from "./random-source.ts";
+import { hostRandom, randomBytes, SeededRandom } from "./random-source.ts";
 import { RunBudget } from "./run-budget.ts";
 import { SerialConsole } from "./serial-console.ts";
 import type { MachineStatistics } from "./statistics.ts";
@@ -32,7 +36,10 @@ export interface MachineOptions {
   readonly debugExitPort?: number | undefined;
   /** A reset ends the run instead of starting the guest again. */
   readonly noReboot: boolean;
-  readonly boot: BootRequest;
+  /** There is a second serial port, COM2. */
+  readonly secondSerial?: boolean | undefined;
+  /** What to start; or a saved machine, which goes on. */
+  readonly boot: BootRequest | SavedMachine;
   /** Makes the virtio devices; absent: none. */
   readonly createDevices?: CreateDevices | undefined;
 }
@@ -65,32 +72,44 @@ export class Machine {
   readonly #time: HostTime | InstructionTime;
   readonly #budget: RunBudget;
   readonly #console: SerialConsole;
-  readonly #random: RandomSource;
-  readonly #bootPlan: BootPlan;
+  readonly #secondConsole: SerialConsole;
+  readonly #seededRandom: SeededRandom | undefined;
+  readonly #random: () => bigint;
+  /** Undefined when a saved machine came without one: it cannot be started again. */
+  readonly #bootPlan: () => BootPlan | undefined;
   readonly #surroundings: ProcessorSurroundings;
   readonly #operations: PendingOperations;
   readonly #deviceMemory: DeviceMemory;
   #board: Board;
+  #secondPort: FlowControlledPort | undefined;
   #inProcessor = false;
   #resetAsked = false;
   #end: MachineEnd | undefined;
   #resets = 0;
   /** Instructions before the last reset. */
   #earlierInstructions = 0;
+  /** `run` is under way and not in a pause. */
+  #isRunning = false;
+  /** What is to be done when the guest stands still next. */
+  readonly #pauses: (() => Promise<void>)[] = [];
+  /** What is being done while it stands still. */
+  readonly #underWay = new Set<Promise<unknown>>();
 
   /** @throws {VmError} `memory-size-unsupported`, `kernel-*`, `initrd-too-large`, `command-line-too-long`. */
   constructor(options: MachineOptions) {
     const { host, ramBytes, deterministic } = options;
     this.#options = options;
     this.#host = host;
-    this.wasmMemory = createMachineMemory(ramBytes, options.sharedMemory ?? true);
+    const saved = "state" in options.boot ? options.boot : undefined;
+    this.wasmMemory = saved?.memory ?? createMachineMemory(ramBytes, options.sharedMemory ?? true);
     this.memory = new GuestMemory(this.wasmMemory.buffer, ramBytes);
     this.#time = deterministic
       ? new InstructionTime(() => this.processor.instructionsNow())
-      : new HostTime(host);
-    this.#random = deterministic ? seededRandom(RANDOM_SEED) : hostRandom();
+      : new HostTime(host, saved?.state.nowNs);
+    this.#seededRandom = deterministic ? new SeededRandom(saved?.state.random ?? RANDOM_SEED) : undefined;
+    const seeded = this.#seededRandom;
+    this.#random = seeded === undefined ? hostRandom() : () => seeded.next();
     this.#budget = new RunBudget(deterministic);
-    this.#console = new SerialConsole(host);
     this.#operations = new PendingOperations(deterministic, {
       started: () => {
         if (deterministic && this.#inProcessor) this.processor.stop();
@@ -100,15 +119,23 @@ export class Machine {
     this.#deviceMemory = new DeviceMemory(this.memory, (address, bytes) =>
       this.processor.memoryWritten(address, bytes),
     );
+    this.#console = new SerialConsole((bytes) => host.writeSerial(bytes));
+    this.#secondConsole = new SerialConsole((bytes) => host.writeSecondSerial?.(bytes));
     this.#surroundings = this.#createSurroundings();
     this.processor = options.createProcessor(this.#surroundings, this.wasmMemory);
-    this.#board = this.#createBoard();
-    this.#bootPlan = planBoot(options.boot, {
+    if (saved !== undefined) this.#resume(saved.state);
+    this.#board = this.#createBoard(saved?.state.board);
+    if ("state" in options.boot) {
+      this.#bootPlan = options.boot.bootPlan;
+      return;
+    }
+    const plan = planBoot(options.boot, {
       ramBytes,
       memoryMap: firmwareMemoryMap(ramBytes),
       acpiRsdpAddress: this.#board.acpiTables.rsdpAddress,
     });
-    this.#boot();
+    this.#bootPlan = () => plan;
+    this.#boot(plan);
   }
 
   /** Why the machine has ended; undefined while it has not. */
@@ -123,12 +150,83 @@ export class Machine {
     return deadlineNs === undefined ? Infinity : Math.max(0, deadlineNs - this.#time.nowNs());
   }
 
+  /**
+   * The machine as plain data, apart from its memory. Not while the processor executes: between two slices, or
+   * inside `whilePaused`.
+   */
+  get state(): MachineState {
+    invariant(!this.#inProcessor, "a machine is saved between two runs of its processor");
+    // First, since it brings the processor into the state that is saved.
+    const processor = this.processor.saveState();
+    return {
+      nowNs: this.#time.nowNs(),
+      random: this.#seededRandom?.state ?? null,
+      resets: this.#resets,
+      resetAsked: this.#resetAsked,
+      earlierInstructions: this.#earlierInstructions,
+      serialInput: this.#console.waitingInput,
+      secondSerialInput: this.#secondConsole.waitingInput,
+      processor,
+      board: this.#board.state,
+    };
+  }
+
+  /** What a reset starts; undefined when that is not known. */
+  get bootPlan(): BootPlan | undefined {
+    return this.#bootPlan();
+  }
+
+  get hasSecondSerial(): boolean {
+    return this.#board.secondUart !== undefined;
+  }
+
+  /** Disks, network cards and the like, whose state no snapshot holds yet. */
+  get hasVirtioDevices(): boolean {
+    return this.#board.virtio.length > 0;
+  }
+
+  get deterministic(): boolean {
+    return this.#options.deterministic;
+  }
+
+  get debugExitPort(): number | undefined {
+    return this.#options.debugExitPort;
+  }
+
+  /**
+   * Does something while the guest and its clock stand still: between two slices of `run`, or at once where they do
+   * already. Rejects with what `action` does.
+   */
+  async whilePaused<T>(action: () => T | Promise<T>): Promise<T> {
+    if (!this.#isRunning) {
+      const done = Promise.resolve().then(action);
+      this.#underWay.add(done);
+      return done.finally(() => this.#underWay.delete(done));
+    }
+    return new Promise((resolve, reject) => {
+      this.#pauses.push(async () => {
+        try {
+          resolve(await action());
+        } catch (error) {
+          reject(error);
+        }
+      });
+      this.#host.wake();
+    });
+  }
+
   /** Runs until the machine ends, giving the host's event loop a turn every few milliseconds. */
   async run(): Promise<MachineEnd> {
+    await this.#pause();
     for (;;) {
+      if (this.#pauses.length > 0) await this.#pause();
       const outcome = this.runSlice(SLICE_MS);
-      if (typeof outcome === "object") return outcome;
-      const idleNs = outcome === "idle" ? this.idleNs : 0;
+      if (typeof outcome === "object") {
+        await this.#pause();
+        this.#isRunning = false;
+        return outcome;
+      }
+      const idleNs = outcome === "idle" && this.#pauses.length === 0 ? this.idleNs : 0;
       if (idleNs >= SHORTEST_SLEEP_NS) await this.#host.sleep(idleNs);
       else await this.#host.yield();
       if (outcome === "idle" && this.#time instanceof HostTime) this.#time.catchUp();
@@ -148,12 +246,19 @@ export class Machine {
       this.#host.monotonicNowNs() < (this.#operations.count > 0 ? soonNs : untilNs)
     );
     this.#console.flush();
+    this.#secondConsole.flush();
     return outcome;
   }
 
   /** Gives bytes to the guest's first serial port. They wait here while the guest is slow to take them. */
   receiveSerial(bytes: Uint8Array): void {
     this.#console.enqueue(bytes);
+    this.#host.wake();
+  }
+
+  /** Gives bytes to the guest's second serial port, which takes them while the guest asserts RTS. */
+  receiveSecondSerial(bytes: Uint8Array): void {
+    this.#secondConsole.enqueue(bytes);
     this.#host.wake();
   }
 
@@ -181,10 +286,12 @@ export class Machine {
   #step(): SliceOutcome {
     if (this.#end !== undefined) return this.#end;
     if (this.#resetAsked) this.#reset();
+    if (this.#end !== undefined) return this.#end;
     if (this.#waitsForHost) return "idle";
     const { timers, uart } = this.#board;
     timers.runDue();
     this.#console.feed(uart);
+    this.#secondPort?.takeTurn();
     const outcome = this.#execute();
     if (outcome === "shutdown") this.#askForReset("triple-fault");
     if (this.#end !== undefined) return this.#end;
@@ -206,7 +313,7 @@ export class Machine {
   /** Decides whether a halted processor has something to wait for that comes without sleeping. */
   #halted(): SliceOutcome {
     if (this.#waitsForHost) return "idle";
-    if (this.#console.canFeed(this.#board.uart)) return "running";
+    if (this.#console.canFeed(this.#board.uart) || this.#secondPort?.canTake === true) return "running";
     const deadlineNs = this.#board.timers.nextDeadlineNs();
     if (deadlineNs === undefined) return "idle";
     if (this.#time instanceof InstructionTime) this.#time.skipTo(deadlineNs);
@@ -232,9 +339,38 @@ export class Machine {
     if (this.#inProcessor) this.processor.stop();
   }
 
+  /** Time stands still while the waiting actions are done, one after the other. */
+  async #pause(): Promise<void> {
+    this.#console.flush();
+    this.#secondConsole.flush();
+    if (this.#time instanceof HostTime) this.#time.stop();
+    this.#isRunning = false;
+    for (let action = this.#pauses.shift(); action !== undefined; action = this.#pauses.shift())
+      await action();
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
+    this.#isRunning = true;
+    if (this.#time instanceof HostTime) this.#time.resume();
+  }
+
+  /** Takes over what a saved machine was, but for the board. */
+  #resume(state: MachineState): void {
+    this.processor.restoreState(state.processor);
+    if (this.#time instanceof InstructionTime) this.#time.startFrom(state.nowNs);
+    this.#resets = state.resets;
+    this.#resetAsked = state.resetAsked;
+    this.#earlierInstructions = state.earlierInstructions;
+    this.#console.enqueue(state.serialInput);
+    this.#secondConsole.enqueue(state.secondSerialInput);
+  }
+
   /** RESET of everything but memory; then the guest is started anew, as firmware would. */
   #reset(): void {
     this.#resetAsked = false;
+    const plan = this.#bootPlan();
+    if (plan === undefined) {
+      this.#finish({ reason: "reset" });
+      return;
+    }
     this.#resets++;
     this.#earlierInstructions += this.processor.instructions;
     if (this.#time instanceof InstructionTime) this.#time.across(() => this.processor.reset());
@@ -242,21 +378,22 @@ export class Machine {
     this.processor.setInterruptPending(false);
     this.#operations.forget();
     this.#board = this.#createBoard();
-    this.#boot();
+    this.#boot(plan);
   }
 
-  #boot(): void {
+  #boot(plan: BootPlan): void {
     for (const { address, bytes } of this.#board.acpiTables.tables) this.memory.write(address, bytes);
     this.processor.applyFirmwareSettings();
-    applyBootPlan(this.#bootPlan, this.memory, this.processor.registers);
+    applyBootPlan(plan, this.memory, this.processor.registers);
   }
 
-  #createBoard(): Board {
+  #createBoard(state?: BoardState): Board {
     const { createDevices: create } = this.#options;
-    return new Board({
+    const connections: BoardConnections = {
       nowNs: () => this.#time.nowNs(),
       unixTimeMs: () => this.#time.unixTimeMs(),
       serialOutput: this.#console,
+      secondSerialOutput: this.#options.secondSerial === true ? this.#secondConsole : undefined,
       debugExitPort: this.#options.debugExitPort,
       onTimerScheduled: (atNs) => {
         if (this.#inProcessor && this.#budget.isCutShortBy(atNs)) this.processor.stop();
@@ -272,7 +409,12 @@ export class Machine {
         random: (bytes) => randomBytes(this.#random, bytes),
         create,
       },
-    });
+    };
+    const board = new Board(connections, state);
+    const { secondUart } = board;
+    this.#secondPort =
+      secondUart === undefined ? undefined : new FlowControlledPort(secondUart, this.#secondConsole);
+    return board;
   }
 
   #createSurroundings(): ProcessorSurroundings {

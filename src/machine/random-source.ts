@@ -23,15 +23,25 @@ export function hostRandom(): RandomSource {
  * The same numbers for the same seed: SplitMix64 (Steele, Lea, Flood, "Fast
  * Splittable Pseudorandom Number Generators", 2014). Not for secrets.
  */
-export function seededRandom(seed: bigint): RandomSource {
-  let state = BigInt.asUintN(64, seed);
-  return () => {
-    state = BigInt.asUintN(64, state + 0x9e3779b97f4a7c15n);
-    let z = state;
+export class SeededRandom {
+  #state: bigint;
+
+  /** A generator goes on where another was, with that one's `state` for its seed. */
+  constructor(seed: bigint) {
+    this.#state = BigInt.asUintN(64, seed);
+  }
+
+  get state(): bigint {
+    return this.#state;
+  }
+
+  next(): bigint {
+    this.#state = BigInt.asUintN(64, this.#state + 0x9e3779b97f4a7c15n);
+    let z = this.#state;
     z = BigInt.asUintN(64, (z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n);
     z = BigInt.asUintN(64, (z ^ (z >> 27n)) * 0x94d049bb133111ebn);
     return z ^ (z >> 31n);
-  };
+  }
 }
 
 /** That many bytes from a source. */

@@ -200,9 +200,11 @@ test("a guest halted with interrupts off leaves the machine idle, and nothing bu
     networks: [],
     rng: false,
     noReboot: false,
-    kernel: new Uint8Array(multibootImage(Uint8Array.of(0xfa, 0xf4, 0xeb, 0xfd))),
-    initrd: undefined,
-    commandLine: "",
+    boot: {
+      kernel: new Uint8Array(multibootImage(Uint8Array.of(0xfa, 0xf4, 0xeb, 0xfd))),
+      commandLine: "",
+      modules: [],
+    },
     trace: [],
     report() {},
     host: {

@@ -26,6 +26,7 @@ const CLASSES: Readonly<Record<string, readonly (readonly [file: string, declara
   "pci-host": [
     ["pci-host.ts", "class PciHost"],
     ["pci-function.ts", "class PciFunction"],
+    ["msi-x.ts", "class MsiX"],
   ],
   pic8259: [["pic8259.ts", "class Pic8259"]],
   pit8254: [["pit8254.ts", "class Pit8254"]],

@@ -14,9 +14,11 @@ import {
   FAULT_VECTOR,
   HALTED,
   INTERRUPT_SHADOW,
+  NMI_BLOCKED,
   STATUS_EXIT,
   STATUS_JUMP,
   STATUS_OK,
+  STEP_TRAP_INHIBITED,
 } from "../../layout/cpu-state";
 import { resumeWatching, suspendWatching } from "./breakpoints";
 import { deliverLong } from "./delivery-long";
@@ -47,17 +49,14 @@ const DR7_GD: u64 = 1 << 13;
 /** Vectors whose saved RIP is the next instruction's, or that are aborts: #DB, NMI, #BP, #OF, #DF, #MC. All others are faults. */
 const NOT_FAULTS: u32 = (1 << 1) | (1 << 2) | (1 << 3) | (1 << 4) | (1 << 8) | (1 << 18);
 
-/** Between an NMI and the next IRET, further NMIs wait. */
-let nmisBlocked: bool = false;
-
-/** Whether an NMI must wait. */
+/** Whether an NMI must wait: between an NMI and the next IRET. */
 export function nmiBlocked(): i32 {
-  return nmisBlocked ? 1 : 0;
+  return load<i32>(CPU_STATE + NMI_BLOCKED);
 }
 
 /** IRET ends the blocking; RESET too. */
 export function unblockNmi(): void {
-  nmisBlocked = false;
+  store<i32>(CPU_STATE + NMI_BLOCKED, 0);
 }
 
 /** Delivers the waiting fault. RIP is the faulting instruction's. Returns STATUS_JUMP, or STATUS_EXIT after a triple fault. */
@@ -77,7 +76,7 @@ export function deliverInterrupt(vector: i32): i32 {
 
 /** Delivers an NMI. The caller has looked at `nmiBlocked`. */
 export function deliverNmi(): i32 {
-  nmisBlocked = true;
+  store<i32>(CPU_STATE + NMI_BLOCKED, 1);
   return deliverEvent(VECTOR_NMI, -1, 0);
 }
 
@@ -101,19 +100,16 @@ export function softwareException(vector: i32): i32 {
   return status;
 }
 
-/** Whether the instruction that was executed takes no single-step trap although TF was set before it. */
-let stepTrapInhibited: bool = false;
-
 /** The running instruction enters a handler that clears TF: no single-step trap follows. SDM 3B "Single-Step Exception Condition". */
 export function inhibitStepTrap(): void {
-  stepTrapInhibited = true;
+  store<i32>(CPU_STATE + STEP_TRAP_INHIBITED, 1);
 }
 
 /** Whether `inhibitStepTrap` was called since the last question. */
 export function takeStepTrapInhibition(): i32 {
-  const inhibited = stepTrapInhibited;
-  stepTrapInhibited = false;
-  return inhibited ? 1 : 0;
+  const inhibited = load<i32>(CPU_STATE + STEP_TRAP_INHIBITED);
+  store<i32>(CPU_STATE + STEP_TRAP_INHIBITED, 0);
+  return inhibited;
 }
 
 /** INT1: #DB without a condition in DR6, and without regard to the gate's privilege. */

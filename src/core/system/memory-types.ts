@@ -1,11 +1,13 @@
 // MTRRs and the PAT: validated and stored, without an effect. SDM 3A "Memory Type Range Registers (MTRRs)",
 // "Page Attribute Table (PAT)".
+import { CPU_STATE } from "../../layout/memory-map";
+import { MEMORY_TYPES } from "../../layout/cpu-state";
 import { PHYSICAL_ADDRESS_BITS } from "../memory/page-walk";
 
 /** As IA32_MTRRCAP says. */
 const VARIABLE_RANGES: u32 = 8;
 
-const RANGES: usize = memory.data(224, 8);
+const RANGES: usize = CPU_STATE + MEMORY_TYPES;
 const RANGES_BYTES: i32 = 224;
 /** Eight pairs of base and mask. */
 const VARIABLE: usize = RANGES;

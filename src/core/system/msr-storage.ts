@@ -15,11 +15,12 @@ import {
   SEGMENT_BASE,
   SEG_FS,
   SEG_GS,
+  STORED_MSRS,
 } from "../../layout/cpu-state";
 import { memoryTypeAddress, resetMemoryTypes } from "./memory-types";
 
-// Slots of the registers for which the processor state has no room, 8 bytes each.
-const STORAGE: usize = memory.data(80, 8);
+// Slots of the registers without a name in the processor state, 8 bytes each.
+const STORAGE: usize = CPU_STATE + STORED_MSRS;
 const MISC_ENABLE: usize = STORAGE;
 const DEBUG_CONTROL: usize = STORAGE + 8;
 const MCG_STATUS: usize = STORAGE + 16;

@@ -4,6 +4,7 @@ import { CPU_STATE } from "../../layout/memory-map";
 import {
   CPL,
   CR4,
+  MSR_TSC_ADJUST,
   MSR_TSC_AUX,
   RAX,
   RCX,
@@ -15,8 +16,7 @@ import { timeStampCounter } from "../host";
 import { raiseGP } from "../processor/faults";
 import { CR4_TSD } from "./control-bits";
 
-/** i64: IA32_TSC_ADJUST, the sum of all that software added. */
-const ADJUST: usize = memory.data(8, 8);
+const ADJUST: usize = CPU_STATE + MSR_TSC_ADJUST;
 
 /** RDTSC. */
 export function rdtsc(): i32 {

@@ -58,6 +58,8 @@ export interface HpetTimerState {
   period: bigint;
   /** VAL_SET: which halves of the comparator, and not only of the period, the next writes set */
   valueSet: "none" | "both" | "high";
+  /** When it is looked at next, in the clock's time: to interrupt, or only to wait on */
+  deadline: { atNs: number; fires: boolean } | null;
 }
 
 /** Everything a snapshot must carry. */
@@ -69,6 +71,8 @@ export interface HpetState {
   /** The clock's time in ticks when the counter was started */
   countingSinceTick: number;
   timers: HpetTimerState[];
+  /** Upper half of the main counter as of the last read of the lower, for 64-bit reads in two halves */
+  counterHigh: number | null;
 }
 
 export const resetState = (): HpetState => ({
@@ -81,7 +85,9 @@ export const resetState = (): HpetState => ({
     comparator: TWO_64 - 1n,
     period: 0n,
     valueSet: "none" as const,
+    deadline: null,
   })),
+  counterHigh: null,
 });
 
 export interface HpetLegacyRoute {
@@ -107,8 +113,6 @@ export class Hpet implements MmioDevice {
   readonly #legacy: HpetLegacyRoute | undefined;
   readonly #state: HpetState;
   readonly #deadlines: (Timer | undefined)[] = [];
-  /** Upper half of the main counter as of the last read of the lower, for 64-bit reads in two halves. */
-  #counterHigh: number | undefined;
 
   /** `interrupts` are the I/O APIC's inputs by number. Without `legacy`, the capability is absent. */
   constructor(
@@ -122,9 +126,9 @@ export class Hpet implements MmioDevice {
     this.#legacy = legacy;
     this.#state = state;
     if (this.#legacyRoute) legacy?.replaced(true);
-    for (let index = 0; index < state.timers.length; index++) {
+    for (const [index, { deadline }] of state.timers.entries()) {
       this.#driveLevel(index);
-      this.#arm(index, false);
+      if (deadline !== null) this.#wait(index, deadline.atNs, deadline.fires);
     }
   }
 
@@ -205,12 +209,12 @@ export class Hpet implements MmioDevice {
         return this.#state.interruptStatus;
       case MAIN_COUNTER: {
         const counter = this.#counter;
-        this.#counterHigh = high(counter);
+        this.#state.counterHigh = high(counter);
         return low(counter);
       }
       case MAIN_COUNTER + 4: {
-        const latched = this.#counterHigh ?? high(this.#counter);
-        this.#counterHigh = undefined;
+        const latched = this.#state.counterHigh ?? high(this.#counter);
+        this.#state.counterHigh = null;
         return latched;
       }
       default:
@@ -293,8 +297,7 @@ export class Hpet implements MmioDevice {
    * has chosen the comparator by the counter gives the tick of that: by now the counter may be past the comparator.
    */
   #arm(index: number, mayBeNow: boolean, nowTick: number = this.#nowTick): void {
-    this.#deadlines[index]?.cancel();
-    this.#deadlines[index] = undefined;
+    this.#cancel(index);
     const timer = this.#state.timers[index];
     // Timers run without INT_ENB too, but then only to set the status bit, which nobody waits for.
     if (timer === undefined || !this.#running || (timer.configuration & INT_ENB) === 0) return;
@@ -303,9 +306,24 @@ export class Hpet implements MmioDevice {
     const ticks = distance === 0n && !mayBeNow ? turn : distance;
     const near = ticks < FARTHEST_TICKS;
     const atNs = (nowTick + Number(near ? ticks : FARTHEST_TICKS)) * NS_PER_TICK;
+    this.#wait(index, atNs, near);
+  }
+
+  /** Looks at a timer again at `atNs`: to fire it, or to wait on because the end is too far away. */
+  #wait(index: number, atNs: number, fires: boolean): void {
+    this.#cancel(index);
+    const timer = this.#state.timers[index];
+    if (timer !== undefined) timer.deadline = { atNs, fires };
     this.#deadlines[index] = this.#clock.schedule(atNs, () =>
-      near ? this.#fire(index) : this.#arm(index, true),
+      fires ? this.#fire(index) : this.#arm(index, true),
     );
+  }
+
+  #cancel(index: number): void {
+    this.#deadlines[index]?.cancel();
+    this.#deadlines[index] = undefined;
+    const timer = this.#state.timers[index];
+    if (timer !== undefined) timer.deadline = null;
   }
 
   #fire(index: number): void {
@@ -329,7 +347,7 @@ export class Hpet implements MmioDevice {
       this.#line(index)?.set(true);
       this.#line(index)?.set(false);
     }
-    if (missed) this.#deadlines[index] = this.#clock.schedule(this.#clock.nowNs(), () => this.#fire(index));
+    if (missed) this.#wait(index, this.#clock.nowNs(), true);
     else this.#arm(index, false, nowTick);
   }
 

@@ -150,9 +150,7 @@ export function createAcpiFunction(
       configWritten: (offset, bytes) => {
         const touches = (first: number, size: number): boolean =>
           offset < first + size && offset + bytes > first;
-        if (!touches(PMBA_OFFSET, 4) && !touches(PMREGMISC_OFFSET, 1)) return;
-        const enabled = (acpi.readConfig(PMREGMISC_OFFSET, 1) & 1) !== 0;
-        portsMoved?.(enabled ? acpi.readConfig(PMBA_OFFSET, 2) & 0xffc0 : undefined);
+        if (touches(PMBA_OFFSET, 4) || touches(PMREGMISC_OFFSET, 1)) portsMoved?.(powerPortBase(acpi));
       },
     },
     state,
@@ -160,4 +158,10 @@ export function createAcpiFunction(
   // SCI's line; PIIX4 has it hardwired ("Interrupt Line Register").
   if (state === undefined) acpi.setConfig(0x3c, [9]);
   return acpi;
+}
+
+/** Where the ACPI function has its power management ports; undefined when they are off. */
+export function powerPortBase(acpi: PciFunction): number | undefined {
+  const enabled = (acpi.readConfig(PMREGMISC_OFFSET, 1) & 1) !== 0;
+  return enabled ? acpi.readConfig(PMBA_OFFSET, 2) & 0xffc0 : undefined;
 }

@@ -24,11 +24,17 @@ export interface Pit8254State {
   channels: [PitChannelState, PitChannelState, PitChannelState];
   /** The writable bits of port 0x61 */
   controlB: number;
+  /** The level of IRQ 0 as it was last driven; between two rises OUT 0 itself may be lower */
+  irq0: boolean;
+  /** Tick of the rise of OUT 0 that is waited for */
+  nextRise: number | null;
 }
 
 export const resetState = (): Pit8254State => ({
   channels: [resetChannelState(), resetChannelState(), { ...resetChannelState(), gate: false }],
   controlB: 0,
+  irq0: false,
+  nextRise: null,
 });
 
 /** Rises missed longer ago than this, a quarter of a second, are given up. */
@@ -69,7 +75,8 @@ export class Pit8254 {
       readPort: () => this.#readControlB(),
       writePort: (_offset, _bytes, value) => this.#writeControlB(value),
     };
-    this.#schedule();
+    irq0?.set(state.irq0);
+    if (state.nextRise !== null) this.#waitForRise(state.nextRise);
   }
 
   get state(): Pit8254State {
@@ -123,19 +130,23 @@ export class Pit8254 {
    * Brings the line to OUT's level and waits for the next rise. `tick` is that of the write that makes it necessary: a
    * short count may be over by now.
    */
-  #schedule(tick: number = this.#tick): void {
+  #schedule(tick: number): void {
     if (this.#irq0 === undefined) return;
-    this.#timer?.cancel();
-    this.#irq0.set(this.#channels[0].output(tick));
-    this.#waitForRiseAfter(tick);
+    this.#drive(this.#channels[0].output(tick));
+    this.#waitForRise(this.#channels[0].nextRise(tick));
   }
 
-  #waitForRiseAfter(tick: number): void {
-    const rise = this.#channels[0].nextRise(tick);
-    this.#timer =
-      rise === undefined
-        ? undefined
-        : this.#clock.schedule(timeOfTickNs(rise, PIT_HZ), () => this.#interrupt(rise));
+  #drive(asserted: boolean): void {
+    this.#state.irq0 = asserted;
+    this.#irq0?.set(asserted);
+  }
+
+  #waitForRise(rise: number | undefined): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#state.nextRise = rise ?? null;
+    if (rise === undefined) return;
+    this.#timer = this.#clock.schedule(timeOfTickNs(rise, PIT_HZ), () => this.#interrupt(rise));
   }
 
   /**
@@ -144,8 +155,8 @@ export class Pit8254 {
    * Linux does to find out whether the timer works, would see too few.
    */
   #interrupt(rise: number): void {
-    this.#irq0?.set(false);
-    this.#irq0?.set(true);
-    this.#waitForRiseAfter(Math.max(rise, this.#tick - MOST_LATE_TICKS));
+    this.#drive(false);
+    this.#drive(true);
+    this.#waitForRise(this.#channels[0].nextRise(Math.max(rise, this.#tick - MOST_LATE_TICKS)));
   }
 }

@@ -69,6 +69,8 @@ export interface RtcCmosState {
   updatedSecond: number | null;
   /** Periods of the periodic interrupt accounted for, since power-on */
   periods: number;
+  /** When the calendar is looked at next for an update or alarm interrupt, in the clock's time */
+  calendarWakeNs: number | null;
 }
 
 export const resetState = (): RtcCmosState => ({
@@ -81,6 +83,7 @@ export const resetState = (): RtcCmosState => ({
   stopped: null,
   updatedSecond: null,
   periods: 0,
+  calendarWakeNs: null,
 });
 
 /**
@@ -112,7 +115,7 @@ export class RtcCmos implements PortDevice {
     this.#irq = irq;
     this.#state = state;
     state.updatedSecond ??= this.#second;
-    this.#update();
+    this.#update(state.calendarWakeNs);
   }
 
   get state(): RtcCmosState {
@@ -301,12 +304,16 @@ export class RtcCmos implements PortDevice {
     return (this.#state.flags & this.#state.regB & (B_PIE | B_AIE | B_UIE)) !== 0;
   }
 
-  /** Drives the line, and waits for the next event whose interrupt is enabled and not yet flagged. */
-  #update(): void {
+  /**
+   * Drives the line, and waits for the next event whose interrupt is enabled and not yet flagged; for the calendar's
+   * until `calendarWakeNs`, where that is known.
+   */
+  #update(calendarWakeNs: number | null = null): void {
     const s = this.#state;
     this.#irq.set(this.#interrupting);
     for (const timer of this.#timers) timer.cancel();
     this.#timers = [];
+    s.calendarWakeNs = null;
     const wanted = s.regB & ~s.flags;
     const periodTicks = this.#periodTicks;
     if ((wanted & B_PIE) !== 0 && periodTicks !== undefined) {
@@ -314,7 +321,9 @@ export class RtcCmos implements PortDevice {
     }
     if ((wanted & (B_AIE | B_UIE)) !== 0 && s.stopped === null) {
       // The wall clock and the clock drift apart, so the wake may come early; then it waits again.
-      this.#wakeAt(this.#clock.nowNs() + Math.max(1, Math.ceil((1000 - this.#phaseMs) * 1e6)));
+      const restMs = 1000 - this.#phaseMs;
+      s.calendarWakeNs = calendarWakeNs ?? this.#clock.nowNs() + Math.max(1, Math.ceil(restMs * 1e6));
+      this.#wakeAt(s.calendarWakeNs);
     }
   }
 

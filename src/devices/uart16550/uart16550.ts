@@ -211,6 +211,11 @@ export class Uart16550 implements PortDevice {
     return this.#capacity - this.#state.received.length;
   }
 
+  /** RTS: with hardware flow control, the guest lets it fall when it is slow to take what has come. */
+  get requestsToSend(): boolean {
+    return (this.#state.modemControl & MCR_RTS) !== 0;
+  }
+
   /** Drives the modem lines from the other end. */
   setModemInputs(lines: { cts: boolean; dsr: boolean; ri: boolean; dcd: boolean }): void {
     const before = this.#modemLines;

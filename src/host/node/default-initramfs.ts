@@ -3,7 +3,7 @@ import { type CpioEntry, writeCpio } from "../cpio.ts";
 import { moduleEntries } from "./kernel-modules.ts";
 
 /** Changes when the same busybox gives another archive. */
-export const INITRAMFS_RECIPE = "initramfs-6";
+export const INITRAMFS_RECIPE = "initramfs-7";
 
 /** What the guest runs first. It only prepares the file systems; busybox's own init does the rest. */
 const INIT = `#!/bin/sh
@@ -21,6 +21,8 @@ if grep -qs 0x1af4 /sys/bus/pci/devices/*/vendor; then
   modprobe -q virtio_pci
   for alias in $(cat /sys/bus/virtio/devices/*/modalias 2>/dev/null); do modprobe -q "$alias"; done
 fi
+# The second serial port, where there is one, is the host's way to run commands.
+grep -q '^1: uart:16550' /proc/tty/driver/serial && setsid /sbin/ringfence-agent &
 exec /sbin/init
 `;
 
@@ -47,6 +49,62 @@ bound|renew)
   : > /etc/resolv.conf
   for server in $dns; do echo "nameserver $server" >> /etc/resolv.conf; done ;;
 esac
+`;
+
+/**
+ * Runs commands for the host, several at a time. Requests come over the second serial port, a line each:
+ *
+ *     run ID COMMAND        COMMAND for the shell, with the escapes of printf's %b
+ *     write ID BYTES        answered with "go"; then come so many bytes, the input of command ID
+ *     kill ID
+ *     sync ID
+ *
+ * Answers are lines too, written by one process, to which the others give notice through a pipe; behind
+ * "done ID STATUS OUT ERR" come so many bytes of standard output and of standard error.
+ */
+const AGENT = `#!/bin/sh
+export HOME=/root PATH=/bin:/sbin:/usr/bin:/usr/sbin TERM=dumb
+run=/run/agent
+mkdir -p $run && mkfifo $run/notices || exit 1
+cd /root
+exec </dev/ttyS1 >/dev/ttyS1 2>/dev/null 3<>$run/notices
+stty raw -echo crtscts
+answer() {
+  while read -r kind id status <&3; do
+    if [ "$kind" != done ]; then
+      echo "$kind $id $status"
+      continue
+    fi
+    set -- $(stat -c %s $run/$id.out $run/$id.err)
+    echo "done $id $status $1 $2"
+    cat $run/$id.out $run/$id.err
+    rm -f $run/$id.*
+  done
+}
+execute() {
+  setsid sh $run/$1.command <$run/$1.input >$run/$1.out 2>$run/$1.err 3>&- &
+  echo $! >$run/$1.pid
+  wait $!
+  echo "done $1 $?" >&3
+}
+answer &
+echo "ready 0 0" >&3
+while read -r verb id rest; do
+  case $verb in
+  run)
+    printf '%b' "$rest" >$run/$id.command
+    [ -e $run/$id.input ] || : >$run/$id.input
+    execute $id &
+    ;;
+  write)
+    echo "go $id 0" >&3
+    head -c $rest >$run/$id.input
+    echo "wrote $id $?" >&3
+    ;;
+  kill) kill -9 -$(cat $run/$id.pid) ;;
+  sync) echo "sync $id 0" >&3 ;;
+  esac
+done
 `;
 
 /** cttyhack makes the console a controlling terminal, so that Ctrl-C and job control work. */
@@ -114,6 +172,7 @@ export function defaultInitramfs(
     // The kernel opens this one for /init before anything is mounted.
     { kind: "character-device", path: "dev/console", major: 5, minor: 1 },
     { kind: "file", path: "init", permissions: 0o755, bytes: text(INIT) },
+    { kind: "file", path: "sbin/ringfence-agent", permissions: 0o755, bytes: text(AGENT) },
     { kind: "file", path: "etc/inittab", bytes: text(INITTAB) },
     { kind: "file", path: "etc/network-up", permissions: 0o755, bytes: text(NETWORK_UP) },
     { kind: "folder", path: "etc/udhcpc" },

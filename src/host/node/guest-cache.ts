@@ -9,10 +9,9 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import os from "node:os";
 import path from "node:path";
-import process from "node:process";
 import { VmError } from "../../layout/vm-error.ts";
+import { defaultCacheFolder } from "./cache-folder.ts";
 import { systemErrorText } from "./files.ts";
 
 const MANIFEST = "manifest.json";
@@ -21,13 +20,6 @@ interface Manifest {
   /** Names how the files were made; another recipe makes them anew. */
   readonly recipe: string;
   readonly files: Readonly<Record<string, { readonly sizeBytes: number; readonly sha256: string }>>;
-}
-
-/** Ringfence's folder for what can be made again, by the XDG Base Directory Specification. */
-export function defaultCacheFolder(): string {
-  const given = process.env["XDG_CACHE_HOME"];
-  const base = given !== undefined && path.isAbsolute(given) ? given : path.join(os.homedir(), ".cache");
-  return path.join(base, "ringfence");
 }
 
 /**

@@ -120,19 +120,21 @@ export class VirtioBlk implements VirtioDevice {
     const data = request.kind === "read" ? new Uint8Array(request.length) : undefined;
     const bytes = request.kind === "write" ? request.bytes.length : (data?.length ?? 0);
     this.#bytesUnderWay += bytes;
-    const finish = (status: number, written: number) => {
+    const finish = (status: number) => {
+      // After a reset the memory belongs to somebody else.
       if (driver !== this.#driver) return;
       this.#bytesUnderWay -= bytes;
+      const written = status === STATUS_OK && data !== undefined ? chain.writable.write(data) : 0;
       this.#answer(driver, chain, status, written);
       driver.queues[0]?.signal();
       if (this.#waiting) this.handle();
     };
     this.#parts.operations.start(
       this.#carryOut(request, data, (driver.features & F_FLUSH) === 0n),
-      () => finish(STATUS_OK, data === undefined ? 0 : chain.writable.write(data)),
+      () => finish(STATUS_OK),
       (error) => {
         this.#parts.onError?.(error);
-        finish(STATUS_IO_ERROR, 0);
+        finish(STATUS_IO_ERROR);
       },
     );
   }

@@ -22,6 +22,7 @@ export class HostPort {
   #waitingBytes = 0;
   #open = false;
   #congested = false;
+  #guestHasItOpen = false;
   #device: PortDevice | undefined;
 
   /**
@@ -102,6 +103,8 @@ export class HostPort {
 
   /** For the device: a program of the guest has opened or closed the port. */
   tellGuestOpened(open: boolean): void {
+    if (open === this.#guestHasItOpen) return;
+    this.#guestHasItOpen = open;
     this.#guestOpened(open);
   }
 }

@@ -50,10 +50,12 @@ async function boot(order: BootOrder): Promise<void> {
   };
   machine = createMachine({
     core,
-    kernel,
-    initrd,
     host,
-    commandLine: order.commandLine,
+    boot: {
+      kernel,
+      commandLine: order.commandLine,
+      modules: initrd === undefined ? [] : [{ bytes: initrd, commandLine: "" }],
+    },
     memoryBytes: order.memoryBytes,
     engine: order.engine,
     deterministic: false,

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 
-const ROOT = path.resolve(import.meta.dirname, "..", "..");
+const ROOT = path.resolve(import.meta.dirname, "..", "..", "..");
 
 /** Where the compiled src/core is. */
 export const CORE_WASM = path.join(ROOT, "build", "core.wasm");

@@ -1,0 +1,16 @@
+export { GuestUnavailableError } from "../host/guest-unavailable.ts";
+export { VmError, type VmErrorDetail } from "../layout/vm-error.ts";
+export type { MachineEnd } from "../machine/machine-end.ts";
+export { type DefaultSnapshotOptions, defaultSnapshot, startDefaultGuest } from "./default-snapshot.ts";
+export type {
+  CommandResult,
+  CreateOptions,
+  ExecOptions,
+  RestoreOptions,
+  SnapshotOptions,
+  SnapshotSummary,
+  VirtualMachineEvents,
+  VirtualMachineStatistics,
+} from "./options.ts";
+export type { SerialStreams } from "./serial-streams.ts";
+export { VirtualMachine } from "./virtual-machine.ts";

@@ -1,0 +1,74 @@
+/** What a program may be told of a machine while it lives. */
+export interface VirtualMachineEvents {
+  /** A line about something slow before the machine is there, such as fetching the default guest. */
+  progress?(line: string): void;
+  paused?(): void;
+  resumed?(): void;
+  /** The machine has ended; `VirtualMachine.ended` says why. */
+  ended?(): void;
+}
+
+export interface RestoreOptions {
+  /** How instructions are executed; `auto` translates what is hot. `interpreter` if absent. */
+  readonly engine?: "interpreter" | "auto";
+  /** A reset by the guest ends the machine instead of starting it again. */
+  readonly noReboot?: boolean;
+  /** Ends the machine when it is aborted, at any time. */
+  readonly signal?: AbortSignal;
+  readonly events?: VirtualMachineEvents;
+}
+
+export interface CreateOptions extends RestoreOptions {
+  /** A Linux bzImage or a multiboot ELF, as a path or its bytes. Absent: the default guest. */
+  readonly kernel?: string | Uint8Array;
+  /** An initial RAM disk, or a multiboot module. */
+  readonly initrd?: string | Uint8Array;
+  /** For the kernel; for the default guest, added to its own. */
+  readonly commandLine?: string;
+  /** A whole number of pages of 4096 bytes, from 2 MiB to 3 GiB; 512 MiB if absent. */
+  readonly memoryBytes?: number;
+  /** Time is a function of the instructions executed, and random numbers come from a fixed seed. */
+  readonly deterministic?: boolean;
+  /** A port, 0..0xffff, through which the guest ends the machine with a value. */
+  readonly debugExitPort?: number;
+}
+
+export interface SnapshotOptions {
+  /** Path of an earlier snapshot in the same folder: only what has changed since then is saved. */
+  readonly parentPath?: string;
+  /** False: the file is larger, and restored sooner. True if absent. */
+  readonly packed?: boolean;
+}
+
+export interface SnapshotSummary {
+  readonly fileBytes: number;
+  /** Pages of guest memory in the file; those of zeroes are left out. */
+  readonly pages: number;
+  /** SHA-256 as hexadecimal digits. */
+  readonly checksum: string;
+}
+
+export interface ExecOptions {
+  /** Standard input; empty if absent. */
+  readonly input?: string | Uint8Array;
+  /** Kills the command and all that is in its session. */
+  readonly signal?: AbortSignal;
+  /** For standard output and error together; 64 MiB if absent. More is a `command-output-too-large`. */
+  readonly mostOutputBytes?: number;
+}
+
+export interface CommandResult {
+  /** Exit status, 0..255; 128 + n after signal n. */
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly stdoutBytes: Uint8Array;
+  readonly stderrBytes: Uint8Array;
+}
+
+export interface VirtualMachineStatistics {
+  readonly instructions: number;
+  /** Time that has passed for the guest. */
+  readonly guestTimeNs: number;
+  readonly resets: number;
+}

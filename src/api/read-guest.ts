@@ -1,0 +1,25 @@
+import type { BootRequest as GuestToBoot } from "../boot/boot-plan.ts";
+import { prepareDefaultGuest } from "../host/node/default-guest.ts";
+import { readWholeFile } from "../host/node/files.ts";
+import type { BootRequest } from "./thread-protocol.ts";
+
+/** Reads what is to be booted; the default guest where no kernel is named. */
+export async function readGuest(
+  { kernel, initrd, commandLine }: BootRequest,
+  progress: (line: string) => void,
+): Promise<GuestToBoot> {
+  if (kernel !== undefined) {
+    const modules = initrd === undefined ? [] : [{ bytes: bytesOf(initrd), commandLine: "" }];
+    return { kernel: bytesOf(kernel), commandLine, modules };
+  }
+  const guest = await prepareDefaultGuest(progress);
+  return {
+    kernel: readWholeFile(guest.kernelPath),
+    commandLine: commandLine === "" ? guest.commandLine : `${guest.commandLine} ${commandLine}`,
+    modules: [{ bytes: readWholeFile(guest.initrdPath), commandLine: "" }],
+  };
+}
+
+function bytesOf(file: string | Uint8Array): Uint8Array {
+  return typeof file === "string" ? readWholeFile(file) : file;
+}

@@ -1,0 +1,185 @@
+import { CORE_WASM, ensureCore } from "../host/node/core-module.ts";
+import { EventLoop } from "../host/node/event-loop.ts";
+import { readWholeFile } from "../host/node/files.ts";
+import { type ThreadEnd, thisThread } from "../host/node/machine-thread.ts";
+import { monotonicNowNs } from "../host/node/monotonic-clock.ts";
+import { snapshotHost } from "../host/node/snapshot-files.ts";
+import { VmError } from "../layout/vm-error.ts";
+import { createProcessor } from "../machine/create-processor.ts";
+import { Machine, type MachineOptions } from "../machine/machine.ts";
+import type { MachineHost } from "../machine/machine-host.ts";
+import { restoreMachine } from "../machine/snapshot/restore-machine.ts";
+import { saveSnapshot } from "../machine/snapshot/write-snapshot.ts";
+import { readGuest } from "./read-guest.ts";
+import { sendError } from "./sent-error.ts";
+import type { Call, FromThread, MachineRequest, SerialPort, ToThread } from "./thread-protocol.ts";
+
+/** The guest waits when the program is this much behind in taking its serial output. */
+const MOST_UNTAKEN_BYTES = 1 << 20;
+
+/** Makes the machine that this thread was started for, and does what is asked of it until the thread is ended. */
+export async function serveMachine(): Promise<void> {
+  const program = thisThread<FromThread, ToThread, MachineRequest>();
+  const thread = new MachineThread(program);
+  try {
+    await thread.make(program.data);
+  } catch (error) {
+    program.post({ kind: "failed", error: sendError(error) });
+  }
+}
+
+class MachineThread {
+  readonly #program: ThreadEnd<FromThread, ToThread>;
+  readonly #loop = new EventLoop();
+  #untakenBytes = 0;
+  /** Ends a pause under way. */
+  #endPause: (() => void) | undefined;
+
+  constructor(program: ThreadEnd<FromThread, ToThread>) {
+    this.#program = program;
+  }
+
+  async make(request: MachineRequest): Promise<void> {
+    ensureCore();
+    const coreModule = new WebAssembly.Module(readWholeFile(CORE_WASM));
+    const build = (options: Omit<MachineOptions, "createProcessor" | "host" | "noReboot">): Machine =>
+      new Machine({
+        ...options,
+        noReboot: request.noReboot,
+        host: this.#host(),
+        createProcessor: (surroundings, memory) => {
+          const { ramBytes, deterministic } = options;
+          const { engine } = request;
+          return createProcessor({ coreModule, ramBytes, deterministic, engine, surroundings, memory })
+            .processor;
+        },
+      });
+    const machine =
+      request.kind === "restore"
+        ? await restore(request.path, build)
+        : build({
+            ramBytes: request.memoryBytes,
+            deterministic: request.deterministic,
+            debugExitPort: request.debugExitPort,
+            secondSerial: true,
+            boot: await readGuest(request, (line) => this.#program.post({ kind: "progress", line })),
+          });
+    this.#program.listen((message) => this.#receive(machine, message));
+    this.#program.post({
+      kind: "made",
+      memoryBytes: machine.memory.sizeBytes,
+      hasAgentPort: machine.hasSecondSerial,
+    });
+  }
+
+  #host(): MachineHost {
+    const send = (port: SerialPort, bytes: Uint8Array) => {
+      this.#untakenBytes += bytes.length;
+      const own = Uint8Array.from(bytes);
+      this.#program.post({ kind: "serial", port, bytes: own }, [own]);
+    };
+    return {
+      monotonicNowNs,
+      wallClockNowMs: () => Date.now(),
+      yield: () => this.#loop.yield(),
+      sleep: (durationNs) => this.#loop.sleep(durationNs),
+      wake: () => this.#loop.wake(),
+      writeSerial: (bytes) => send("console", bytes),
+      writeSecondSerial: (bytes) => send("agent", bytes),
+      serialCongested: () => this.#untakenBytes > MOST_UNTAKEN_BYTES,
+    };
+  }
+
+  #receive(machine: Machine, message: ToThread): void {
+    switch (message.kind) {
+      case "taken":
+        this.#untakenBytes -= message.bytes;
+        this.#loop.wake();
+        break;
+      case "serial":
+        if (message.port === "console") machine.receiveSerial(message.bytes);
+        else machine.receiveSecondSerial(message.bytes);
+        break;
+      case "call":
+        this.#answer(machine, message.id, message.call);
+        break;
+    }
+  }
+
+  async #answer(machine: Machine, id: number, call: Call): Promise<void> {
+    try {
+      this.#program.post({ kind: "reply", id, value: await this.#do(machine, call) });
+    } catch (error) {
+      this.#program.post({ kind: "refusal", id, error: sendError(error) });
+    }
+  }
+
+  async #do(machine: Machine, call: Call): Promise<unknown> {
+    switch (call.method) {
+      case "start":
+        this.#run(machine);
+        return;
+      case "pause":
+        return this.#pause(machine);
+      case "resume":
+        this.#endPause?.();
+        return;
+      case "stop":
+        machine.stop();
+        this.#endPause?.();
+        return;
+      case "pressPowerButton":
+        machine.pressPowerButton();
+        return;
+      case "snapshot":
+        return saveSnapshot(machine, snapshotHost, call.path, call);
+      case "readMemory":
+        return machine.memory.read(call.address, call.length);
+      case "writeMemory":
+        machine.memory.write(call.address, call.bytes);
+        machine.processor.forgetCode();
+        return;
+      case "statistics": {
+        const { instructions, guestTimeNs, resets } = machine.statistics();
+        return { instructions, guestTimeNs, resets };
+      }
+    }
+  }
+
+  #run(machine: Machine): void {
+    machine.run().then(
+      (end) => this.#program.post({ kind: "ended", end }),
+      (error: unknown) => this.#program.post({ kind: "failed", error: sendError(error) }),
+    );
+  }
+
+  /** Resolves when the machine stands still; it does until `resume`. */
+  #pause(machine: Machine): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const pause = () =>
+        new Promise<void>((end) => {
+          this.#endPause = end;
+          resolve();
+        });
+      machine.whilePaused(pause).catch(reject);
+    });
+  }
+}
+
+async function restore(
+  path: string,
+  build: (options: Omit<MachineOptions, "createProcessor" | "host" | "noReboot">) => Machine,
+): Promise<Machine> {
+  const { machine } = await restoreMachine(snapshotHost, path, (saved, configuration) => {
+    const { ramBytes, deterministic, debugExitPort, secondSerial } = configuration;
+    return build({
+      ramBytes,
+      deterministic,
+      secondSerial,
+      debugExitPort: debugExitPort ?? undefined,
+      boot: saved,
+    });
+  });
+  if (machine.end !== undefined) throw new VmError({ code: "machine-ended" });
+  return machine;
+}

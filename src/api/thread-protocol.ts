@@ -1,0 +1,74 @@
+// What a program and the thread of its machine say to each other.
+
+import type { VmErrorDetail } from "../layout/vm-error.ts";
+import type { MachineEnd } from "../machine/machine-end.ts";
+
+/** What the thread is started with: which machine to make. */
+export type MachineRequest = BootRequest | RestoreRequest;
+
+interface CommonRequest {
+  readonly engine: "interpreter" | "auto";
+  readonly noReboot: boolean;
+}
+
+export interface BootRequest extends CommonRequest {
+  readonly kind: "boot";
+  /** Undefined: the default guest. */
+  readonly kernel: string | Uint8Array | undefined;
+  readonly initrd: string | Uint8Array | undefined;
+  readonly commandLine: string;
+  readonly memoryBytes: number;
+  readonly deterministic: boolean;
+  readonly debugExitPort: number | undefined;
+}
+
+export interface RestoreRequest extends CommonRequest {
+  readonly kind: "restore";
+  readonly path: string;
+}
+
+export type SerialPort = "console" | "agent";
+
+/** Calls, by method: parameters and result. */
+export interface Calls {
+  start: { parameters: Record<never, never>; result: undefined };
+  pause: { parameters: Record<never, never>; result: undefined };
+  resume: { parameters: Record<never, never>; result: undefined };
+  stop: { parameters: Record<never, never>; result: undefined };
+  pressPowerButton: { parameters: Record<never, never>; result: undefined };
+  snapshot: {
+    parameters: { path: string; parentPath: string | undefined; packed: boolean | undefined };
+    result: { fileBytes: number; pages: number; checksum: string };
+  };
+  readMemory: { parameters: { address: number; length: number }; result: Uint8Array };
+  writeMemory: { parameters: { address: number; bytes: Uint8Array }; result: undefined };
+  statistics: {
+    parameters: Record<never, never>;
+    result: { instructions: number; guestTimeNs: number; resets: number };
+  };
+}
+
+export type Call = {
+  [Method in keyof Calls]: { readonly method: Method } & Calls[Method]["parameters"];
+}[keyof Calls];
+
+export type ToThread =
+  | { readonly kind: "call"; readonly id: number; readonly call: Call }
+  | { readonly kind: "serial"; readonly port: SerialPort; readonly bytes: Uint8Array }
+  /** The program has taken this many bytes of serial output. */
+  | { readonly kind: "taken"; readonly bytes: number };
+
+export type FromThread =
+  | { readonly kind: "made"; readonly memoryBytes: number; readonly hasAgentPort: boolean }
+  | { readonly kind: "failed"; readonly error: SentError }
+  | { readonly kind: "progress"; readonly line: string }
+  | { readonly kind: "reply"; readonly id: number; readonly value: unknown }
+  | { readonly kind: "refusal"; readonly id: number; readonly error: SentError }
+  | { readonly kind: "serial"; readonly port: SerialPort; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: "ended"; readonly end: MachineEnd };
+
+/** An error as it travels. */
+export type SentError =
+  | { readonly detail: VmErrorDetail }
+  | { readonly guestUnavailable: string }
+  | { readonly message: string; readonly stack: string | undefined };

@@ -1,0 +1,296 @@
+// Longer than most: all that a program can ask of a machine.
+
+import { withTemporaryPath } from "../host/node/temporary-file.ts";
+import { VmError } from "../layout/vm-error.ts";
+import type { MachineEnd } from "../machine/machine-end.ts";
+import { GuestAgent } from "./guest-agent.ts";
+import { MachineConnection, type MadeMachine } from "./machine-connection.ts";
+import type {
+  CommandResult,
+  CreateOptions,
+  ExecOptions,
+  RestoreOptions,
+  SnapshotOptions,
+  SnapshotSummary,
+  VirtualMachineEvents,
+  VirtualMachineStatistics,
+} from "./options.ts";
+import { SerialStreams } from "./serial-streams.ts";
+import { quoteForShell } from "./shell-quoting.ts";
+import type { MachineRequest } from "./thread-protocol.ts";
+
+const DEFAULT_MEMORY_BYTES = 512 << 20;
+const DEFAULT_OUTPUT_BYTES = 64 << 20;
+
+/**
+ * A virtual machine in a thread of its own: the caller's thread never waits for it.
+ *
+ * It is made by `create` or `restore`, runs from `start` on, and ends when its guest powers off, when `stop` is called,
+ * or with the scope of an `await using`. Methods that need the machine reject with a `VmError` of the code
+ * `machine-ended` afterwards.
+ */
+export class VirtualMachine implements AsyncDisposable {
+  /** Guest memory in bytes. */
+  readonly memoryBytes: number;
+  /** The guest's first serial port, where the default guest has its console. */
+  readonly console: SerialStreams;
+  readonly #connection: MachineConnection;
+  readonly #events: VirtualMachineEvents;
+  readonly #engine: "interpreter" | "auto";
+  readonly #agent: GuestAgent;
+  readonly #ended: Promise<MachineEnd>;
+  #phase: "made" | "running" | "paused" | "ended" = "made";
+
+  /**
+   * Makes a machine and loads its guest; without a `kernel`, the default guest, which is Debian's cloud kernel with
+   * busybox, fetched when it is first needed.
+   *
+   * @throws {VmError} `memory-size-unsupported`, `kernel-*`, `initrd-too-large`, `command-line-too-long`, `file-*`.
+   * @throws {GuestUnavailableError} Where the default guest cannot be fetched.
+   */
+  static create(options: CreateOptions = {}): Promise<VirtualMachine> {
+    const request: MachineRequest = {
+      kind: "boot",
+      kernel: options.kernel,
+      initrd: options.initrd,
+      commandLine: options.commandLine ?? "",
+      memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES,
+      deterministic: options.deterministic ?? false,
+      debugExitPort: options.debugExitPort,
+      engine: options.engine ?? "interpreter",
+      noReboot: options.noReboot ?? false,
+    };
+    return VirtualMachine.#make(request, options);
+  }
+
+  /**
+   * Makes a machine from a snapshot. Any number can be made from one file; they share nothing.
+   *
+   * @throws {VmError} `snapshot-*`, `file-not-found`, `file-unreadable`, `memory-size-unsupported`.
+   */
+  static restore(path: string, options: RestoreOptions = {}): Promise<VirtualMachine> {
+    const { engine = "interpreter", noReboot = false } = options;
+    return VirtualMachine.#make({ kind: "restore", path, engine, noReboot }, options);
+  }
+
+  static async #make(
+    request: MachineRequest,
+    options: CreateOptions | RestoreOptions,
+  ): Promise<VirtualMachine> {
+    const { signal, events = {} } = options;
+    signal?.throwIfAborted();
+    const ended = Promise.withResolvers<MachineEnd>();
+    ended.promise.catch(() => {});
+    let machine: VirtualMachine | undefined;
+    const connection = new MachineConnection(request, {
+      serial: (port, bytes) => {
+        if (machine === undefined) return; // it prints nothing before it is started
+        if (port === "console") machine.console.receive(bytes);
+        else machine.#receiveAgent(bytes);
+      },
+      progress: (line) => events.progress?.(line),
+      ended: (outcome) => {
+        if (outcome instanceof Error) ended.reject(outcome);
+        else ended.resolve(outcome);
+        if (machine !== undefined) machine.#finish();
+      },
+    });
+    const abort = () => void connection.terminate();
+    signal?.addEventListener("abort", abort);
+    ended.promise.finally(() => signal?.removeEventListener("abort", abort)).catch(() => {});
+    try {
+      const made = await connection.made;
+      machine = new VirtualMachine(connection, made, request, ended.promise, events);
+      return machine;
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error;
+    }
+  }
+
+  private constructor(
+    connection: MachineConnection,
+    made: MadeMachine,
+    request: MachineRequest,
+    ended: Promise<MachineEnd>,
+    events: VirtualMachineEvents,
+  ) {
+    this.#connection = connection;
+    this.memoryBytes = made.memoryBytes;
+    this.#engine = request.engine;
+    this.#ended = ended;
+    this.#events = events;
+    this.console = new SerialStreams(
+      (bytes) => connection.sendSerial("console", bytes),
+      (bytes) => connection.taken(bytes),
+    );
+    const send = (bytes: Uint8Array) => {
+      if (made.hasAgentPort) connection.sendSerial("agent", bytes);
+    };
+    this.#agent = new GuestAgent(send, request.kind === "boot");
+    if (!made.hasAgentPort) {
+      const reason = "its snapshot was not taken by this library";
+      this.#agent.close(new VmError({ code: "agent-unavailable", reason }));
+    } else if (request.kind === "boot" && request.kernel !== undefined) {
+      const reason = "only the default guest has an agent";
+      this.#agent.close(new VmError({ code: "agent-unavailable", reason }));
+    }
+  }
+
+  /** Resolves with why the machine has ended. Rejects when its thread died of a bug. */
+  get ended(): Promise<MachineEnd> {
+    return this.#ended;
+  }
+
+  get state(): "made" | "running" | "paused" | "ended" {
+    return this.#phase;
+  }
+
+  /** Lets the machine run. Does nothing when it runs already. */
+  async start(): Promise<void> {
+    if (this.#phase === "paused") return this.resume();
+    if (this.#phase === "running") return;
+    if (this.#phase === "made") this.#phase = "running";
+    await this.#connection.call("start", {});
+  }
+
+  /** Resolves when the machine stands still. Time stands still for its guest until `resume`. */
+  async pause(): Promise<void> {
+    if (this.#phase !== "running") {
+      if (this.#phase === "ended") throw new VmError({ code: "machine-ended" });
+      return;
+    }
+    await this.#connection.call("pause", {});
+    this.#phase = "paused";
+    this.#events.paused?.();
+  }
+
+  async resume(): Promise<void> {
+    if (this.#phase === "made") return this.start();
+    if (this.#phase !== "paused") return;
+    this.#phase = "running";
+    await this.#connection.call("resume", {});
+    this.#events.resumed?.();
+  }
+
+  /** Pulls the plug. Resolves when the machine has ended; does nothing more when it has. */
+  async stop(): Promise<MachineEnd> {
+    if (this.#phase === "made") {
+      await this.#connection.terminate();
+      return { reason: "stopped" };
+    }
+    if (this.#phase !== "ended") await this.#connection.call("stop", {}).catch(() => {});
+    return this.#ended;
+  }
+
+  /** Asks the guest to shut down, as the power button does. */
+  async pressPowerButton(): Promise<void> {
+    await this.#connection.call("pressPowerButton", {});
+  }
+
+  /**
+   * Saves the machine to a file. A running machine stands still meanwhile and then goes on.
+   *
+   * @throws {VmError} `file-unwritable`; with a parent, `snapshot-*`.
+   */
+  async snapshot(path: string, options: SnapshotOptions = {}): Promise<SnapshotSummary> {
+    const { parentPath, packed } = options;
+    const save = () => this.#connection.call("snapshot", { path, parentPath, packed });
+    return this.#agent.betweenUploads(save);
+  }
+
+  /** Makes another machine that goes on from where this one is. It has not been started. */
+  clone(options: RestoreOptions = {}): Promise<VirtualMachine> {
+    return withTemporaryPath("clone.snapshot", async (path) => {
+      await this.snapshot(path, { packed: false });
+      return VirtualMachine.restore(path, { engine: this.#engine, ...options });
+    });
+  }
+
+  /**
+   * Runs a command in the default guest: text for its shell, or a list of words that are taken as they are. Several may
+   * run at a time.
+   *
+   * @throws {VmError} `agent-unavailable`, `command-output-too-large`; the signal's reason when it is aborted.
+   */
+  async exec(command: string | readonly string[], options: ExecOptions = {}): Promise<CommandResult> {
+    const { input, signal, mostOutputBytes = DEFAULT_OUTPUT_BYTES } = options;
+    const text = typeof command === "string" ? command : command.map(quoteForShell).join(" ");
+    const bytes = typeof input === "string" ? new TextEncoder().encode(input) : input;
+    const { status, stdout, stderr } = await this.#agent.run(text, { input: bytes, signal, mostOutputBytes });
+    const decode = (output: Uint8Array) => new TextDecoder().decode(output);
+    return {
+      status,
+      stdout: decode(stdout),
+      stderr: decode(stderr),
+      stdoutBytes: stdout,
+      stderrBytes: stderr,
+    };
+  }
+
+  /**
+   * Writes a file in the default guest; its folder must be there.
+   * @throws {VmError} `guest-file-failed`, and what `exec` throws.
+   */
+  async writeFile(
+    path: string,
+    content: string | Uint8Array,
+    options: { mode?: number } = {},
+  ): Promise<void> {
+    const file = quoteForShell(path);
+    const mode = options.mode === undefined ? "" : ` && chmod ${options.mode.toString(8)} ${file}`;
+    const { status, stderr } = await this.exec(`cat >${file}${mode}`, { input: content });
+    if (status !== 0) throw new VmError({ code: "guest-file-failed", path, reason: stderr.trim() });
+  }
+
+  /**
+   * Reads a file of the default guest.
+   * @throws {VmError} `guest-file-failed`, and what `exec` throws.
+   */
+  async readFile(path: string, options: { mostBytes?: number } = {}): Promise<Uint8Array> {
+    const mostOutputBytes = options.mostBytes ?? DEFAULT_OUTPUT_BYTES;
+    const result = await this.exec(`cat <${quoteForShell(path)}`, { mostOutputBytes });
+    if (result.status === 0) return result.stdoutBytes;
+    throw new VmError({ code: "guest-file-failed", path, reason: result.stderr.trim() });
+  }
+
+  /**
+   * Copies guest physical memory out of a machine that stands still.
+   * @throws {VmError} `machine-not-paused`, `address-unmapped`.
+   */
+  async readMemory(address: number, length: number): Promise<Uint8Array> {
+    this.#mustStand();
+    return this.#connection.call("readMemory", { address, length });
+  }
+
+  /** @throws {VmError} `machine-not-paused`, `address-unmapped`. */
+  async writeMemory(address: number, bytes: Uint8Array): Promise<void> {
+    this.#mustStand();
+    await this.#connection.call("writeMemory", { address, bytes });
+  }
+
+  async statistics(): Promise<VirtualMachineStatistics> {
+    return this.#connection.call("statistics", {});
+  }
+
+  /** Ends the machine, as `stop`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop().catch(() => {});
+  }
+
+  #mustStand(): void {
+    if (this.#phase === "running") throw new VmError({ code: "machine-not-paused" });
+  }
+
+  #receiveAgent(bytes: Uint8Array): void {
+    this.#agent.receive(bytes);
+    this.#connection.taken(bytes.length);
+  }
+
+  #finish(): void {
+    this.#phase = "ended";
+    this.console.end();
+    this.#agent.close(new VmError({ code: "machine-ended" }));
+    this.#events.ended?.();
+  }
+}

@@ -1,0 +1,72 @@
+// Plain data as JSON and back, with what JSON has no notation for: bigint, byte arrays, Infinity.
+// {"$big": "decimal"}, {"$bytes": "hexadecimal"}, {"$number": "Infinity"}.
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
+/** Text that does not depend on the JavaScript engine or its version. */
+export function encodePlainData(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) => {
+    if (typeof part === "bigint") return { $big: part.toString() };
+    if (part instanceof Uint8Array) return { $bytes: toHex(part) };
+    if (typeof part === "number" && !Number.isFinite(part)) return { $number: String(part) };
+    return part;
+  });
+}
+
+/** @throws {SyntaxError} When the text is not what `encodePlainData` gives. */
+export function decodePlainData(text: string): unknown {
+  return JSON.parse(text, (key, part: unknown) => {
+    if (key === "__proto__") throw new SyntaxError("__proto__ is not plain data");
+    if (typeof part !== "object" || part === null) return part;
+    if ("$big" in part) return BigInt(String(part.$big));
+    if ("$bytes" in part) return fromHex(String(part.$bytes));
+    if ("$number" in part) return Number(part.$number);
+    return part;
+  });
+}
+
+export function toHex(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += HEX[byte];
+  return text;
+}
+
+function fromHex(text: string): Uint8Array {
+  if (text.length % 2 !== 0 || /[^0-9a-f]/.test(text)) throw new SyntaxError("not hexadecimal");
+  return Uint8Array.from({ length: text.length / 2 }, (_, i) =>
+    Number.parseInt(text.slice(2 * i, 2 * i + 2), 16),
+  );
+}
+
+/**
+ * Where `value` differs in kind from `model`, as a path such as "hpet.timers[1]"; undefined where it nowhere does.
+ * Kinds are those of typeof, with arrays, byte arrays and null told apart. A null in one may be anything in the
+ * other, and arrays may differ in length: what they mean is the device's business.
+ */
+export function differenceInKind(value: unknown, model: unknown, path = ""): string | undefined {
+  if (value === null || model === null) return undefined;
+  if (kindOf(value) !== kindOf(model)) return path;
+  if (Array.isArray(value) && Array.isArray(model)) {
+    if (model.length === 0) return undefined;
+    return firstOf(value.map((part, i) => differenceInKind(part, model[i] ?? model[0], `${path}[${i}]`)));
+  }
+  if (kindOf(model) !== "object") return undefined;
+  const [parts, models] = [value as Record<string, unknown>, model as Record<string, unknown>];
+  const names = [...new Set([...Object.keys(parts), ...Object.keys(models)])];
+  return firstOf(
+    names.map((name) => {
+      const at = path === "" ? name : `${path}.${name}`;
+      return name in parts && name in models ? differenceInKind(parts[name], models[name], at) : at;
+    }),
+  );
+}
+
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return "array";
+  if (value instanceof Uint8Array) return "bytes";
+  return typeof value;
+}
+
+function firstOf(found: readonly (string | undefined)[]): string | undefined {
+  return found.find((path) => path !== undefined);
+}
