@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { createMachine } from "../../src/cli/create-machine.ts";
-import { CORE_WASM } from "../../src/cli/ensure-core.ts";
+import { CORE_WASM } from "../../src/host/node/core-module.ts";
 import { EventLoop } from "../../src/host/node/event-loop.ts";
 import { readWholeFile } from "../../src/host/node/files.ts";
 import { monotonicNowNs } from "../../src/host/node/monotonic-clock.ts";
@@ -27,11 +27,14 @@ async function runWithPorts(ports: readonly HostPort[], lines: readonly string[]
     deterministic: false,
     debugExitPort: undefined,
     noReboot: false,
-    kernel: new Uint8Array(readFileSync(guest.kernelPath)),
-    initrd: new Uint8Array(readFileSync(guest.initrdPath ?? "")),
-    commandLine: "console=ttyS0 quiet",
+    boot: {
+      kernel: new Uint8Array(readFileSync(guest.kernelPath)),
+      commandLine: "console=ttyS0 quiet",
+      modules: [{ bytes: new Uint8Array(readFileSync(guest.initrdPath ?? "")), commandLine: "" }],
+    },
     trace: [],
     disks: [],
+    networks: [],
     rng: false,
     ports,
     host: {

@@ -11,10 +11,13 @@ import { unpackDouble, unpackExtended, unpackSigned, unpackSingle } from "../ker
 import { compareWithOperand } from "./compare";
 import { Extended, extendLeft } from "./load";
 import { Chosen, needsNaN, pickNaN1, pickNaN2 } from "./nan";
+import { addNormals, isNormal, isPlain, multiplyNormals, SIGN } from "./plain";
+import { divideNormals, rootOfNormal } from "./plain-quotient";
 import {
   checkPending,
   clearC1,
   isEmpty,
+  popOne,
   popStack,
   precisionControl,
   register,
@@ -28,13 +31,22 @@ import {
   significandOf,
   writeResult,
 } from "./unit";
+import {
+  isNormalDouble,
+  isNormalSingle,
+  signExponentOfDouble,
+  signExponentOfSingle,
+  significandOfDouble,
+  significandOfSingle,
+} from "./widen";
 
 // Operations, numbered as in the reg field of D8 and DC with a memory operand.
 const ADD: i32 = 0;
 const MULTIPLY: i32 = 1;
 const COMPARE: i32 = 2;
 const COMPARE_POP: i32 = 3;
-// FSUB 4, FSUBR 5, FDIV 6, FDIVR 7.
+// FDIVR 7.
+const SUBTRACT: i32 = 4;
 const SUBTRACT_REVERSED: i32 = 5;
 const DIVIDE: i32 = 6;
 
@@ -50,6 +62,10 @@ class Operand {
 export function x87Arith(operation: i32, dst: i32, src: i32, pop: i32): i32 {
   const status = checkPending();
   if (status != STATUS_OK) return status;
+  if (!isEmpty(src) && operateOnNormals(operation, dst, significandOf(src), signExponentOf(src))) {
+    if (pop != 0) popOne();
+    return STATUS_OK;
+  }
   if (isEmpty(dst) || isEmpty(src)) {
     if (operation == COMPARE || operation == COMPARE_POP) {
       compareWithOperand(0, 0, 0, operation == COMPARE_POP ? 1 : pop, false, true);
@@ -68,6 +84,11 @@ export function x87Arith(operation: i32, dst: i32, src: i32, pop: i32): i32 {
 export function x87Arith32(operation: i32, bits: u32): i32 {
   const status = checkPending();
   if (status != STATUS_OK) return status;
+  if (
+    isNormalSingle(bits) &&
+    operateOnNormals(operation, 0, significandOfSingle(bits), signExponentOfSingle(bits))
+  )
+    return STATUS_OK;
   unpackSingle(bits);
   return operateOnLeft(operation);
 }
@@ -75,6 +96,11 @@ export function x87Arith32(operation: i32, bits: u32): i32 {
 export function x87Arith64(operation: i32, bits: u64): i32 {
   const status = checkPending();
   if (status != STATUS_OK) return status;
+  if (
+    isNormalDouble(bits) &&
+    operateOnNormals(operation, 0, significandOfDouble(bits), signExponentOfDouble(bits))
+  )
+    return STATUS_OK;
   unpackDouble(bits);
   return operateOnLeft(operation);
 }
@@ -88,6 +114,23 @@ export function x87ArithI32(operation: i32, value: i32): i32 {
 
 export function x87ArithI16(operation: i32, value: i32): i32 {
   return x87ArithI32(operation, <i32>(<i16>value));
+}
+
+/** ST(dst) = ST(dst) op the operand where plain.ts can do it; else false, and nothing has changed. */
+function operateOnNormals(operation: i32, dst: i32, significand: u64, signExponent: u32): bool {
+  if (!isPlain() || isEmpty(dst) || !isNormal(significand, signExponent)) return false;
+  const address = register(dst);
+  const own = load<u64>(address);
+  const ownExponent: u32 = load<u16>(address, 8);
+  if (!isNormal(own, ownExponent)) return false;
+  if (operation == ADD) return addNormals(address, own, ownExponent, significand, signExponent);
+  if (operation == MULTIPLY) return multiplyNormals(address, own, ownExponent, significand, signExponent);
+  if (operation == SUBTRACT) return addNormals(address, own, ownExponent, significand, signExponent ^ SIGN);
+  if (operation == SUBTRACT_REVERSED)
+    return addNormals(address, own, ownExponent ^ SIGN, significand, signExponent);
+  if (operation == DIVIDE) return divideNormals(address, own, ownExponent, significand, signExponent);
+  if (operation > DIVIDE) return divideNormals(address, significand, signExponent, own, ownExponent);
+  return false;
 }
 
 /** ST(0) = ST(0) op the memory operand in `Left`. */
@@ -198,6 +241,14 @@ export function x87Unary(operation: i32): i32 {
     );
     return STATUS_OK;
   }
+  if (
+    operation == SQUARE_ROOT &&
+    isPlain() &&
+    isNormal(significand, signExponent) &&
+    (signExponent & SIGN) == 0 &&
+    rootOfNormal(register(0), significand, signExponent)
+  )
+    return STATUS_OK;
   if (needsNaN(significand, signExponent)) {
     finishNaN1(significand, signExponent);
     return STATUS_OK;

@@ -1,6 +1,6 @@
 // FCOM, FUCOM, FCOMI, FUCOMI, FTST, FXAM and FCMOVcc.
 import { STATUS_OK } from "../../../layout/cpu-state";
-import { compare, EQUAL, LESS, UNORDERED } from "../kernel/compare";
+import { compare, EQUAL, GREATER, LESS, UNORDERED } from "../kernel/compare";
 import { DENORMAL, INVALID } from "../kernel/exception-flags";
 import {
   KIND_INFINITE,
@@ -14,6 +14,7 @@ import {
 import { unpackExtended } from "../kernel/unpack";
 import { setCompareFlags } from "../sse/control";
 import { isSignalling80, isUnsupported, needsNaN } from "./nan";
+import { isNormal, SIGN } from "./plain";
 import {
   C0,
   C1,
@@ -36,10 +37,23 @@ class Relation {
   static value: i32 = UNORDERED;
 }
 
+/** How a relates to b. */
+function compareNormals(a: u64, aExponent: u32, b: u64, bExponent: u32): i32 {
+  if (a == b && aExponent == bExponent) return EQUAL;
+  const negative = (aExponent & SIGN) != 0;
+  if (((aExponent ^ bExponent) & SIGN) != 0) return negative ? LESS : GREATER;
+  const less = aExponent < bExponent || (aExponent == bExponent && a < b);
+  return less != negative ? LESS : GREATER;
+}
+
 /** Relates ST(0) to an operand; returns the exceptions. `quiet`: a quiet NaN is not invalid. */
 function relate(significand: u64, signExponent: u32, raised: i32, quiet: bool): i32 {
   const own = significandOf(0);
   const ownExponent = signExponentOf(0);
+  if (isNormal(own, ownExponent) && isNormal(significand, signExponent)) {
+    Relation.value = compareNormals(own, ownExponent, significand, signExponent);
+    return raised;
+  }
   Relation.value = UNORDERED;
   if (needsNaN(own, ownExponent) || needsNaN(significand, signExponent)) {
     const invalid =

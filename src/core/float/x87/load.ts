@@ -1,5 +1,6 @@
 // FLD, FILD, FBLD and the constants.
-import { STATUS_OK } from "../../../layout/cpu-state";
+import { STATUS_OK, X87, X87_EMPTY, X87_TOP } from "../../../layout/cpu-state";
+import { CPU_STATE } from "../../../layout/memory-map";
 import { DENORMAL, INVALID, ROUND_DOWN, ROUND_TRUNCATE, ROUND_UP } from "../kernel/exception-flags";
 import { copyLeftToResult, KIND_NAN, Left } from "../kernel/number";
 import { packExtendedExponent, packExtendedSignificand } from "../kernel/pack";
@@ -10,7 +11,6 @@ import {
   isEmpty,
   roundingControl,
   setIndefinite,
-  setRegister,
   setTop,
   signal,
   signalStackOverflow,
@@ -19,12 +19,22 @@ import {
   significandOf,
   top,
 } from "./unit";
+import {
+  isNormalDouble,
+  isNormalSingle,
+  signExponentOfDouble,
+  signExponentOfSingle,
+  significandOfDouble,
+  significandOfSingle,
+} from "./widen";
 
 const QUIET: u64 = 0x4000000000000000;
 
 /** Pushes a value, or the indefinite NaN where the stack is full. */
 export function push(significand: u64, signExponent: u32): void {
-  if (!isEmpty(7)) {
+  const next = (top() - 1) & 7;
+  const empty = load<i32>(CPU_STATE + X87_EMPTY);
+  if (((empty >> next) & 1) == 0) {
     if (signalStackOverflow()) {
       setTop(top() - 1);
       setIndefinite(0);
@@ -32,8 +42,11 @@ export function push(significand: u64, signExponent: u32): void {
     return;
   }
   clearC1();
-  setTop(top() - 1);
-  setRegister(0, significand, signExponent);
+  const address = CPU_STATE + X87 + (next << 4);
+  store<u64>(address, significand);
+  store<u16>(address, <u16>signExponent, 8);
+  store<i32>(CPU_STATE + X87_EMPTY, empty & ~(1 << next));
+  store<i32>(CPU_STATE + X87_TOP, next);
 }
 
 /** `Left` in the extended format, in `Extended`. Returns the exceptions of the conversion. */
@@ -70,6 +83,10 @@ function pushLeft(): i32 {
 export function x87Load32(bits: u32): i32 {
   const status = checkPending();
   if (status != STATUS_OK) return status;
+  if (isNormalSingle(bits)) {
+    push(significandOfSingle(bits), signExponentOfSingle(bits));
+    return STATUS_OK;
+  }
   unpackSingle(bits);
   return pushLeft();
 }
@@ -77,6 +94,10 @@ export function x87Load32(bits: u32): i32 {
 export function x87Load64(bits: u64): i32 {
   const status = checkPending();
   if (status != STATUS_OK) return status;
+  if (isNormalDouble(bits)) {
+    push(significandOfDouble(bits), signExponentOfDouble(bits));
+    return STATUS_OK;
+  }
   unpackDouble(bits);
   return pushLeft();
 }

@@ -25,11 +25,16 @@ import {
   SINGLE_INDEFINITE,
 } from "../kernel/pack";
 import { unpackExtended } from "../kernel/unpack";
+import { Narrowed, narrowToDouble, narrowToSingle } from "./narrow";
+import { isPlain } from "./plain";
 import {
   checkPending,
+  clearC1,
   isEmpty,
   markEmpty,
+  popOne,
   popStack,
+  register,
   roundingControl,
   STACK_FAULT,
   setC1,
@@ -89,6 +94,13 @@ export function x87PrepareStore32(): i32 {
     store<u32>(STORED, SINGLE_INDEFINITE);
     return prepared(INVALID | STACK_FAULT, 0);
   }
+  if (isPlain()) {
+    const bits = narrowToSingle(significandOf(0), signExponentOf(0));
+    if (bits != 0) {
+      store<u32>(STORED, bits);
+      return prepared(Narrowed.raised, Narrowed.roundedUp);
+    }
+  }
   unpackTop();
   if (Left.kind == KIND_UNSUPPORTED) {
     store<u32>(STORED, SINGLE_INDEFINITE);
@@ -110,6 +122,13 @@ export function x87PrepareStore64(): i32 {
   if (isEmpty(0)) {
     store<u64>(STORED, DOUBLE_INDEFINITE);
     return prepared(INVALID | STACK_FAULT, 0);
+  }
+  if (isPlain()) {
+    const bits = narrowToDouble(significandOf(0), signExponentOf(0));
+    if (bits != 0) {
+      store<u64>(STORED, bits);
+      return prepared(Narrowed.raised, Narrowed.roundedUp);
+    }
   }
   unpackTop();
   if (Left.kind == KIND_UNSUPPORTED) {
@@ -222,9 +241,9 @@ export function x87StoreSt(i: i32, pop: i32): i32 {
     }
     return STATUS_OK;
   }
-  setC1(0);
+  clearC1();
   setRegister(i, significandOf(0), signExponentOf(0));
-  popStack(pop);
+  if (pop != 0) popOne();
   return STATUS_OK;
 }
 
@@ -247,7 +266,16 @@ export function x87Exchange(i: i32): i32 {
     if (isEmpty(0)) setIndefinite(0);
     if (isEmpty(i)) setIndefinite(i);
   } else {
-    setC1(0);
+    clearC1();
+    const top = register(0);
+    const other = register(i);
+    const significand = load<u64>(top);
+    const signExponent = load<u16>(top, 8);
+    store<u64>(top, load<u64>(other));
+    store<u16>(top, load<u16>(other, 8), 8);
+    store<u64>(other, significand);
+    store<u16>(other, signExponent, 8);
+    return STATUS_OK;
   }
   const significand = significandOf(0);
   const signExponent = signExponentOf(0);

@@ -137,11 +137,16 @@ export function markEmpty(i: i32): void {
   store<i32>(CPU_STATE + X87_EMPTY, load<i32>(CPU_STATE + X87_EMPTY) | (1 << ((top() + i) & 7)));
 }
 
+// @ts-ignore: decorator
+@inline
+export function popOne(): void {
+  const old = top();
+  store<i32>(CPU_STATE + X87_EMPTY, load<i32>(CPU_STATE + X87_EMPTY) | (1 << old));
+  store<i32>(CPU_STATE + X87_TOP, (old + 1) & 7);
+}
+
 export function popStack(count: i32): void {
-  for (let n = 0; n < count; n++) {
-    markEmpty(0);
-    setTop(top() + 1);
-  }
+  for (let n = 0; n < count; n++) popOne();
 }
 
 // @ts-ignore: decorator
