@@ -7,8 +7,13 @@ import { readFileSync } from "node:fs";
 import process from "node:process";
 import {
   CLOUD_KERNEL,
+  type DebianRecipe,
   fetchDebianFiles,
   installerRecipe,
+  KERNEL_686,
+  KERNEL_686_PAE,
+  MEMTEST,
+  REAL_TIME_KERNEL,
   STANDARD_KERNEL,
 } from "../src/host/node/debian-guests.ts";
 import { prepareDefaultGuest } from "../src/host/node/default-guest.ts";
@@ -19,7 +24,17 @@ export type FetchedGuest =
   | { readonly available: true; readonly kernelPath: string; readonly initrdPath?: string }
   | { readonly available: false; readonly reason: string };
 
-export const GUESTS = ["default", "cloud-kernel", "standard-kernel", "debian-installer"] as const;
+export const GUESTS = [
+  "default",
+  "cloud-kernel",
+  "standard-kernel",
+  "rt-kernel",
+  "debian-installer",
+  "installer-686",
+  "installer-686-pae",
+  "memtest-32",
+  "memtest-64",
+] as const;
 export type GuestName = (typeof GUESTS)[number];
 
 /** Fetches one guest; never throws for want of packages. A test skips with `reason` in its name or output. */
@@ -40,19 +55,32 @@ async function pathsOf(
   cache: GuestCache,
   progress: (line: string) => void,
 ): Promise<{ kernelPath: string; initrdPath?: string }> {
+  const fetch = (recipe: DebianRecipe) => fetchDebianFiles(cache, recipe, progress);
   switch (name) {
     case "default": {
       const { kernelPath, initrdPath } = await prepareDefaultGuest(progress, cache);
       return { kernelPath, initrdPath };
     }
     case "cloud-kernel":
-      return { kernelPath: (await fetchDebianFiles(cache, CLOUD_KERNEL, progress))["vmlinuz"] ?? "" };
+      return { kernelPath: (await fetch(CLOUD_KERNEL))["vmlinuz"] ?? "" };
     case "standard-kernel":
-      return { kernelPath: (await fetchDebianFiles(cache, STANDARD_KERNEL, progress))["vmlinuz"] ?? "" };
+      return { kernelPath: (await fetch(STANDARD_KERNEL))["vmlinuz"] ?? "" };
+    case "rt-kernel":
+      return { kernelPath: (await fetch(REAL_TIME_KERNEL))["vmlinuz"] ?? "" };
     case "debian-installer": {
-      const files = await fetchDebianFiles(cache, installerRecipe(debianRelease()), progress);
+      const files = await fetch(installerRecipe(debianRelease(), "amd64"));
       return { kernelPath: files["linux"] ?? "", initrdPath: files["initrd.gz"] ?? "" };
     }
+    case "installer-686":
+    case "installer-686-pae": {
+      const kernel = await fetch(name === "installer-686" ? KERNEL_686 : KERNEL_686_PAE);
+      const installer = await fetch(installerRecipe(debianRelease(), "i386"));
+      return { kernelPath: kernel["vmlinuz"] ?? "", initrdPath: installer["initrd.gz"] ?? "" };
+    }
+    case "memtest-32":
+      return { kernelPath: (await fetch(MEMTEST))["memtest32.bin"] ?? "" };
+    case "memtest-64":
+      return { kernelPath: (await fetch(MEMTEST))["memtest64.bin"] ?? "" };
   }
 }
 

@@ -27,7 +27,7 @@ export interface FirmwareFacts {
  * applied again after every reset.
  */
 export interface BootPlan {
-  readonly protocol: "linux-64" | "multiboot";
+  readonly protocol: "linux-64" | "linux-32" | "multiboot";
   /** Copied in this order. */
   readonly memory: readonly MemoryImage[];
   /** Loaded before `registers`. */

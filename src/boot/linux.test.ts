@@ -87,6 +87,44 @@ test("the kernel lies at its preferred address and is entered 0x200 behind it in
   expect(segments["ss"]).toEqual({ selector: 0x18, base: 0n, limit: 0xffffffff, attributes: 0xc093 });
 });
 
+test("a kernel without the 64-bit entry point is entered at its start, in 32-bit mode without paging", () => {
+  const kernel = handMadeImage((view) => view.setUint16(0x236, 0, true));
+  const { memory, registers, segments } = applied(request({ kernel }), 64 * MiB);
+  expect(planLinuxBoot(request({ kernel }), facts(64 * MiB)).protocol).toBe("linux-32");
+  expect(memory.readU8(0x1000000)).toBe(0xe9);
+  expect(memory.readU32(0x7000 + 0x214)).toBe(0x1000000);
+  expect(registers).toEqual({
+    "gdtr.base": 0x500n,
+    "gdtr.limit": 31n,
+    "idtr.base": 0n,
+    "idtr.limit": 0n,
+    cr0: 0x33n,
+    rbx: 0n,
+    rbp: 0n,
+    rdi: 0n,
+    rflags: 2n,
+    rsp: 0x7000n,
+    rsi: 0x7000n,
+    rip: 0x1000000n,
+  });
+  expect(segments["cs"]).toEqual({ selector: 0x10, base: 0n, limit: 0xffffffff, attributes: 0xc09b });
+});
+
+test("a boot protocol older than 2.12 has no 64-bit entry point, whatever lies where its flag would be", () => {
+  const kernel = handMadeImage((view) => view.setUint16(0x206, 0x020a, true));
+  expect(parseLinuxImage(kernel).has64BitEntry).toBe(false);
+});
+
+test("a kernel that is not relocatable lies where its header says that its code starts", () => {
+  const kernel = handMadeImage((view) => {
+    view.setUint8(0x234, 0);
+    view.setUint32(0x214, 0x100000, true);
+  });
+  const { memory, registers } = applied(request({ kernel }), 64 * MiB);
+  expect(memory.readU8(0x100000)).toBe(0xe9);
+  expect(registers["rip"]).toBe(0x100200n);
+});
+
 test("the first 4 GiB are mapped to themselves", () => {
   const { memory, registers } = applied(request(), 64 * MiB);
   const physical = (linear: number) => {
@@ -156,7 +194,7 @@ test("an image that ends early is truncated", () => {
 
 test.each([
   ["an old boot protocol", (view: DataView) => view.setUint16(0x206, 0x0208, true), "2.08"],
-  ["a 32-bit kernel", (view: DataView) => view.setUint16(0x236, 0, true), "not a 64-bit kernel"],
+  ["a kernel over the boot's own data", (view: DataView) => view.setUint8(0x234, 0), "below 1 MiB"],
   ["a zImage", (view: DataView) => view.setUint8(0x211, 0), "zImage"],
 ])("%s is unsupported", (_what, change, words) => {
   expect(() => parseLinuxImage(handMadeImage(change))).toThrow(words);

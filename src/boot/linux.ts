@@ -1,14 +1,11 @@
 import { PAGE_BYTES } from "../layout/memory-map.ts";
 import { VmError } from "../layout/vm-error.ts";
 import type { BootModule, BootPlan, BootRequest, FirmwareFacts, MemoryImage } from "./boot-plan.ts";
-import { flatSegments } from "./flat-segments.ts";
+import { linuxEntry32, linuxEntry64 } from "./linux-entry.ts";
 import { type LinuxImage, parseLinuxImage, SETUP_HEADER } from "./linux-image.ts";
 import {
   BIOS_DATA_AREA,
-  BOOT_GDT,
   BOOT_INFORMATION,
-  BOOT_PAGE_TABLES,
-  BOOT_STACK_TOP,
   BOOT_STRINGS,
   BOOT_STRINGS_END,
   biosDataArea,
@@ -22,6 +19,7 @@ const ALT_MEM_K = 0x1e0;
 const E820_ENTRIES = 0x1e8;
 const VID_MODE = 0x1fa;
 const TYPE_OF_LOADER = 0x210;
+const CODE32_START = 0x214;
 const RAMDISK_IMAGE = 0x218;
 const RAMDISK_SIZE = 0x21c;
 const CMD_LINE_PTR = 0x228;
@@ -32,25 +30,16 @@ const VIDEO_MODE_NORMAL = 0xffff;
 const E820_USABLE = 1;
 const E820_RESERVED = 2;
 
-/** The 64-bit entry point, from the start of the loaded kernel. */
-const ENTRY_64 = 0x200;
-
-const CR0_PROTECTED_MODE = 0x80000033n; // PG, NE, ET, MP, PE
-const CR4_PAE = 1n << 5n;
-const EFER_LONG_MODE = 0x500n; // LMA, LME
-const PAGE_PRESENT_WRITABLE = 0x3n;
-const PAGE_LARGE = 1n << 7n;
-
 /**
- * Plans the start of a bzImage by the 64-bit boot protocol.
+ * Plans the start of a bzImage by the 64-bit boot protocol, or by the 32-bit one if it has no other.
  *
  * The kernel goes to its preferred address, since its decompressor moves it
  * there from anywhere below. The initial RAM disk goes as high as the kernel
- * allows. Paging is on with the first 4 GiB mapped to themselves.
+ * allows.
  *
  * @throws {VmError} `kernel-*`, `initrd-too-large`, `command-line-too-long`.
  *
- * Source: Linux, Documentation/arch/x86/boot.rst, "64-bit Boot Protocol".
+ * Source: Linux, Documentation/arch/x86/boot.rst.
  */
 export function planLinuxBoot(request: BootRequest, facts: FirmwareFacts): BootPlan {
   const image = parseLinuxImage(request.kernel);
@@ -60,34 +49,20 @@ export function planLinuxBoot(request: BootRequest, facts: FirmwareFacts): BootP
   }
   const commandLine = encodeCommandLine(request.commandLine, image.commandLineMaximumBytes);
   const initrd = placeInitrd(joinModules(request.modules), image, kernelEnd, facts.ramBytes);
-  const flat = flatSegments(64);
+  const entry = (image.has64BitEntry ? linuxEntry64 : linuxEntry32)(image.preferredAddress);
 
   return {
-    protocol: "linux-64",
+    protocol: image.has64BitEntry ? "linux-64" : "linux-32",
     memory: [
       { address: BIOS_DATA_AREA, bytes: biosDataArea() },
-      flat.image,
-      { address: BOOT_PAGE_TABLES, bytes: identityPageTables() },
+      ...entry.memory,
       { address: BOOT_STRINGS, bytes: commandLine },
       { address: BOOT_INFORMATION, bytes: zeroPage(image, initrd, facts) },
       { address: image.preferredAddress, bytes: image.payload },
       ...(initrd === undefined ? [] : [initrd]),
     ],
-    segments: flat.segments,
-    registers: [
-      ["gdtr.base", BigInt(BOOT_GDT)],
-      ["gdtr.limit", BigInt(flat.limit)],
-      ["idtr.base", 0n],
-      ["idtr.limit", 0n],
-      ["efer", EFER_LONG_MODE],
-      ["cr4", CR4_PAE],
-      ["cr3", BigInt(BOOT_PAGE_TABLES)],
-      ["cr0", CR0_PROTECTED_MODE],
-      ["rflags", 0x2n],
-      ["rsp", BigInt(BOOT_STACK_TOP)],
-      ["rsi", BigInt(BOOT_INFORMATION)],
-      ["rip", BigInt(image.preferredAddress + ENTRY_64)],
-    ],
+    segments: entry.segments,
+    registers: entry.registers,
   };
 }
 
@@ -142,6 +117,7 @@ function zeroPage(image: LinuxImage, initrd: MemoryImage | undefined, facts: Fir
   view.setUint32(ALT_MEM_K, (facts.ramBytes - HIGH_MEMORY) >>> 10, true);
   view.setUint16(VID_MODE, VIDEO_MODE_NORMAL, true);
   view.setUint8(TYPE_OF_LOADER, LOADER_UNDEFINED);
+  view.setUint32(CODE32_START, image.preferredAddress, true);
   view.setUint32(CMD_LINE_PTR, BOOT_STRINGS, true);
   view.setUint32(RAMDISK_IMAGE, initrd?.address ?? 0, true);
   view.setUint32(RAMDISK_SIZE, initrd?.bytes.length ?? 0, true);
@@ -157,17 +133,4 @@ function writeE820(view: DataView, memoryMap: readonly MemoryRange[]): void {
     view.setBigUint64(entry + 8, BigInt(sizeBytes), true);
     view.setUint32(entry + 16, kind === "usable" ? E820_USABLE : E820_RESERVED, true);
   }
-}
-
-/** PML4, PDPT and four page directories that map the first 4 GiB to themselves with 2 MiB pages. */
-function identityPageTables(): Uint8Array {
-  const bytes = new Uint8Array(6 * PAGE_BYTES);
-  const entries = new BigUint64Array(bytes.buffer);
-  const table = (index: number) => BigInt(BOOT_PAGE_TABLES + index * PAGE_BYTES) | PAGE_PRESENT_WRITABLE;
-  entries[0] = table(1);
-  for (let gigabyte = 0; gigabyte < 4; gigabyte++) entries[512 + gigabyte] = table(2 + gigabyte);
-  for (let page = 0; page < 4 * 512; page++) {
-    entries[1024 + page] = (BigInt(page) << 21n) | PAGE_LARGE | PAGE_PRESENT_WRITABLE;
-  }
-  return bytes;
 }

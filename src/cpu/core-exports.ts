@@ -28,5 +28,9 @@ export interface CoreExports {
   deliverNmi(): number;
   nmiBlocked(): number;
   takeStepTrapInhibition(): number;
+  mustStep(linear: bigint): number;
+  beginStep(inhibited: number): number;
+  endStep(completed: number): number;
+  fetchableBytes(): number;
   readSlow(linear: bigint, bytes: number): number;
 }

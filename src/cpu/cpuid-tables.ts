@@ -10,6 +10,7 @@ export type Feature = readonly [name: string, leaf: number, subleaf: number, reg
 export const FEATURES = [
   // "Feature Information Returned in the EDX Register"
   ["fpu",               0x1, 0, "edx", 0],  // x87
+  ["vme",               0x1, 0, "edx", 1],  // CR4.VME and CR4.PVI: VIF and VIP
   ["de",                0x1, 0, "edx", 2],  // CR4.DE: DR4 and DR5 fault
   ["pse",               0x1, 0, "edx", 3],  // 4 MiB pages
   ["tsc",               0x1, 0, "edx", 4],

@@ -5,6 +5,7 @@ export type EngineExit =
   | typeof cpu.EXIT_FAULT
   | typeof cpu.EXIT_BUDGET
   | typeof cpu.EXIT_HALT
+  | typeof cpu.EXIT_STEP
   | typeof cpu.EXIT_SHUTDOWN;
 
 /**

@@ -9,7 +9,8 @@ import type { StateView } from "./state-view.ts";
 
 const RFLAGS_TF = 1 << 8;
 const RFLAGS_IF = 1 << 9;
-const DR6_BS = 1n << 14n;
+const RFLAGS_RF = 1 << 16;
+const DR6_BS = 1 << 14;
 const VECTOR_DB = 1;
 /** Fields that belong to the run under way, to caches or to the machine around: offset and size. */
 const NOT_SAVED: readonly (readonly [field: number, bytes: number])[] = [
@@ -95,9 +96,7 @@ export class VirtualProcessor implements Processor {
       if (state.get32(cpu.HALTED) !== 0) return "halt";
       if (!first && (state.get32(cpu.BUDGET) <= 0 || this.#stopAsked)) return "budget";
       first = false;
-      const tracing = (state.get32(cpu.RFLAGS_SYSTEM) & RFLAGS_TF) !== 0;
-      const exit =
-        tracing || state.get32(cpu.INTERRUPT_SHADOW) !== 0 ? this.#step(tracing) : this.#engine.execute();
+      const exit = this.#execute();
       if (exit === cpu.EXIT_SHUTDOWN) return "shutdown";
       if (exit === cpu.EXIT_FAULT && !this.#deliverFault()) return "shutdown";
     }
@@ -110,18 +109,49 @@ export class VirtualProcessor implements Processor {
     if (state.get64(cpu.RIP) !== state.get64(cpu.SHADOW_RIP)) state.set32(cpu.INTERRUPT_SHADOW, 0);
   }
 
-  /** One instruction, and the single-step trap behind it when TF was set before it. */
-  #step(tracing: boolean): EngineExit {
+  /** Runs freely where that is allowed, else executes one instruction. */
+  #execute(): EngineExit {
     const state = this.#state;
-    state.set32(cpu.INTERRUPT_SHADOW, 0);
+    const flags = state.get32(cpu.RFLAGS_SYSTEM);
+    const alone = (flags & (RFLAGS_TF | RFLAGS_RF)) !== 0 || state.get32(cpu.INTERRUPT_SHADOW) !== 0;
+    if (alone) return this.#step();
+    const exit = this.#engine.execute();
+    const watched = exit === cpu.EXIT_FAULT && state.get32(cpu.FAULT_VECTOR) === cpu.FAULT_WATCHED;
+    if (watched) state.set32(cpu.FAULT_VECTOR, -1);
+    return watched || exit === cpu.EXIT_STEP ? this.#step() : exit;
+  }
+
+  /**
+   * One instruction, and the trap behind it: of TF when it was set before, and of breakpoints. Those that match a
+   * load of SS wait for the end of the next instruction.
+   */
+  #step(): EngineExit {
+    const state = this.#state;
+    const tracing = (state.get32(cpu.RFLAGS_SYSTEM) & RFLAGS_TF) !== 0;
+    const afterStackLoad = state.get32(cpu.INTERRUPT_SHADOW) === SHADOW_OF_STACK_SEGMENT;
     this.#core.takeStepTrapInhibition();
+    if (this.#core.beginStep(afterStackLoad ? 1 : 0) !== cpu.STATUS_OK) {
+      this.#core.endStep(0);
+      return cpu.EXIT_FAULT;
+    }
+    state.set32(cpu.INTERRUPT_SHADOW, 0);
     const exit = this.#engine.step();
-    if (!tracing || (exit !== cpu.EXIT_BUDGET && exit !== cpu.EXIT_HALT)) return exit;
+    const completed = exit === cpu.EXIT_BUDGET || exit === cpu.EXIT_HALT;
+    const earned = this.#core.endStep(completed ? 1 : 0);
+    if (earned < 0) return cpu.EXIT_FAULT;
+    let conditions = earned | state.get32(cpu.HELD_CONDITIONS);
+    state.set32(cpu.HELD_CONDITIONS, 0);
+    if (!completed) return exit;
     const inhibited = this.#core.takeStepTrapInhibition() !== 0;
-    if (inhibited || state.get32(cpu.INTERRUPT_SHADOW) === SHADOW_OF_STACK_SEGMENT) return exit;
+    if (state.get32(cpu.INTERRUPT_SHADOW) === SHADOW_OF_STACK_SEGMENT) {
+      state.set32(cpu.HELD_CONDITIONS, conditions);
+      return exit;
+    }
+    if (tracing && !inhibited) conditions |= DR6_BS;
+    if (conditions === 0) return exit;
     // A trap ends HLT.
     state.set32(cpu.HALTED, 0);
-    state.set64(cpu.DR6, state.get64(cpu.DR6) | DR6_BS);
+    state.set64(cpu.DR6, state.get64(cpu.DR6) | BigInt(conditions));
     state.set32(cpu.FAULT_VECTOR, VECTOR_DB);
     state.set32(cpu.FAULT_ERROR_CODE, -1);
     return cpu.EXIT_FAULT;
@@ -177,6 +207,7 @@ export class VirtualProcessor implements Processor {
 
   reset(): void {
     this.#state.set32(cpu.NMI_PENDING, 0);
+    this.#state.set32(cpu.HELD_CONDITIONS, 0);
     this.#state.set64(cpu.INSTRUCTIONS, 0n);
     this.#core.reset();
     this.#core.resetMsrs();

@@ -7,6 +7,7 @@ import { type CodeBits, MAX_INSTRUCTION_BYTES } from "../decode/decoder.ts";
 import { FORMS_BY_OPCODE, type OpcodeIndex } from "../decode/form-table.ts";
 import { FIRST_SHAPE_HANDLER, HANDLER_CROSSING, HANDLER_UNDEFINED } from "../decode/record-writer.ts";
 import { type HandlerShape, ShapeTable } from "../decode/shape.ts";
+import { FAULTS } from "../isa/faults.ts";
 import * as cpu from "../layout/cpu-state.ts";
 import { invariant } from "../layout/invariant.ts";
 import {
@@ -196,8 +197,10 @@ export class Interpreter implements Engine {
         default:
           return exit as EngineExit;
       }
-      // A lookup that faulted has set the reason itself.
-      if (pc === 0 && this.#state32(cpu.EXIT_REASON) === cpu.EXIT_FAULT) return cpu.EXIT_FAULT;
+      if (pc !== 0) continue;
+      // A lookup that found no record has set the reason itself.
+      const refusal = this.#state32(cpu.EXIT_REASON);
+      if (refusal === cpu.EXIT_FAULT || refusal === cpu.EXIT_STEP) return refusal;
     }
   }
 
@@ -207,7 +210,7 @@ export class Interpreter implements Engine {
     if (physical < 0) return cpu.EXIT_FAULT;
     const offset = physical & (PAGE_BYTES - 1);
     const bytes = this.#fetch(physical);
-    if (bytes === undefined) return cpu.EXIT_FAULT;
+    if (bytes === undefined || this.#leavesSegment(bytes)) return cpu.EXIT_FAULT;
     this.#setRipBase(offset);
     const at = this.#blocks.stepRecord(bytes, offset, this.#codeBits());
     this.#compilePending();
@@ -253,10 +256,25 @@ export class Interpreter implements Engine {
     return bytes;
   }
 
+  /** Whether the instruction goes beyond the limit of CS: sets #GP(0). */
+  #leavesSegment(bytes: Uint8Array): boolean {
+    const available = this.#parts.core.fetchableBytes();
+    if (available >= MAX_INSTRUCTION_BYTES) return false;
+    if (!this.#blocks.isTruncated(bytes, available, this.#codeBits())) return false;
+    this.#setState32(cpu.FAULT_VECTOR, FAULTS["#GP"]);
+    this.#setState32(cpu.FAULT_ERROR_CODE, 0);
+    this.#setState32(cpu.EXIT_REASON, cpu.EXIT_FAULT);
+    return true;
+  }
+
   /** Finds or decodes the code at RIP, notes it in the jump cache, and returns its record; 0 with a fault set. */
   #lookup(): number {
     this.#lookups++;
     const linear = this.#linearAddress();
+    if (this.#parts.core.mustStep(linear) !== 0) {
+      this.#setState32(cpu.EXIT_REASON, cpu.EXIT_STEP);
+      return 0;
+    }
     const physical = this.#translate(linear);
     if (physical < 0) return 0;
     const offset = physical & (PAGE_BYTES - 1);
@@ -289,6 +307,7 @@ export class Interpreter implements Engine {
   /** The code at RIP has become hot. */
   #heat(): number {
     const linear = this.#linearAddress();
+    if (this.#parts.core.mustStep(linear) !== 0) return this.#lookup();
     const physical = this.#translate(linear);
     if (physical < 0) return 0;
     if (this.#isRam(physical)) this.#translateCode(physical);
@@ -317,6 +336,7 @@ export class Interpreter implements Engine {
     if (this.#i64[entry] !== linear) return undefined;
     // The TLB has it: the page tables are not walked, and nothing can fault unless the page must not be executed.
     if ((this.#i32[2 * entry + TLB_FLAGS / 4]! & TLB_FLAG_EXECUTABLE) === 0) return undefined;
+    if (this.#parts.core.mustStep(linear) !== 0) return undefined;
     const physical = Number(this.#parts.core.translateExecute(linear));
     return physical >= 0 && this.#isRam(physical) ? physical >>> 12 : undefined;
   }

@@ -74,7 +74,7 @@ export const HALTED = 0x0f8;
 export const BUDGET_START = 0x0fc;
 
 // A fault that waits for delivery.
-/** i32: vector, 0..31; -1 when none. */
+/** i32: vector, 0..31, or FAULT_WATCHED; -1 when none. */
 export const FAULT_VECTOR = 0x100;
 /** i32: error code; -1 when the vector has none. */
 export const FAULT_ERROR_CODE = 0x104;
@@ -212,6 +212,8 @@ export const MSR_TSC_ADJUST = 0xd10;
 export const STORED_MSRS = 0xd18;
 /** 28 i64: the MTRRs (src/core/system/memory-types.ts). */
 export const MEMORY_TYPES = 0xd68;
+/** i32: bits of DR6 that a load of SS has earned; they wait for the end of the next instruction. */
+export const HELD_CONDITIONS = 0xe48;
 
 // Why an engine returned.
 /** RIP is exact; its record is in no cache. */
@@ -230,6 +232,12 @@ export const EXIT_HALT = 6;
 export const EXIT_SHUTDOWN = 7;
 /** RIP is exact and has become hot: a translator may take it on. */
 export const EXIT_HOT = 10;
+
+/** RIP is exact; the code there has to be executed by `step`: a breakpoint or the end of its segment is near. */
+export const EXIT_STEP = 11;
+
+/** In FAULT_VECTOR, of no exception: a data or port breakpoint matches. The instruction had no effect and is to be executed by `step`. */
+export const FAULT_WATCHED = 0x100;
 
 // What a helper that can fail returns.
 /** Go on with the next instruction. */

@@ -12,13 +12,15 @@ export interface MachineTime {
 /** A busy machine looks at the time more often than this, unless the host has kept it from running. */
 const LONGEST_STEP_NS = 10_000_000;
 
+const CAUGHT_UP_AT_ONCE_NS = 1_000_000_000;
+
 /**
  * Time of the host: the guest's clocks agree with the user's.
  *
  * While the guest is busy, time in which the host did not let the machine run
  * passes only in part: a guest that measures a timer against the TSC, as Linux
  * does at boot, would find the timer broken. The lost time comes back when the
- * guest is idle.
+ * guest is idle, a little at each time: Linux takes a jump of 20 seconds for a processor that hung.
  */
 export class HostTime implements MachineTime {
   readonly #host: { monotonicNowNs(): number; wallClockNowMs(): number };
@@ -56,11 +58,11 @@ export class HostTime implements MachineTime {
     this.#stoppedAtNs = undefined;
   }
 
-  /** The guest has been idle: all of the host's time has passed for it. */
+  /** The guest has been idle: the time has passed for it, and some of the lost time comes back. */
   catchUp(): void {
     if (this.#stoppedAtNs !== undefined) return;
-    this.#lostNs = 0;
-    this.#lastNs = this.#host.monotonicNowNs() - this.#startNs;
+    this.#lostNs = Math.max(0, this.#lostNs - CAUGHT_UP_AT_ONCE_NS);
+    this.#lastNs = this.#host.monotonicNowNs() - this.#startNs - this.#lostNs;
   }
 
   unixTimeMs(): number {

@@ -43,6 +43,7 @@ const EXIT_NAMES: Readonly<Record<EngineExit, string>> = {
   [cpu.EXIT_BUDGET]: "budget or event",
   [cpu.EXIT_HALT]: "halt",
   [cpu.EXIT_SHUTDOWN]: "shutdown",
+  [cpu.EXIT_STEP]: "code executed one by one",
 };
 
 export function meterCore<Core extends CoreExports & WebAssembly.Exports>(

@@ -81,7 +81,8 @@ const FMA = mnemonicsOf("fma");
 /** One entry for each feature of src/cpu/cpuid-tables.ts; a missing one does not compile. */
 export const FEATURE_SUPPORT: Readonly<Record<FeatureName, FeatureSupport>> = {
   fpu: works(FPU),
-  de: partly("CR4.DE makes DR4 and DR5 fault; I/O breakpoints do not fire, like all breakpoints"),
+  vme: works(),
+  de: works(),
   pse: works(),
   tsc: works("rdtsc"),
   msr: works("rdmsr wrmsr"),

@@ -2,6 +2,7 @@
 // Every function returns 0 when a fault is set; nothing has been written then.
 import { CPU_STATE, SCRATCH } from "../../layout/memory-map";
 import { SPLIT_WRITE_ADDRESS, SPLIT_WRITE_BYTES } from "../../layout/cpu-state";
+import { areBreakpointsEnabled, endsAccess } from "../processor/breakpoints";
 import { isAligned } from "./alignment";
 import { isCodePage, noteRamWrite } from "./code-map";
 import { gather, locateRange, onOnePage, scatter } from "./split-access";
@@ -10,12 +11,19 @@ import { DEVICE, NOWHERE, currentBank, translateRead, translateWrite } from "./t
 /** A value on its way out. SCRATCH may hold the operand of a read-modify-write. */
 const OUTGOING: usize = memory.data(32, 8);
 
+/** Whether a data breakpoint ends the access. Pages with one are in no TLB, so all their accesses are misses. */
+// @ts-ignore: decorator
+@inline
+function isWatched(va: u64, bytes: i32, write: bool): bool {
+  return areBreakpointsEnabled() && endsAccess(va, bytes, write);
+}
+
 /**
  * A host address at which 1, 2, 4, 8, 10, 16 or 32 bytes can be read: in guest RAM,
  * with the read TLB filled, or SCRATCH.
  */
 export function readSlow(va: u64, bytes: i32): usize {
-  if (!isAligned(va, bytes)) return 0;
+  if (!isAligned(va, bytes) || isWatched(va, bytes, false)) return 0;
   const bank = currentBank();
   if (onOnePage(va, bytes)) {
     const host = translateRead(bank, va);
@@ -28,7 +36,7 @@ export function readSlow(va: u64, bytes: i32): usize {
 
 /** Writes 1, 2, 4 or 8 bytes. */
 export function writeSlow(va: u64, bytes: i32, value: u64): i32 {
-  if (!isAligned(va, bytes)) return 0;
+  if (!isAligned(va, bytes) || isWatched(va, bytes, true)) return 0;
   const bank = currentBank();
   if (onOnePage(va, bytes)) {
     const host = translateWrite(bank, va);
@@ -48,7 +56,7 @@ export function writeSlow(va: u64, bytes: i32, value: u64): i32 {
 
 /** Writes 16 bytes. */
 export function writeSlow128(va: u64, low: u64, high: u64): i32 {
-  if (!isAligned(va, 16)) return 0;
+  if (!isAligned(va, 16) || isWatched(va, 16, true)) return 0;
   store<u64>(OUTGOING, low);
   store<u64>(OUTGOING + 8, high);
   return writeOut(currentBank(), va, 16);
@@ -66,7 +74,7 @@ export function writeSlow256(va: u64, a: u64, b: u64, c: u64, d: u64): i32 {
 
 /** Writes 10 bytes: a significand, then sign and exponent in `high`. */
 export function writeSlow80(va: u64, low: u64, high: u64): i32 {
-  if (!isAligned(va, 10)) return 0;
+  if (!isAligned(va, 10) || isWatched(va, 10, true)) return 0;
   store<u64>(OUTGOING, low);
   store<u16>(OUTGOING + 8, <u16>high);
   return writeOut(currentBank(), va, 10);
@@ -83,7 +91,7 @@ function writeOut(bank: usize, va: u64, bytes: i32): i32 {
  * If it is SCRATCH, the write happens in `commitWrite`; else the store there is all.
  */
 export function modifySlow(va: u64, bytes: i32): usize {
-  if (!isAligned(va, bytes)) return 0;
+  if (!isAligned(va, bytes) || isWatched(va, bytes, true)) return 0;
   const bank = currentBank();
   if (onOnePage(va, bytes)) {
     const host = translateWrite(bank, va);
@@ -109,5 +117,6 @@ export function commitWrite(): i32 {
 
 /** Whether a write of up to 512 bytes would not fault. */
 export function prepareWrite(va: u64, bytes: i32): i32 {
-  return (bytes > 16 || isAligned(va, bytes)) && locateRange(currentBank(), va, bytes, true) ? 1 : 0;
+  if (bytes <= 16 && !isAligned(va, bytes)) return 0;
+  return !isWatched(va, bytes, true) && locateRange(currentBank(), va, bytes, true) ? 1 : 0;
 }

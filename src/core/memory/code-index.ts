@@ -17,6 +17,7 @@ import {
   JUMP_TAG,
 } from "../../layout/memory-map";
 import { CODE_BITS, MODE_KEY, RIP, SEGMENT_EFFECTIVE_BASE, SEG_CS } from "../../layout/cpu-state";
+import { mustStep } from "../processor/code-limit";
 import { clearFault } from "../processor/faults";
 import { translateExecute } from "./translate";
 
@@ -53,11 +54,12 @@ function enterJump(linear: u64, record: i32): void {
 }
 
 /**
- * The record for the code at RIP, which then is in the jump cache; 0 if none is known, or if RIP cannot be fetched from:
- * whoever looks further meets the fault.
+ * The record for the code at RIP, which then is in the jump cache; 0 if none is known, if RIP cannot be fetched from, or
+ * if its code is executed one by one: whoever looks further meets the fault, or asks `mustStep` too.
  */
 export function findCode(): i32 {
   const linear = linearRip();
+  if (mustStep(linear)) return 0;
   const physical = translateExecute(linear);
   // Only code in RAM is ever entered, and RAM ends below 4 GiB.
   if (<u64>physical > 0xffffffff) return nothing();

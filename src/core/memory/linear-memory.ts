@@ -1,6 +1,7 @@
 // Memory as the core's own code sees it. A fault is left in the state: a read that faults
 // returns 0, a write that faults has written nothing, and `faulted()` tells.
 import { PAGE_BYTES, TLB_ADDEND, TLB_TAG, TLB_WRITE } from "../../layout/memory-map";
+import { areBreakpointsEnabled, endsAccess, isWatchedPage } from "../processor/breakpoints";
 import { gather, locateRange, scatter } from "./split-access";
 import { DEVICE, currentBank, systemBank, translateRead, translateWrite } from "./translate";
 import { tlbSlot } from "./tlb";
@@ -36,6 +37,7 @@ export function writeIn<T>(bank: usize, va: u64, value: T): void {
 }
 
 function readMiss(bank: usize, va: u64, bytes: i32): u64 {
+  if (areBreakpointsEnabled() && endsAccess(va, bytes, false)) return 0;
   if (!locateRange(bank, va, bytes, false)) return 0;
   store<u64>(BUFFER, 0);
   gather(BUFFER);
@@ -43,6 +45,7 @@ function readMiss(bank: usize, va: u64, bytes: i32): u64 {
 }
 
 function writeMiss(bank: usize, va: u64, bytes: i32, value: u64): void {
+  if (areBreakpointsEnabled() && endsAccess(va, bytes, true)) return;
   if (!locateRange(bank, va, bytes, true)) return;
   store<u64>(BUFFER, value);
   scatter(BUFFER);
@@ -123,14 +126,16 @@ export function writeSystem64(va: u64, value: u64): void {
 
 // A page at a time.
 
-/** Host address of a byte, good for reads to the end of its page; 0 for a device, or with the fault set. */
+/** Host address of a byte, good for reads to the end of its page; 0 for a device or a watched page, or with the fault set. */
 export function hostForRead(va: u64): usize {
+  if (areBreakpointsEnabled() && isWatchedPage(va)) return 0;
   const host = translateRead(currentBank(), va);
   return host == DEVICE ? 0 : host;
 }
 
-/** Host address of a byte, good for writes to the end of its page, which go through `noteRamWrite`; 0 for a device, or with the fault set. */
+/** Host address of a byte, good for writes to the end of its page, which go through `noteRamWrite`; 0 for a device or a watched page, or with the fault set. */
 export function hostForWrite(va: u64): usize {
+  if (areBreakpointsEnabled() && isWatchedPage(va)) return 0;
   const host = translateWrite(currentBank(), va);
   return host == DEVICE ? 0 : host;
 }

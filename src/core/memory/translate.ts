@@ -13,6 +13,7 @@ import {
   TLB_WRITE,
 } from "../../layout/memory-map";
 import { APIC_BASE, COUNT_TLB_MISS, CPL, CR4, RAM_BYTES, TLB_BASE } from "../../layout/cpu-state";
+import { areBreakpointsEnabled, isWatchedPage } from "../processor/breakpoints";
 import { raiseNonCanonical } from "../processor/faults";
 import { isCodePage } from "./code-map";
 import { noteDirty } from "./dirty-pages";
@@ -109,8 +110,15 @@ function missRead(bank: usize, va: u64): usize {
   countMiss();
   if (!walk(va, accessOf(bank))) return NOWHERE;
   const host = locatePhysical(walkPhysical);
-  if (host != DEVICE) fillTlb(bank, va, host, walkFlags);
+  if (host != DEVICE && mayFill(va)) fillTlb(bank, va, host, walkFlags);
   return host;
+}
+
+/** Accesses to a page with a data breakpoint must all be misses. */
+// @ts-ignore: decorator
+@inline
+function mayFill(va: u64): bool {
+  return !areBreakpointsEnabled() || !isWatchedPage(va);
 }
 
 function missWrite(bank: usize, va: u64): usize {
@@ -120,7 +128,7 @@ function missWrite(bank: usize, va: u64): usize {
   const host = locatePhysical(walkPhysical);
   if (host == DEVICE) return host;
   noteDirty(host);
-  fillWriteTlb(bank + TLB_WRITE, va, host, walkFlags, isCodePage(host));
+  if (mayFill(va)) fillWriteTlb(bank + TLB_WRITE, va, host, walkFlags, isCodePage(host));
   return host;
 }
 
@@ -158,6 +166,6 @@ export function translateExecute(va: u64): i64 {
   noteExecute(va, walkFlags);
   const host = locatePhysical(walkPhysical);
   // A user page that the supervisor may execute it may not always read.
-  if (host != DEVICE && !(walkUser && bank == TLB_BANK_SUPERVISOR)) fillTlb(bank, va, host, walkFlags);
+  if (host != DEVICE && !(walkUser && bank == TLB_BANK_SUPERVISOR) && mayFill(va)) fillTlb(bank, va, host, walkFlags);
   return <i64>walkPhysical;
 }

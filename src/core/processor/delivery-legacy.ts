@@ -58,7 +58,8 @@ import { CS, DS, ES, FS, GS, SS, segmentAt, selectorOf, setNullSegment, setRealS
 import { fetchStackSegment } from "./segments";
 import { push, stackMask } from "./stack";
 import { framePush, openFrame } from "./stack-frame";
-import { readTssStack, refuseTaskSwitch, tssStackPointer, tssStackSelector } from "./task-state";
+import { BY_CALL, switchTask } from "./task-switch";
+import { readTssStack, tssStackPointer, tssStackSelector } from "./task-state";
 
 /** Real mode: through the vector table. There are no error codes. */
 export function deliverReal(vector: i32): i32 {
@@ -95,7 +96,7 @@ export function deliverProtected(vector: i32, code: i32, software: bool, resume:
   if (!(gateAttributes & ATTRIBUTE_P)) return raiseWithCode(VECTOR_NP, gateError(vector, 8));
   const selector = <i32>(gate >> 16) & 0xffff;
   const type = systemTypeOf(gateAttributes);
-  if (type == TYPE_TASK_GATE) return refuseTaskSwitch(selector);
+  if (type == TYPE_TASK_GATE) return switchTask(selector, BY_CALL, code, resume);
 
   if (isNullSelector(selector)) return raiseGP(externalBit);
   if (!fetchDescriptor(selector, VECTOR_GP)) return STATUS_FAULT;

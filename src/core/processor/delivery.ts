@@ -17,8 +17,10 @@ import {
   NMI_BLOCKED,
   STATUS_EXIT,
   STATUS_JUMP,
+  STATUS_OK,
   STEP_TRAP_INHIBITED,
 } from "../../layout/cpu-state";
+import { resumeWatching, suspendWatching } from "./breakpoints";
 import { deliverLong } from "./delivery-long";
 import { deliverProtected, deliverReal } from "./delivery-legacy";
 import { setExternalBit } from "./descriptor-tables";
@@ -35,6 +37,9 @@ import {
   raiseGP,
   takeDebugConditions,
 } from "./faults";
+import { mayRedirect, redirectInterrupt } from "./virtual-interrupts";
+import { settle } from "./task-gates";
+import { isInNewTask } from "./task-switch";
 import { RF, ioPrivilege } from "./flags";
 import { isLongMode, isRealMode, isVirtual8086 } from "./mode";
 
@@ -77,6 +82,11 @@ export function deliverNmi(): i32 {
 
 /** INT n. RIP is the next instruction's. Returns STATUS_JUMP, or STATUS_FAULT. */
 export function softwareInterrupt(vector: i32): i32 {
+  if (mayRedirect()) {
+    const status = redirectInterrupt(vector);
+    if (status == STATUS_JUMP) inhibitStepTrap();
+    if (status != STATUS_OK) return status;
+  }
   if (isVirtual8086() && ioPrivilege() < 3) return raiseGP(0);
   return softwareException(vector);
 }
@@ -84,7 +94,10 @@ export function softwareInterrupt(vector: i32): i32 {
 /** INT3 and INTO, which virtual-8086 mode does not refuse. RIP is the next instruction's. */
 export function softwareException(vector: i32): i32 {
   inhibitStepTrap();
-  return enterHandler(vector, -1, true, 0);
+  const watching = suspendWatching();
+  const status = settle(enterHandler(vector, -1, true, 0));
+  resumeWatching(watching);
+  return status;
 }
 
 /** The running instruction enters a handler that clears TF: no single-step trap follows. SDM 3B "Single-Step Exception Condition". */
@@ -107,6 +120,13 @@ export function debugInterrupt(): i32 {
 
 /** Delivers an event that no instruction can refuse, and what goes wrong with it. */
 function deliverEvent(vector: i32, code: i32, resume: u64): i32 {
+  const watching = suspendWatching();
+  const status = deliverUnwatched(vector, code, resume);
+  resumeWatching(watching);
+  return status;
+}
+
+function deliverUnwatched(vector: i32, code: i32, resume: u64): i32 {
   store<i32>(CPU_STATE + HALTED, 0);
   store<i32>(CPU_STATE + INTERRUPT_SHADOW, 0);
   let status = attempt(vector, code, resume);
@@ -130,6 +150,7 @@ function deliverEvent(vector: i32, code: i32, resume: u64): i32 {
 
 function attempt(vector: i32, code: i32, resume: u64): i32 {
   clearFault();
+  isInNewTask();
   setExternalBit(1);
   const status = enterHandler(vector, code, false, resume);
   setExternalBit(0);

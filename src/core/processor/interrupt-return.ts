@@ -1,11 +1,10 @@
 // IRET, IRETD, IRETQ in every mode. SDM 2 "IRET/IRETD/IRETQ—Interrupt Return".
-// A return to another task (NT set outside of long mode) is refused like every task switch.
 import { CPU_STATE } from "../../layout/memory-map";
 import { CPL, RIP, RSP, SEG_CS, STATUS_FAULT, STATUS_JUMP, STATUS_OK } from "../../layout/cpu-state";
 import { faulted, readIn } from "../memory/linear-memory";
 import { currentBank } from "../memory/translate";
 import { checkRealTarget, enterRealTarget, enterTarget } from "./code-target";
-import { unblockNmi } from "./delivery";
+import { deliverFault, unblockNmi } from "./delivery";
 import { checkReturnStack, checkReturnTarget, dropInnerSegments, enterReturnStack } from "./far-return";
 import { asStackFault, raiseGP } from "./faults";
 import {
@@ -14,6 +13,7 @@ import {
   IF,
   IOPL,
   NT,
+  RF,
   STATUS_FLAGS,
   TF,
   DF,
@@ -24,11 +24,13 @@ import {
   systemFlags,
   writeFlags,
 } from "./flags";
+import { minedCode } from "./breakpoints";
 import { poppableFlags, returnForEvents } from "./interrupts";
 import { currentPrivilege, is64Bit, isLongMode, isRealMode, isVirtual8086, updateMode } from "./mode";
 import { DS, ES, FS, GS, SS, segmentAt, setRealSegment } from "./segment-cache";
 import { peek, setStackPointer, stackPointer } from "./stack";
-import { refuseTaskSwitch } from "./task-state";
+import { returnFromTask } from "./task-gates";
+import { hasVirtualFlag, loadVirtualFlag, refusesVirtualFlags } from "./virtual-interrupts";
 
 /** Even one that faults ends the blocking of NMIs. SDM 3A "Handling Multiple NMIs". */
 export function interruptReturn(operandBits: i32): i32 {
@@ -63,17 +65,22 @@ function returnReal(bits: i32): i32 {
   const status = checkRealTarget(frameOffset);
   if (status != STATUS_OK) return status;
   setStackPointer(stackPointer() + <u64>(3 * (bits >> 3)));
-  writeFlags(frameFlags, poppableFlags(bits));
+  writeFlags(frameFlags, returnedFlags(bits));
   return enterRealTarget(frameSelector, frameOffset);
 }
 
 function returnVirtual8086(bits: i32): i32 {
-  if (ioPrivilege() < 3) return raiseGP(0);
-  return returnReal(bits);
+  if (ioPrivilege() == 3) return returnReal(bits);
+  if (bits != 16 || !hasVirtualFlag()) return raiseGP(0);
+  if (!readFrame(bits)) return STATUS_FAULT;
+  if (refusesVirtualFlags(frameFlags)) return raiseGP(0);
+  const status = returnReal(bits);
+  if (status == STATUS_JUMP) loadVirtualFlag(frameFlags);
+  return status;
 }
 
 function returnProtected(bits: i32): i32 {
-  if (systemFlags() & NT) return isLongMode() ? raiseGP(0) : refuseTaskSwitch(0);
+  if (systemFlags() & NT) return isLongMode() ? raiseGP(0) : returnFromTask();
   if (is64Bit() && bits == 64) return return64();
   if (!readFrame(bits)) return STATUS_FAULT;
   const bytes = bits >> 3;
@@ -86,7 +93,7 @@ function returnProtected(bits: i32): i32 {
   // 64-bit code always pops the stack pointer.
   if (newCpl == cpl && !is64Bit()) {
     setStackPointer(stackPointer() + <u64>(3 * bytes));
-    writeFlags(frameFlags, poppableFlags(bits));
+    writeFlags(frameFlags, returnedFlags(bits));
     return enterTarget(frameSelector, newCpl, frameOffset);
   }
   const newPointer = peek(3 * bytes, bits);
@@ -126,11 +133,21 @@ function leave(newPointer: u64, stackSelector: i32, bits: i32): i32 {
   if (status != STATUS_OK) return status;
   const outward = newCpl != currentPrivilege();
   enterReturnStack(stackSelector, newCpl);
-  writeFlags(frameFlags, poppableFlags(bits));
+  writeFlags(frameFlags, returnedFlags(bits));
   enterTarget(frameSelector, newCpl, frameOffset);
   setStackPointer(newPointer);
   if (outward) dropInnerSegments(newCpl);
   return STATUS_JUMP;
+}
+
+/**
+ * IRET may change what POPF may, and RF, which is of use only where code has breakpoints; the processor clears it behind the
+ * next instruction. At CPL 0 it loads VIF and VIP.
+ */
+function returnedFlags(bits: i32): u64 {
+  let mask = poppableFlags(bits);
+  if (bits > 16 && currentPrivilege() == 0) mask |= VIF | VIP;
+  return bits > 16 && minedCode() ? mask | RF : mask;
 }
 
 /** From CPL 0 with VM in the popped flags: ESP, SS, ES, DS, FS and GS follow in the frame. */
@@ -154,5 +171,10 @@ function returnToVirtual8086(): i32 {
   store<u64>(CPU_STATE + RIP, frameOffset);
   store<i32>(CPU_STATE + CPL, 3);
   updateMode();
+  // A virtual interrupt that waits, and is let in: the monitor's first business.
+  if (hasVirtualFlag() && (frameFlags & (VIF | VIP)) == (VIF | VIP)) {
+    raiseGP(0);
+    return deliverFault();
+  }
   return STATUS_JUMP;
 }

@@ -1,5 +1,4 @@
 // Instructions that read and write the flags that privilege guards. SDM 2 under the instructions' names.
-// CR4.VME and CR4.PVI are not offered.
 import { CPU_STATE } from "../../layout/memory-map";
 import {
   BUDGET,
@@ -34,16 +33,24 @@ import {
   writeFlags,
 } from "./flags";
 import { currentPrivilege, isVirtual8086, updateTlbBank } from "./mode";
+import {
+  changesVirtualFlag,
+  flagsWithVirtualFlag,
+  hasVirtualFlag,
+  loadVirtualFlag,
+  refusesVirtualFlags,
+  setVirtualFlag,
+} from "./virtual-interrupts";
 
 export function cli(): i32 {
-  if (!maySetInterruptFlag()) return raiseGP(0);
+  if (!maySetInterruptFlag()) return changesVirtualFlag() ? setVirtualFlag(false) : raiseGP(0);
   store<u64>(CPU_STATE + RFLAGS_SYSTEM, systemFlags() & ~IF);
   return STATUS_OK;
 }
 
 /** Interrupts stay off for one more instruction if they were off. */
 export function sti(): i32 {
-  if (!maySetInterruptFlag()) return raiseGP(0);
+  if (!maySetInterruptFlag()) return changesVirtualFlag() ? setVirtualFlag(true) : raiseGP(0);
   if (systemFlags() & IF) return STATUS_OK;
   store<u64>(CPU_STATE + RFLAGS_SYSTEM, systemFlags() | IF);
   store<i32>(CPU_STATE + INTERRUPT_SHADOW, 1);
@@ -57,22 +64,29 @@ function maySetInterruptFlag(): bool {
   return currentPrivilege() <= ioPrivilege();
 }
 
-/** What PUSHF pushes; `faulted()` tells of #GP(0) in virtual-8086 mode. */
-export function flagsForPush(): u64 {
+/** What PUSHF of 16, 32 or 64 bits pushes; `faulted()` tells of #GP(0) in virtual-8086 mode. */
+export function flagsForPush(bits: i32): u64 {
   if (isVirtual8086() && ioPrivilege() < 3) {
+    if (bits == 16 && hasVirtualFlag()) return flagsWithVirtualFlag();
     raiseGP(0);
     return 0;
   }
   return readFlags() & ~(VM | RF);
 }
 
-/** POPF of 16, 32 or 64 bits. STATUS_JUMP: an interrupt may now be delivered, or single steps begin. */
+/** Whether POPF may load these flags: STATUS_FAULT with #GP(0) of virtual-8086 mode. */
+export function checkPoppedFlags(value: u64, bits: i32): i32 {
+  if (!isVirtual8086() || ioPrivilege() == 3) return STATUS_OK;
+  return bits != 16 || !hasVirtualFlag() || refusesVirtualFlags(value) ? raiseGP(0) : STATUS_OK;
+}
+
+/** POPF of 16, 32 or 64 bits, of flags that were checked. STATUS_JUMP: an interrupt may now be delivered, or single steps begin. */
 export function popFlags(value: u64, bits: i32): i32 {
-  if (isVirtual8086() && ioPrivilege() < 3) return raiseGP(0);
+  if (hasVirtualFlag()) loadVirtualFlag(value);
   return loadFlags(value, poppableFlags(bits));
 }
 
-/** The flags that POPF and IRET may change at the current privilege level. RF is never kept: instruction breakpoints are not offered. */
+/** The flags that POPF and IRET may change at the current privilege level, but RF. */
 export function poppableFlags(bits: i32): u64 {
   let mask = STATUS_FLAGS | TF | DF | NT;
   if (bits > 16) mask |= AC | ID;
@@ -92,13 +106,13 @@ function loadFlags(value: u64, mask: u64): i32 {
 }
 
 /**
- * Makes the engine return soon if an interrupt waits and is allowed, or if TF asks for single steps,
+ * Makes the engine return soon if an interrupt waits and is allowed, or if TF or RF asks for single steps,
  * which engines leave to their caller. The count of executed instructions stays right.
  */
 export function returnForEvents(): bool {
   const flags = systemFlags();
   const interrupted = (flags & IF) != 0 && load<i32>(CPU_STATE + INTERRUPT_PENDING) != 0;
-  if (!interrupted && !(flags & TF)) return false;
+  if (!interrupted && !(flags & (TF | RF))) return false;
   const left = load<i32>(CPU_STATE + BUDGET);
   store<i32>(CPU_STATE + BUDGET_START, load<i32>(CPU_STATE + BUDGET_START) - left);
   store<i32>(CPU_STATE + BUDGET, 0);

@@ -22,6 +22,7 @@ import {
   TLB_BASE,
 } from "../../layout/cpu-state";
 import { updateModeKey } from "../memory/jump-cache";
+import { noteCodeWindow } from "./code-limit";
 import { ATTRIBUTE_DB, ATTRIBUTE_L } from "./descriptors";
 
 export const CR0_PE: u64 = 1;
@@ -82,6 +83,7 @@ export function updateMode(): void {
   }
   updateEffectiveBases();
   updateTlbBank();
+  noteCodeWindow();
   updateModeKey();
 }
 

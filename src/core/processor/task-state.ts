@@ -1,11 +1,10 @@
 // Stack pointers in the task-state segment. SDM 3A "Task-State Segment (TSS)", "TSS in 64-bit Mode".
-// Task switches are not offered: what would switch tasks raises #GP and is counted.
 import { CPU_STATE } from "../../layout/memory-map";
 import { SEGMENT_ATTRIBUTES, SEGMENT_BASE, SEGMENT_LIMIT, SEGMENT_SELECTOR, SEG_TR } from "../../layout/cpu-state";
 import { faulted, readSystem16, readSystem32, readSystem64 } from "../memory/linear-memory";
 import { isCanonical } from "../memory/translate";
 import { externalBit, raiseSelector } from "./descriptor-tables";
-import { VECTOR_GP, VECTOR_SS, VECTOR_TS, raiseWithCode } from "./faults";
+import { VECTOR_SS, VECTOR_TS, raiseWithCode } from "./faults";
 
 /** Bit 3 of the type: a 32-bit TSS. */
 const TSS_32: i32 = 8;
@@ -13,19 +12,6 @@ const TSS_32: i32 = 8;
 /** Result of `readTssStack`. */
 export let tssStackSelector: i32 = 0;
 export let tssStackPointer: u64 = 0;
-
-/** How often a task switch was asked for. */
-export let refusedTaskSwitches: i32 = 0;
-
-export function refuseTaskSwitch(selector: i32): i32 {
-  refusedTaskSwitches++;
-  return raiseSelector(VECTOR_GP, selector);
-}
-
-/** For tests and reports. */
-export function taskSwitchesRefused(): i32 {
-  return refusedTaskSwitches;
-}
 
 /** Offset of RSP0 in a 64-bit TSS; RSP1 and RSP2 follow. */
 export const TSS64_RSP0: i32 = 4;

@@ -27,18 +27,22 @@ import { commitInnerStack, enterInnerStack } from "./delivery-legacy";
 import { fetchDescriptor, fetched, raiseSelector } from "./descriptor-tables";
 import {
   ATTRIBUTE_S,
+  TYPE_TASK_GATE,
+  TYPE_TSS16_AVAILABLE,
   descriptorAttributes,
   isConformingCode,
   isInsideLimit,
   isNullSelector,
   privilegeOf,
+  systemTypeOf,
 } from "./descriptors";
 import { VECTOR_GP, VECTOR_SS, raiseGP, raiseWithCode } from "./faults";
 import { bankOf, currentPrivilege, isRealMode, isVirtual8086 } from "./mode";
 import { CS, SS, selectorOf, setNullSegment } from "./segment-cache";
 import { peek, setStackPointer, stackMask, stackPointer } from "./stack";
 import { framePush, framePush64, openFrame } from "./stack-frame";
-import { TSS64_RSP0, readTss64, refuseTaskSwitch } from "./task-state";
+import { transferToTask } from "./task-gates";
+import { TSS64_RSP0, readTss64 } from "./task-state";
 
 export function farJump(selector: i32, offset: u64, operandBits: i32): i32 {
   selector &= 0xffff;
@@ -47,7 +51,7 @@ export function farJump(selector: i32, offset: u64, operandBits: i32): i32 {
     const status = checkRealTarget(offset);
     return status == STATUS_OK ? enterRealTarget(selector, offset) : status;
   }
-  let status = resolve(selector);
+  let status = resolve(selector, false);
   if (status != STATUS_OK) return status;
   if (throughGate) {
     selector = gateSelector;
@@ -69,7 +73,7 @@ export function farCall(selector: i32, offset: u64, operandBits: i32): i32 {
     if (status == STATUS_OK) status = pushReturnAddress(operandBits);
     return status == STATUS_OK ? enterRealTarget(selector, offset) : status;
   }
-  let status = resolve(selector);
+  let status = resolve(selector, true);
   if (status != STATUS_OK) return status;
   if (throughGate) return callThroughGate();
   status = checkTarget(selector, offset);
@@ -79,8 +83,8 @@ export function farCall(selector: i32, offset: u64, operandBits: i32): i32 {
 
 let throughGate: bool = false;
 
-/** Finds the code segment that a selector leads to: at once, or through a call gate. */
-function resolve(selector: i32): i32 {
+/** Finds the code segment that a selector leads to: at once, or through a call gate. A selector that leads to a task switches to it. */
+function resolve(selector: i32, isCall: bool): i32 {
   throughGate = false;
   if (isNullSelector(selector)) return raiseGP(0);
   if (!fetchDescriptor(selector, VECTOR_GP)) return STATUS_FAULT;
@@ -89,9 +93,16 @@ function resolve(selector: i32): i32 {
     if (status != STATUS_OK) return status;
     return isDirectTarget(selector, currentPrivilege()) ? STATUS_OK : raiseSelector(VECTOR_GP, selector);
   }
-  if (!isCallGate()) return refuseTaskSwitch(selector);
+  if (isTask()) return transferToTask(selector, isCall);
+  if (!isCallGate()) return raiseSelector(VECTOR_GP, selector);
   throughGate = true;
   return openCallGate(selector);
+}
+
+/** Whether the fetched system descriptor is a TSS or a task gate. */
+function isTask(): bool {
+  const type = systemTypeOf(descriptorAttributes(fetched));
+  return type == TYPE_TASK_GATE || (type & 5) == TYPE_TSS16_AVAILABLE;
 }
 
 function callThroughGate(): i32 {

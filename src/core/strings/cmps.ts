@@ -1,5 +1,5 @@
 // CMPS. SDM 2 "CMPS/CMPSB/CMPSW/CMPSD/CMPSQ—Compare String Operands".
-import { STATUS_AGAIN, STATUS_FAULT, STATUS_OK } from "../../layout/cpu-state";
+import { STATUS_FAULT, STATUS_OK } from "../../layout/cpu-state";
 import { faulted, hostForRead } from "../memory/linear-memory";
 import { SEGMENT_ES, elementAddress, runLength } from "./addresses";
 import { compareRun, setComparisonFlags } from "./compare";
@@ -8,6 +8,7 @@ import {
   REPEAT_EQUAL,
   REPEAT_NONE,
   addressMask,
+  again,
   advanceDestination,
   advanceSource,
   beginCall,
@@ -75,7 +76,7 @@ export function stringCmps(bits: i32, repeat: i32, addressBits: i32, segment: i3
       setComparisonFlags(first, second, bytes);
       return STATUS_OK;
     }
-    if (!more) return STATUS_AGAIN;
+    if (!more) return again();
   }
   return STATUS_OK;
 }

@@ -1,7 +1,7 @@
 // INS and OUTS. SDM 2 "INS/INSB/INSW/INSD—Input from Port to String", "OUTS/OUTSB/OUTSW/OUTSD—Output String to Port".
 // One element at a time: each is a port access.
 import { CPU_STATE } from "../../layout/memory-map";
-import { RDX, STATUS_AGAIN, STATUS_FAULT, STATUS_OK } from "../../layout/cpu-state";
+import { RDX, STATUS_FAULT, STATUS_OK } from "../../layout/cpu-state";
 import { prepareWrite } from "../memory/access";
 import { faulted } from "../memory/linear-memory";
 import { checkPort, portIn, portOut } from "../system/ports";
@@ -9,6 +9,7 @@ import { SEGMENT_ES, elementAddress } from "./addresses";
 import { readElement, writeElement } from "./elements";
 import {
   addressMask,
+  again,
   advanceDestination,
   advanceSource,
   beginCall,
@@ -38,7 +39,7 @@ export function stringIns(bits: i32, repeat: i32, addressBits: i32, segment: i32
     advanceDestination(step, mask);
     countDown(repeat, 1, mask);
     left--;
-    if (!spendElement() && left) return STATUS_AGAIN;
+    if (!spendElement() && left) return again();
   }
   return STATUS_OK;
 }
@@ -61,7 +62,7 @@ export function stringOuts(bits: i32, repeat: i32, addressBits: i32, segment: i3
     advanceSource(step, mask);
     countDown(repeat, 1, mask);
     left--;
-    if (!spendElement() && left) return STATUS_AGAIN;
+    if (!spendElement() && left) return again();
   }
   return STATUS_OK;
 }

@@ -1,11 +1,12 @@
 // LODS. SDM 2 "LODS/LODSB/LODSW/LODSD/LODSQ—Load String".
 import { CPU_STATE } from "../../layout/memory-map";
-import { RAX, STATUS_AGAIN, STATUS_FAULT, STATUS_OK } from "../../layout/cpu-state";
+import { RAX, STATUS_FAULT, STATUS_OK } from "../../layout/cpu-state";
 import { faulted, hostForRead } from "../memory/linear-memory";
 import { elementAddress, runLength } from "./addresses";
 import { loadElement, readElement } from "./elements";
 import {
   addressMask,
+  again,
   advanceSource,
   beginCall,
   countDown,
@@ -54,7 +55,7 @@ export function stringLods(bits: i32, repeat: i32, addressBits: i32, segment: i3
     advanceSource(step * <i64>done, mask);
     countDown(repeat, done, mask);
     left -= done;
-    if (!more && left) return STATUS_AGAIN;
+    if (!more && left) return again();
   }
   return STATUS_OK;
 }

@@ -1,11 +1,12 @@
 // MOVS. SDM 2 "MOVS/MOVSB/MOVSW/MOVSD/MOVSQ—Move Data From String to String".
-import { STATUS_AGAIN, STATUS_FAULT, STATUS_OK } from "../../layout/cpu-state";
+import { STATUS_FAULT, STATUS_OK } from "../../layout/cpu-state";
 import { noteRamWrite } from "../memory/code-map";
 import { faulted, hostForRead, hostForWrite } from "../memory/linear-memory";
 import { SEGMENT_ES, elementAddress, runLength } from "./addresses";
 import { loadElement, readElement, replicate, storeElement, writeElement } from "./elements";
 import {
   addressMask,
+  again,
   advanceDestination,
   advanceSource,
   beginCall,
@@ -67,7 +68,7 @@ export function stringMovs(bits: i32, repeat: i32, addressBits: i32, segment: i3
     advanceDestination(step * <i64>done, mask);
     countDown(repeat, done, mask);
     left -= done;
-    if (!more && left) return STATUS_AGAIN;
+    if (!more && left) return again();
   }
   return STATUS_OK;
 }

@@ -1,7 +1,8 @@
 // RSI, RDI and RCX as a string instruction of some address size uses them.
 // SDM 1 "String Instructions", "Repeated String Operations"; SDM 2 "REP/REPE/REPZ/REPNE/REPNZ".
 import { CPU_STATE } from "../../layout/memory-map";
-import { RCX, RDI, RFLAGS_SYSTEM, RSI } from "../../layout/cpu-state";
+import { RCX, RDI, RFLAGS_SYSTEM, RSI, STATUS_AGAIN } from "../../layout/cpu-state";
+import { areBreakpointsEnabled, keepRestarting } from "../processor/breakpoints";
 import { RFLAGS_DF, RFLAGS_TF } from "../system/control-bits";
 
 export const REPEAT_NONE: i32 = 0;
@@ -70,11 +71,17 @@ function advance(register: usize, by: i64, mask: u64): void {
 let bytesLeft: i64 = 0;
 let elementsLeft: i32 = 0;
 
-/** Starts a call's allowance. With TF set it is one element, since each iteration ends in a trap. */
+/** Starts a call's allowance. With TF or breakpoints it is one element, since each iteration may end in a trap. */
 export function beginCall(): void {
-  const stepping = (load<u64>(CPU_STATE + RFLAGS_SYSTEM) & RFLAGS_TF) != 0;
+  const stepping = (load<u64>(CPU_STATE + RFLAGS_SYSTEM) & RFLAGS_TF) != 0 || areBreakpointsEnabled();
   bytesLeft = stepping ? 0 : BYTES_A_CALL;
   elementsLeft = stepping ? 1 : ELEMENTS_A_CALL;
+}
+
+/** The status of a string instruction that has iterations left. */
+export function again(): i32 {
+  keepRestarting();
+  return STATUS_AGAIN;
 }
 
 /** Whether the fast path may run. */

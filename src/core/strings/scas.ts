@@ -1,6 +1,6 @@
 // SCAS. SDM 2 "SCAS/SCASB/SCASW/SCASD—Scan String".
 import { CPU_STATE } from "../../layout/memory-map";
-import { RAX, STATUS_AGAIN, STATUS_FAULT, STATUS_OK } from "../../layout/cpu-state";
+import { RAX, STATUS_FAULT, STATUS_OK } from "../../layout/cpu-state";
 import { faulted, hostForRead } from "../memory/linear-memory";
 import { SEGMENT_ES, elementAddress, runLength } from "./addresses";
 import { scanRun, setComparisonFlags } from "./compare";
@@ -9,6 +9,7 @@ import {
   REPEAT_EQUAL,
   REPEAT_NONE,
   addressMask,
+  again,
   advanceDestination,
   beginCall,
   countDown,
@@ -62,7 +63,7 @@ export function stringScas(bits: i32, repeat: i32, addressBits: i32, segment: i3
       setComparisonFlags(value, element, bytes);
       return STATUS_OK;
     }
-    if (!more) return STATUS_AGAIN;
+    if (!more) return again();
   }
   return STATUS_OK;
 }

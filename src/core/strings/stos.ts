@@ -1,12 +1,13 @@
 // STOS. SDM 2 "STOS/STOSB/STOSW/STOSD/STOSQ—Store String".
 import { CPU_STATE } from "../../layout/memory-map";
-import { RAX, STATUS_AGAIN, STATUS_FAULT, STATUS_OK } from "../../layout/cpu-state";
+import { RAX, STATUS_FAULT, STATUS_OK } from "../../layout/cpu-state";
 import { noteRamWrite } from "../memory/code-map";
 import { faulted, hostForWrite } from "../memory/linear-memory";
 import { SEGMENT_ES, elementAddress, runLength } from "./addresses";
 import { replicate, storeElement, writeElement } from "./elements";
 import {
   addressMask,
+  again,
   advanceDestination,
   beginCall,
   countDown,
@@ -54,7 +55,7 @@ export function stringStos(bits: i32, repeat: i32, addressBits: i32, segment: i3
     advanceDestination(step * <i64>done, mask);
     countDown(repeat, done, mask);
     left -= done;
-    if (!more && left) return STATUS_AGAIN;
+    if (!more && left) return again();
   }
   return STATUS_OK;
 }

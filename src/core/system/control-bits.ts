@@ -12,6 +12,8 @@ export const CR0_NW: u64 = 1 << 29;
 export const CR0_CD: u64 = 1 << 30;
 export const CR0_PG: u64 = 1 << 31;
 
+export const CR4_VME: u64 = 1 << 0;
+export const CR4_PVI: u64 = 1 << 1;
 export const CR4_TSD: u64 = 1 << 2;
 export const CR4_DE: u64 = 1 << 3;
 export const CR4_PSE: u64 = 1 << 4;

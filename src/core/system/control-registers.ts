@@ -43,8 +43,10 @@ import {
   CR4_PSE,
   CR4_SMAP,
   CR4_SMEP,
+  CR4_PVI,
   CR4_TSD,
   CR4_UMIP,
+  CR4_VME,
   EFER_LMA,
   EFER_LME,
 } from "./control-bits";
@@ -55,6 +57,7 @@ const CR0_BITS: u64 =
 
 /** Bits of CR4 whose features can be offered; setting another one is #GP. */
 const CR4_BITS: u64 =
+  CR4_VME | CR4_PVI |
   CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE |
   CR4_SMEP | CR4_SMAP | CR4_UMIP | CR4_FSGSBASE;
 

@@ -1,6 +1,8 @@
-// DR0 to DR7 as storage; breakpoints do not fire yet. SDM 3B "Debug Registers".
+// MOV to and from DR0 to DR7. SDM 3B "Debug Registers". What the breakpoints do: processor/breakpoints.ts.
 import { CPU_STATE } from "../../layout/memory-map";
-import { CR4, DR, DR6, DR7, STATUS_OK } from "../../layout/cpu-state";
+import { CR4, DR, DR6, DR7, STATUS_JUMP, STATUS_OK } from "../../layout/cpu-state";
+import { flushTlb } from "../memory/tlb";
+import { areBreakpointsEnabled } from "../processor/breakpoints";
 import { raiseDebug, raiseGP, raiseUD } from "../processor/faults";
 import { CR4_DE } from "./control-bits";
 import { RESULT } from "./results";
@@ -22,19 +24,29 @@ export function readDebug(n: i32): i32 {
   return STATUS_OK;
 }
 
-/** MOV to a debug register. `value` is zero-extended from the operand size. */
+/** MOV to a debug register. `value` is zero-extended from the operand size. STATUS_JUMP where breakpoints have changed. */
 export function writeDebug(n: i32, value: u64): i32 {
   const status = checkAccess(n);
   if (status != STATUS_OK) return status;
   const address = addressOf(n);
   if (n >= 4) {
     if (value >> 32) return raiseGP(0);
-    const isStatus = address == CPU_STATE + DR6;
-    store<u64>(address, isStatus ? (value & DR6_WRITABLE) | DR6_ONES : (value & DR7_WRITABLE) | DR7_ONES);
-    return STATUS_OK;
+    if (address == CPU_STATE + DR6) {
+      store<u64>(address, (value & DR6_WRITABLE) | DR6_ONES);
+      return STATUS_OK;
+    }
+    const before = areBreakpointsEnabled();
+    store<u64>(address, (value & DR7_WRITABLE) | DR7_ONES);
+    return before || areBreakpointsEnabled() ? forgetPages() : STATUS_OK;
   }
   store<u64>(address, value);
-  return STATUS_OK;
+  return areBreakpointsEnabled() ? forgetPages() : STATUS_OK;
+}
+
+/** Pages with a breakpoint may be neither in a TLB nor in the jump cache. */
+function forgetPages(): i32 {
+  flushTlb(0);
+  return STATUS_JUMP;
 }
 
 function checkAccess(n: i32): i32 {

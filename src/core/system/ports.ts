@@ -14,6 +14,7 @@ import {
 } from "../../layout/cpu-state";
 import { portRead, portWrite } from "../host";
 import { readSystem16 } from "../memory/linear-memory";
+import { watchPorts } from "../processor/breakpoints";
 import { faulted, raiseGP } from "../processor/faults";
 import { CR0_PE, RFLAGS_IOPL_SHIFT, RFLAGS_VM } from "./control-bits";
 
@@ -23,8 +24,13 @@ const TSS_IO_MAP_BASE: u64 = 102;
 const TSS_AVAILABLE: u32 = 9;
 const TSS_BUSY: u32 = 11;
 
-/** Whether the running code may access these ports. STATUS_OK, or STATUS_FAULT with #GP(0) or a fault of reading the TSS. */
+/** Whether the running code may access these ports. STATUS_OK, or STATUS_FAULT with #GP(0), a fault of reading the TSS, or a breakpoint. */
 export function checkPort(port: i32, bytes: i32): i32 {
+  const status = checkRight(port, bytes);
+  return status == STATUS_OK ? watchPorts(port, bytes) : status;
+}
+
+function checkRight(port: i32, bytes: i32): i32 {
   if (!(load<u64>(CPU_STATE + CR0) & CR0_PE)) return STATUS_OK;
   const flags = load<u64>(CPU_STATE + RFLAGS_SYSTEM);
   const iopl = <i32>(flags >> RFLAGS_IOPL_SHIFT) & 3;

@@ -4,10 +4,12 @@ import type { GuestCache } from "./guest-cache.ts";
 import { PackageClient, type Progress } from "./package-client.ts";
 
 /** Files taken from Debian's packages. `name` is the folder in the cache. */
-interface DebianRecipe {
+export interface DebianRecipe {
   readonly name: string;
   /** The package, or one that depends on it. */
   readonly packageName: string;
+  /** Absent: the host's. */
+  readonly architecture?: string;
   /** Which dependency to follow; absent when `packageName` has the files. */
   readonly dependency?: RegExp;
   /** Name in the cache -> where in the package, as a pattern from its root. */
@@ -57,6 +59,40 @@ export const STANDARD_KERNEL: DebianRecipe = {
   files: { vmlinuz: /^boot\/vmlinuz-/ },
 };
 
+export const REAL_TIME_KERNEL: DebianRecipe = {
+  name: "debian-rt-kernel-amd64",
+  packageName: "linux-image-rt-amd64",
+  dependency: /^linux-image-\d.*-rt-amd64(-unsigned)?$/,
+  patterns: ["./boot/vmlinuz-*"],
+  files: { vmlinuz: /^boot\/vmlinuz-/ },
+};
+
+export const KERNEL_686: DebianRecipe = {
+  name: "debian-kernel-686",
+  packageName: "linux-image-686",
+  architecture: "i386",
+  dependency: /^linux-image-\d.*-686(-unsigned)?$/,
+  patterns: ["./boot/vmlinuz-*"],
+  files: { vmlinuz: /^boot\/vmlinuz-/ },
+};
+
+export const KERNEL_686_PAE: DebianRecipe = {
+  name: "debian-kernel-686-pae",
+  packageName: "linux-image-686-pae",
+  architecture: "i386",
+  dependency: /^linux-image-\d.*-686-pae(-unsigned)?$/,
+  patterns: ["./boot/vmlinuz-*"],
+  files: { vmlinuz: /^boot\/vmlinuz-/ },
+};
+
+/** Version 6, whose images follow Linux's boot protocol. */
+export const MEMTEST: DebianRecipe = {
+  name: "debian-memtest86+",
+  packageName: "memtest86+",
+  patterns: ["./boot/memtest86+*.bin"],
+  files: { "memtest32.bin": /^boot\/memtest86\+ia32\.bin$/, "memtest64.bin": /^boot\/memtest86\+x64\.bin$/ },
+};
+
 export const BUSYBOX: DebianRecipe = {
   name: "debian-busybox-amd64",
   packageName: "busybox-static",
@@ -64,15 +100,16 @@ export const BUSYBOX: DebianRecipe = {
   files: { busybox: /bin\/busybox$/ },
 };
 
-/** `release` is Debian's major version. */
-export function installerRecipe(release: number): DebianRecipe {
+/** `release` is Debian's major version. The packages are for hosts of any architecture. */
+export function installerRecipe(release: number, guest: "amd64" | "i386"): DebianRecipe {
+  const folder = `text/debian-installer/${guest}`;
   return {
-    name: `debian-${release}-installer-netboot-amd64`,
-    packageName: `debian-installer-${release}-netboot-amd64`,
-    patterns: ["*/text/debian-installer/amd64/linux", "*/text/debian-installer/amd64/initrd.gz"],
+    name: `debian-${release}-installer-netboot-${guest}`,
+    packageName: `debian-installer-${release}-netboot-${guest}`,
+    patterns: [`*/${folder}/linux`, `*/${folder}/initrd.gz`],
     files: {
-      linux: /\/text\/debian-installer\/amd64\/linux$/,
-      "initrd.gz": /\/text\/debian-installer\/amd64\/initrd\.gz$/,
+      linux: new RegExp(`/${folder}/linux$`),
+      "initrd.gz": new RegExp(`/${folder}/initrd\\.gz$`),
     },
   };
 }
@@ -84,7 +121,7 @@ export async function fetchDebianFiles(
   progress: Progress,
 ): Promise<Record<string, string>> {
   const folder = await cache.ensure(recipe.name, RECIPE, async (staging) => {
-    const client = new PackageClient(path.join(cache.folder, "apt"), progress);
+    const client = new PackageClient(path.join(cache.folder, "apt"), progress, recipe.architecture);
     const { dependency, packageName, patterns } = recipe;
     const name = dependency === undefined ? packageName : await client.resolve(packageName, dependency);
     const work = path.join(staging, "work");

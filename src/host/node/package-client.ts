@@ -12,18 +12,23 @@ export type Progress = (line: string) => void;
  * downloaded into a folder of ours and only unpacked there, never installed.
  *
  * Package lists are the system's where it has them. Where it has none, they are fetched: for the system when we are
- * root, else into `folder`.
+ * root, else into `folder`. Those of another architecture are always ours.
  */
 export class PackageClient {
   readonly #folder: string;
   readonly #progress: Progress;
+  readonly #architecture: string | undefined;
   #options: readonly string[] = [];
   #listsChecked = false;
 
-  /** @param folder Where package lists may be kept, should the system have none. */
-  constructor(folder: string, progress: Progress) {
-    this.#folder = folder;
+  /**
+   * @param folder Where package lists may be kept, should the system have none.
+   * @param architecture Debian's name of another architecture than the host's, such as i386.
+   */
+  constructor(folder: string, progress: Progress, architecture?: string) {
+    this.#folder = architecture === undefined ? folder : path.join(folder, architecture);
     this.#progress = progress;
+    this.#architecture = architecture;
   }
 
   /** Follows a package that only depends on another, such as linux-image-amd64; others give themselves. */
@@ -66,16 +71,22 @@ export class PackageClient {
 
   async #ensureLists(): Promise<void> {
     if (this.#listsChecked) return;
-    if (await this.#hasLists()) {
-      this.#listsChecked = true;
-      return;
-    }
-    if (process.geteuid?.() !== 0) this.#useOwnLists();
+    if (this.#architecture !== undefined) this.#useOwnLists();
+    else if (!(await this.#hasLists()) && process.geteuid?.() !== 0) this.#useOwnLists();
     if (!(await this.#hasLists())) {
       this.#progress("fetching Debian's package lists");
-      await this.#capture("apt-get", [...this.#options, "-q", "update"]);
+      await this.#updateLists();
     }
     this.#listsChecked = true;
+  }
+
+  /** While a mirror is being brought up to date some lists fail; those that came are good. */
+  async #updateLists(): Promise<void> {
+    try {
+      await this.#capture("apt-get", [...this.#options, "-q", "update"]);
+    } catch (error) {
+      if (!(await this.#hasLists())) throw error;
+    }
   }
 
   async #hasLists(): Promise<boolean> {
@@ -96,8 +107,15 @@ export class PackageClient {
     const settings = [
       `Dir::State=${state}`,
       `Dir::State::lists=${state}/lists`,
-      "Dir::State::status=/var/lib/dpkg/status",
       `Dir::Cache=${cache}`,
+      ...(this.#architecture === undefined
+        ? ["Dir::State::status=/var/lib/dpkg/status"]
+        : // Nothing of another architecture is installed. Both spellings are needed: a value, and a list of one.
+          [
+            "Dir::State::status=/dev/null",
+            `APT::Architecture=${this.#architecture}`,
+            `APT::Architectures::=${this.#architecture}`,
+          ]),
     ];
     this.#options = settings.flatMap((setting) => ["-o", setting]);
   }

@@ -1,4 +1,4 @@
-import { INTERRUPT_SHADOW, RFLAGS_SYSTEM, SHADOW_RIP, STACK_BITS } from "../../layout/cpu-state.ts";
+import { INTERRUPT_SHADOW, SHADOW_RIP, STACK_BITS } from "../../layout/cpu-state.ts";
 import { default64, form, instruction, not64 } from "../instruction.ts";
 import type { Ops } from "../ops.ts";
 import type { GeneralRegister } from "../registers.ts";
@@ -123,7 +123,7 @@ export const pushf = instruction({
   flags: { reads: "cf pf af zf sf of" },
   forms: [form("9C", "", default64)],
   execute(ops) {
-    ops.push(ops.truncate(ops.query("flagsForPush"), ops.operandBits));
+    ops.push(ops.truncate(ops.query("flagsForPush", ops.constant(ops.operandBits, 32)), ops.operandBits));
   },
 });
 
@@ -134,19 +134,15 @@ export const popf = instruction({
   flags: { writes: "cf pf af zf sf of" },
   forms: [form("9D", "", default64)],
   execute(ops) {
-    if (!ops.code64) refuseFlagsInVirtual8086(ops);
+    const flags = ops.keep(ops.zeroExtend(ops.peekStack(wordBits(ops), 0), 64));
+    const bits = ops.constant(ops.operandBits, 32);
+    // Only virtual-8086 mode refuses flags.
+    if (!ops.code64) ops.system("checkPoppedFlags", flags, bits);
     // The helper may leave for good, so RSP changes before it, and the helper must not fault any more.
-    const flags = ops.keep(ops.pop(wordBits(ops)));
-    ops.system("popFlags", ops.zeroExtend(flags, 64), ops.constant(ops.operandBits, 32));
+    ops.releaseStack(ops.operandBits / 8);
+    ops.system("popFlags", flags, bits);
   },
 });
-
-/** #GP(0) for POPF in virtual-8086 mode with IOPL below 3. */
-function refuseFlagsInVirtual8086<V>(ops: Ops<V>): void {
-  const flags = ops.state(RFLAGS_SYSTEM, 32);
-  const allowed = ops.equal(ops.and(flags, ops.constant(3 << 12, 32)), ops.constant(3 << 12, 32));
-  ops.raiseWhen(ops.and(ops.bit(flags, 17), ops.not(allowed)), "#GP");
-}
 
 export const enter = instruction({
   mnemonic: "enter",

@@ -70,7 +70,6 @@ export interface CoreApi {
   farCall(selector: number, offset: bigint, operandBits: number): number;
   farReturn(operandBits: number, popBytes: number): number;
   interruptReturn(operandBits: number): number;
-  taskSwitchesRefused(): number;
   syscall(): number;
   sysret(operandBits: number): number;
   sysenter(): number;
@@ -78,7 +77,8 @@ export interface CoreApi {
   swapgs(): number;
   cli(): number;
   sti(): number;
-  flagsForPush(): bigint;
+  flagsForPush(bits: number): bigint;
+  checkPoppedFlags(value: bigint, bits: number): number;
   popFlags(value: bigint, bits: number): number;
   halt(): number;
   clac(): number;

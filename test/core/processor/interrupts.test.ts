@@ -112,9 +112,9 @@ describe("POPF", () => {
 
   test("in virtual-8086 mode needs IOPL 3, as PUSHF does", () => {
     const virtual = virtualSystem();
-    expect(virtual.core.popFlags(2n, 16)).toBe(STATUS_FAULT);
+    expect(virtual.core.checkPoppedFlags(2n, 16)).toBe(STATUS_FAULT);
     expect(virtual.takeFault()).toBe("13(0)");
-    virtual.core.flagsForPush();
+    virtual.core.flagsForPush(32);
     expect(virtual.fault()).toBe("13(0)");
   });
 
@@ -128,10 +128,10 @@ describe("POPF", () => {
 
 test("PUSHF shows neither RF nor VM", () => {
   machine.set64(RFLAGS_SYSTEM, 0x1_0202n);
-  expect(machine.core.flagsForPush()).toBe(0x202n);
+  expect(machine.core.flagsForPush(32)).toBe(0x202n);
   const virtual = virtualSystem();
   virtual.set64(RFLAGS_SYSTEM, 0x2_3202n);
-  expect(virtual.core.flagsForPush()).toBe(0x3202n);
+  expect(virtual.core.flagsForPush(32)).toBe(0x3202n);
 });
 
 describe("CLAC and STAC", () => {

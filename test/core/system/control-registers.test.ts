@@ -123,7 +123,6 @@ describe("PAE paging", () => {
 
 describe("CR4", () => {
   test.each([
-    ["VME", 0],
     ["UMIP", 11],
     ["LA57", 12],
     ["VMXE", 13],

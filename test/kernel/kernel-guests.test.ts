@@ -1,0 +1,61 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { nasmAvailable } from "../processor/assemble.ts";
+import { BOCHS_DIFFERENCES, type Difference, QEMU_DIFFERENCES } from "./differences.ts";
+import { assembleGuest, runOnEngine } from "./kernel-guest.ts";
+import { bochsAvailable, qemuAvailable, runOnBochs, runOnQemu } from "./witnesses.ts";
+
+const GUESTS = ["segments", "tasks", "virtual-8086", "debug"];
+const TIMEOUT_MS = 120_000;
+
+/** What a guest prints on a right processor, line by line. */
+function transcriptOf(guest: string): string {
+  return readFileSync(path.join(import.meta.dirname, "transcripts", `${guest}.txt`), "latin1");
+}
+
+/** The lines of our transcript on which a witness differs, and which of the explanations were not needed. */
+function compare(guest: string, witness: string, differences: readonly Difference[]) {
+  const ours = transcriptOf(guest).split("\n");
+  const theirs = witness.split("\n");
+  const known = differences.filter((difference) => difference.guest === guest);
+  const needed = new Set<string>();
+  const unexplained: string[] = [];
+  for (const [index, line] of ours.entries()) {
+    if (line === theirs[index]) continue;
+    const names = known.flatMap(({ lines }) => lines).filter((name) => line.startsWith(name));
+    const start = names.sort((a, b) => b.length - a.length)[0];
+    if (start === undefined) unexplained.push(`ours: ${line}\ntheirs: ${theirs[index]}`);
+    else needed.add(start);
+  }
+  const unneeded = known.flatMap(({ lines }) => lines).filter((name) => !needed.has(name));
+  return { lines: theirs.length, unexplained, unneeded };
+}
+
+describe.skipIf(!nasmAvailable)(
+  `kernel-mode guests${nasmAvailable ? "" : " (skipped: there is no nasm)"}`,
+  () => {
+    for (const guest of GUESTS) {
+      for (const engine of ["interpreter", "auto"] as const) {
+        test(`${guest} on ${engine}`, { timeout: TIMEOUT_MS }, () => {
+          expect(runOnEngine(assembleGuest(guest), engine)).toBe(transcriptOf(guest));
+        });
+      }
+      const agreed = { lines: transcriptOf(guest).split("\n").length, unexplained: [], unneeded: [] };
+      test.skipIf(!qemuAvailable)(
+        `${guest}: QEMU agrees but for what is explained${qemuAvailable ? "" : " (skipped: there is no qemu-system-x86_64)"}`,
+        { timeout: TIMEOUT_MS },
+        () => {
+          expect(compare(guest, runOnQemu(assembleGuest(guest)), QEMU_DIFFERENCES)).toEqual(agreed);
+        },
+      );
+      test.skipIf(!bochsAvailable)(
+        `${guest}: Bochs agrees but for what is explained${bochsAvailable ? "" : " (skipped: there is no bochs)"}`,
+        { timeout: TIMEOUT_MS },
+        () => {
+          expect(compare(guest, runOnBochs(assembleGuest(guest)), BOCHS_DIFFERENCES)).toEqual(agreed);
+        },
+      );
+    }
+  },
+);

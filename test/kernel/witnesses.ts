@@ -1,0 +1,78 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+// Hardware virtualisation is no witness: the KVM of machines that are virtual themselves may emulate a guest's kernel mode.
+
+export const qemuAvailable = spawnSync("qemu-system-x86_64", ["--version"]).status === 0;
+export const bochsAvailable = spawnSync("bochs", ["--help", "cpu"]).status !== null;
+
+const TIMEOUT_MS = 60_000;
+const BOCHS_TIMEOUT_SECONDS = 60;
+const FLOPPY_BYTES = 1_474_560;
+const SECTOR_BYTES = 512;
+const BOOT_SECTOR = path.join(import.meta.dirname, "bochs", "boot-sector.asm");
+
+/** What a guest prints on QEMU's TCG. */
+export function runOnQemu(image: Uint8Array): string {
+  return inFolder((folder) => {
+    const kernel = path.join(folder, "guest.bin");
+    writeFileSync(kernel, image);
+    const machine = ["-accel", "tcg", "-cpu", "max", "-M", "pc", "-m", "64", "-display", "none"];
+    const devices = ["-debugcon", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"];
+    const options = [...machine, "-nodefaults", "-no-reboot", ...devices, "-kernel", kernel];
+    return spawnSync("qemu-system-x86_64", options, { timeout: TIMEOUT_MS, encoding: "latin1" }).stdout;
+  });
+}
+
+/** What a guest prints on Bochs, from a floppy disk with a boot sector of ours. */
+export function runOnBochs(image: Uint8Array): string {
+  return inFolder((folder) => {
+    const sectors = Math.ceil(image.length / SECTOR_BYTES);
+    const boot = path.join(folder, "boot.bin");
+    const { status, stderr } = spawnSync(
+      "nasm",
+      ["-f", "bin", `-DIMAGE_SECTORS=${sectors}`, "-o", boot, BOOT_SECTOR],
+      { encoding: "utf8" },
+    );
+    if (status !== 0) throw new Error(`nasm refuses boot-sector.asm:\n${stderr}`);
+    const floppy = new Uint8Array(FLOPPY_BYTES);
+    floppy.set(readFileSync(boot));
+    floppy.set(image, SECTOR_BYTES);
+    writeFileSync(path.join(folder, "floppy.img"), floppy);
+    writeFileSync(path.join(folder, "bochsrc"), BOCHS_SETTINGS);
+    // Debian's Bochs has the debugger, which waits for a command, and hangs where its input is a socket, as Node.js gives.
+    const command = `printf 'c\\n' | timeout ${BOCHS_TIMEOUT_SECONDS} bochs -q -f bochsrc`;
+    const { stdout } = spawnSync("sh", ["-c", command], { cwd: folder, encoding: "latin1" });
+    // The emulator's own messages stand around the guest's.
+    const from = stdout.indexOf("begin\n");
+    const to = stdout.indexOf("\nend\n");
+    return from < 0 ? stdout : stdout.slice(from, to < 0 ? undefined : to + 5);
+  });
+}
+
+const BOCHS_SETTINGS = `config_interface: textconfig
+display_library: rfb, options="timeout=0"
+megs: 64
+romimage: file=/usr/share/bochs/BIOS-bochs-latest
+vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
+floppya: 1_44=floppy.img, status=inserted
+boot: floppy
+cpu: model=corei7_skylake_x, ips=50000000, reset_on_triple_fault=0
+port_e9_hack: enabled=1
+clock: sync=none
+log: log.txt
+panic: action=report
+error: action=report
+sound: waveoutdrv=dummy
+`;
+
+function inFolder<T>(work: (folder: string) => T): T {
+  const folder = mkdtempSync(path.join(tmpdir(), "ringfence-witness-"));
+  try {
+    return work(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
