@@ -57,7 +57,7 @@ export class VirtualMachine implements AsyncDisposable {
       memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES,
       deterministic: options.deterministic ?? false,
       debugExitPort: options.debugExitPort,
-      engine: options.engine ?? "interpreter",
+      engine: options.engine ?? "auto",
       noReboot: options.noReboot ?? false,
     };
     return VirtualMachine.#make(request, options);
@@ -69,7 +69,7 @@ export class VirtualMachine implements AsyncDisposable {
    * @throws {VmError} `snapshot-*`, `file-not-found`, `file-unreadable`, `memory-size-unsupported`.
    */
   static restore(path: string, options: RestoreOptions = {}): Promise<VirtualMachine> {
-    const { engine = "interpreter", noReboot = false } = options;
+    const { engine = "auto", noReboot = false } = options;
     return VirtualMachine.#make({ kind: "restore", path, engine, noReboot }, options);
   }
 

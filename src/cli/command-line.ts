@@ -138,7 +138,7 @@ function parseRun(argv: readonly string[]): Command {
       restorePath,
       snapshotPath: given.get("snapshot"),
       memoryBytes: parseMemorySize(given.get("memory") ?? "512M"),
-      engine: ENGINES.find((name) => name === given.get("engine")) ?? "interpreter",
+      engine: ENGINES.find((name) => name === given.get("engine")) ?? "auto",
       features: parseCpu(given.get("cpu") ?? "default"),
       deterministic: given.has("deterministic"),
       debugExitPort: given.has("debug-exit") ? parsePort(given.get("debug-exit") ?? "") : undefined,

@@ -31,7 +31,7 @@ export const RUN_OPTIONS: readonly OptionDescription[] = [
     name: "engine",
     value: "NAME",
     choices: ENGINES,
-    help: "how instructions are executed (default interpreter)",
+    help: "how instructions are executed (default auto: hot code is translated)",
   },
   {
     name: "cpu",

@@ -23,7 +23,7 @@ test("run alone boots the default guest with 512 MiB, on the terminal", () => {
     initrdPath: undefined,
     append: undefined,
     memoryBytes: 0x2000_0000,
-    engine: "interpreter",
+    engine: "auto",
     features: parseCpuModel("default"),
     deterministic: false,
     debugExitPort: undefined,

@@ -27,7 +27,7 @@ const PROGRAM = [
   ...[0xf4, 0xeb, 0xfd], // hlt, for ever
 ];
 writeFileSync(path.join(folder, "kernel"), multibootImage(Uint8Array.from(PROGRAM)));
-const RUN = ["run", "--kernel", "kernel", "--deterministic", "--debug-exit", "0xf4"];
+const RUN = ["run", "--engine", "interpreter", "--kernel", "kernel", "--deterministic", "--debug-exit", "0xf4"];
 
 test("--stats-file has each port access and each instruction of the run; stats prints and draws it", () => {
   expect(ringfence(...RUN, "--stats-file", "s.json").status).toBe(1);
