@@ -9,7 +9,7 @@ export interface VirtualMachineEvents {
 }
 
 export interface RestoreOptions {
-  /** How instructions are executed; `auto` translates what is hot. `interpreter` if absent. */
+  /** How instructions are executed; `auto`, which translates what is hot, if absent. */
   readonly engine?: "interpreter" | "auto";
   /** A reset by the guest ends the machine instead of starting it again. */
   readonly noReboot?: boolean;
