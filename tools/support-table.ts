@@ -7,7 +7,8 @@
  */
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { FEATURES } from "../src/cpu/cpuid-tables.ts";
+import { CPU_MODELS } from "../src/cpu/cpu-model.ts";
+import { FEATURES, type FeatureName } from "../src/cpu/cpuid-tables.ts";
 import type { Form, Instruction } from "../src/isa/instruction.ts";
 import { INSTRUCTIONS } from "../src/isa/instructions/all.ts";
 import { boardRanges, deviceRows } from "./support/devices.ts";
@@ -23,7 +24,8 @@ const CHAPTERS: readonly { readonly title: string; readonly units: readonly Unit
   { title: "General-purpose and system instructions", units: ["general"] },
   { title: "x87", units: ["x87", "x87-control"] },
   { title: "MMX", units: ["mmx"] },
-  { title: "SSE and SSE2", units: ["sse"] },
+  { title: "SSE, SSE2 and later, AES, SHA", units: ["sse"] },
+  { title: "AVX, AVX2, FMA, F16C", units: ["avx"] },
 ];
 
 /** The whole document. */
@@ -58,7 +60,8 @@ function instructionChapter(): string[] {
   return [
     "## Instructions",
     "",
-    `${mnemonics.size} mnemonics in ${forms.length} forms. Everything else is #UD. A row is one entry of the table in`,
+    `${mnemonics.size} mnemonics in ${forms.length} forms. Everything else is #UD, and so is what belongs to features`,
+    "that the chosen processor does not announce (column features; `--cpu`). A row is one entry of the table in",
     "[src/isa/instructions](../src/isa/instructions); its notation is explained at `form` in",
     "[src/isa/instruction.ts](../src/isa/instruction.ts). The columns 64 and 16/32 count the forms that exist in 64-bit code",
     "and in 16 and 32-bit code; a form of one kind only is marked. Flags are the six status flags; those that the manual",
@@ -76,14 +79,14 @@ function instructionTable(title: string, units: readonly Unit[]): string[] {
   return [
     `### ${title}`,
     "",
-    "| instruction | forms | 64 | 16/32 | reads | writes | undefined | unit | source |",
-    "|---|---|---|---|---|---|---|---|---|",
+    "| instruction | forms | 64 | 16/32 | reads | writes | undefined | unit | features | source |",
+    "|---|---|---|---|---|---|---|---|---|---|",
     ...sorted.map(({ instruction }) => instructionRow(instruction)),
     "",
   ];
 }
 
-function instructionRow({ mnemonic, forms, flags, unit, source }: Instruction): string {
+function instructionRow({ mnemonic, forms, flags, unit, features, source }: Instruction): string {
   const in64 = forms.filter((form) => !form.not64).length;
   const inLegacy = forms.filter((form) => !form.only64).length;
   const cells = [
@@ -95,6 +98,7 @@ function instructionRow({ mnemonic, forms, flags, unit, source }: Instruction): 
     flagText(flags.writes),
     flagText(flags.undefined),
     unit,
+    [...new Set([...features, ...forms.flatMap((form) => form.features ?? [])])].join(" "),
     source,
   ];
   return `| ${cells.join(" | ")} |`;
@@ -106,7 +110,7 @@ function formText(form: Form): string {
   const operands = form.operands.length === 0 ? "" : ` ${form.operands.join(", ")}`;
   const where = form.not64 ? " (16/32)" : form.only64 ? " (64)" : "";
   const wide = form.rexW === true ? "REX.W " : "";
-  const opcode = form.opcode.toUpperCase().replace("+I", "+i").replace("/R", "/r");
+  const opcode = form.opcode.toUpperCase().replace("+I", "+i").replace("/R", "/r").replace("NFX", "NFx");
   const lock = form.lockable ? ", LOCK" : "";
   const rep = form.repeatable ? ", REP" : "";
   const privilege = form.privileged ? ", CPL 0" : "";
@@ -123,11 +127,12 @@ function featureChapter(): string[] {
   return [
     "## CPUID features",
     "",
-    "What [src/cpu/cpuid-tables.ts](../src/cpu/cpuid-tables.ts) announces; which processor the guest is told it runs on, and",
+    "What [src/cpu/cpuid-tables.ts](../src/cpu/cpuid-tables.ts) can announce. The models of `--cpu` announce what has their",
+    "name in the column models ([src/cpu/cpu-model.ts](../src/cpu/cpu-model.ts)); which processor the guest is told it runs on, and",
     "why, stands in [src/cpu/cpuid.ts](../src/cpu/cpuid.ts). OSXSAVE follows CR4. What is not in this table is not announced.",
     "",
-    "| feature | leaf | register | bit | state | instructions |",
-    "|---|---|---|---|---|---|",
+    "| feature | leaf | register | bit | models | state | instructions |",
+    "|---|---|---|---|---|---|---|",
     ...FEATURES.map(([name, leaf, subleaf, register, bit]) => {
       const { state, instructions } = FEATURE_SUPPORT[name];
       const where = `${hex(leaf)}${subleaf === 0 ? "" : `.${subleaf}`}`;
@@ -135,10 +140,17 @@ function featureChapter(): string[] {
         instructions.length > 12
           ? `${instructions.length} mnemonics`
           : instructions.map((mnemonic) => mnemonic.toUpperCase()).join(" ");
-      return `| ${name} | ${where} | ${register.toUpperCase()} | ${bit} | ${state} | ${listed} |`;
+      return `| ${name} | ${where} | ${register.toUpperCase()} | ${bit} | ${modelsWith(name)} | ${state} | ${listed} |`;
     }),
     "",
   ];
+}
+
+/** Models that announce a feature; "all" where each does. */
+function modelsWith(name: FeatureName): string {
+  const models = Object.entries(CPU_MODELS);
+  const having = models.filter(([, features]) => features.has(name)).map(([model]) => model);
+  return having.length === models.length ? "all" : having.join(" ");
 }
 
 function msrChapter(): string[] {

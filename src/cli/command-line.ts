@@ -1,3 +1,5 @@
+import { CpuModelError, parseCpuModel } from "../cpu/cpu-model.ts";
+import type { FeatureName } from "../cpu/cpuid-tables.ts";
 import type { PortForward } from "../network/nat/user-network.ts";
 import { type DiskCommand, parseDiskWords } from "./disk-command.ts";
 import { type DiskOption, parseDisk } from "./disk-option.ts";
@@ -61,6 +63,7 @@ export interface RunOptions {
   readonly snapshotPath: string | undefined;
   readonly memoryBytes: number;
   readonly engine: EngineName;
+  readonly features: ReadonlySet<FeatureName>;
   readonly deterministic: boolean;
   readonly debugExitPort: number | undefined;
   readonly noReboot: boolean;
@@ -136,6 +139,7 @@ function parseRun(argv: readonly string[]): Command {
       snapshotPath: given.get("snapshot"),
       memoryBytes: parseMemorySize(given.get("memory") ?? "512M"),
       engine: ENGINES.find((name) => name === given.get("engine")) ?? "interpreter",
+      features: parseCpu(given.get("cpu") ?? "default"),
       deterministic: given.has("deterministic"),
       debugExitPort: given.has("debug-exit") ? parsePort(given.get("debug-exit") ?? "") : undefined,
       noReboot: given.has("no-reboot"),
@@ -220,6 +224,15 @@ function collectOptions(
       repeated.set(description.name, [...(repeated.get(description.name) ?? []), value]);
   }
   return { given, repeated };
+}
+
+function parseCpu(text: string): ReadonlySet<FeatureName> {
+  try {
+    return parseCpuModel(text);
+  } catch (error) {
+    if (error instanceof CpuModelError) throw new UsageError(`--cpu ${text}: ${error.message}`);
+    throw error;
+  }
 }
 
 function parsePort(text: string): number {

@@ -1,4 +1,5 @@
 import type { BootRequest } from "../boot/boot-plan.ts";
+import type { FeatureName } from "../cpu/cpuid-tables.ts";
 import { Meter } from "../cpu/meter.ts";
 import { createLockstepProcessor } from "../lockstep/create-lockstep-processor.ts";
 import type { LockstepProcessor } from "../lockstep/lockstep-processor.ts";
@@ -31,6 +32,8 @@ export interface MachineRequest {
   readonly core: Uint8Array<ArrayBuffer>;
   readonly memoryBytes: number;
   readonly engine: EngineName;
+  /** What CPUID announces; the default model when absent. */
+  readonly features?: ReadonlySet<FeatureName>;
   readonly deterministic: boolean;
   readonly debugExitPort: number | undefined;
   readonly noReboot: boolean;
@@ -84,6 +87,7 @@ export function createMachine(request: MachineRequest): RunnableMachine {
         coreModule: new WebAssembly.Module(request.core),
         ramBytes: request.memoryBytes,
         deterministic: request.deterministic,
+        ...(request.features && { features: request.features }),
         surroundings: traceAccesses(surroundings, request.trace, request.report),
         memory,
         meter,

@@ -33,6 +33,11 @@ export const RUN_OPTIONS: readonly OptionDescription[] = [
     choices: ENGINES,
     help: "how instructions are executed (default interpreter)",
   },
+  {
+    name: "cpu",
+    value: "MODEL",
+    help: "what CPUID announces: x86-64-v1 to -v3, max, and features with + or -, such as v2,+avx2 (default default)",
+  },
   { name: "deterministic", help: "time counts instructions: equal input gives equal runs" },
   {
     name: "restore",

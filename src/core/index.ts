@@ -2,5 +2,6 @@
 export * from "./memory/exports";
 export * from "./processor/exports";
 export * from "./float/exports";
+export * from "./integer/exports";
 export * from "./strings/exports";
 export * from "./system/exports";

@@ -8,6 +8,10 @@ export interface CoreExports {
   reset(): void;
   resetMsrs(): void;
   setFirmwareMemoryTypes(): void;
+  /** CR4 bits of features that are not announced. */
+  withholdControl4(bits: bigint): void;
+  /** Components that XCR0 may have, and EAX of CPUID leaf 0xd, subleaf 1. */
+  offerStates(components: bigint, variants: number): void;
   updateMode(): void;
   readFlags(): bigint;
   writeFlags(value: bigint, mask: bigint): void;

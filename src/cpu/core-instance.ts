@@ -15,7 +15,7 @@ export interface CoreImports {
   readonly memory: WebAssembly.Memory;
   readonly state: StateView;
   readonly surroundings: ProcessorSurroundings;
-  readonly cpuidContext: Omit<CpuidContext, "cr4Osxsave">;
+  readonly cpuidContext: Omit<CpuidContext, "cr4Osxsave" | "xcr0">;
   /** The guest wrote bytes `first .. last` of a page that holds decoded code. */
   codeWritten(page: number, first: number, last: number): void;
 }
@@ -51,7 +51,11 @@ export function instantiateCore(
       const leaf = state.get32(cpu.RAX) >>> 0;
       const subleaf = state.get32(cpu.RCX) >>> 0;
       const cr4Osxsave = (state.get64(cpu.CR4) & CR4_OSXSAVE) !== 0n;
-      const result = cpuid(leaf, subleaf, { ...imports.cpuidContext, cr4Osxsave });
+      const result = cpuid(leaf, subleaf, {
+        ...imports.cpuidContext,
+        cr4Osxsave,
+        xcr0: state.get32(cpu.XCR0),
+      });
       state.set64(cpu.RAX, BigInt(result.eax));
       state.set64(cpu.RBX, BigInt(result.ebx));
       state.set64(cpu.RCX, BigInt(result.ecx));

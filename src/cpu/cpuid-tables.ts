@@ -1,5 +1,5 @@
 // What CPUID offers: one feature a line, in the order of the manual's bit tables.
-// A feature stands here when it is implemented, and only then.
+// A feature stands here when it is implemented, and only then. Which of them a machine announces is in cpu-model.ts.
 
 type Register = "ebx" | "ecx" | "edx" | "eax";
 
@@ -33,20 +33,50 @@ export const FEATURES = [
   ["sse2",              0x1, 0, "edx", 26],
   ["ss",                0x1, 0, "edx", 27], // self-snoop: Linux skips WBINVD around MTRR and PAT writes
   // "Feature Information Returned in the ECX Register"
-["cx16",              0x1, 0, "ecx", 13], // CMPXCHG16B
+  ["sse3",              0x1, 0, "ecx", 0],
+  ["pclmulqdq",         0x1, 0, "ecx", 1],
+  ["ssse3",             0x1, 0, "ecx", 9],
+  ["fma",               0x1, 0, "ecx", 12],
+  ["cx16",              0x1, 0, "ecx", 13], // CMPXCHG16B
+  ["sse4.1",            0x1, 0, "ecx", 19],
+  ["sse4.2",            0x1, 0, "ecx", 20],
   ["x2apic",            0x1, 0, "ecx", 21],
+  ["movbe",             0x1, 0, "ecx", 22],
+  ["popcnt",            0x1, 0, "ecx", 23],
   ["tsc-deadline",      0x1, 0, "ecx", 24], // a timer costs one MSR write
-  ["xsave",             0x1, 0, "ecx", 26], // x87 and SSE state only
+  ["aes",               0x1, 0, "ecx", 25],
+  ["xsave",             0x1, 0, "ecx", 26], // x87 and SSE state, and AVX state with AVX
+  ["avx",               0x1, 0, "ecx", 28],
+  ["f16c",              0x1, 0, "ecx", 29],
   ["rdrand",            0x1, 0, "ecx", 30],
   ["hypervisor",        0x1, 0, "ecx", 31], // Linux: no microcode loader, no deadline errata, no PMU probing
   // "Thermal and Power Management Leaf"
   ["arat",              0x6, 0, "eax", 2],  // the APIC timer runs in every idle state
   // "Structured Extended Feature Flags Enumeration Leaf"
   ["tsc-adjust",        0x7, 0, "ebx", 1],  // with invariant TSC: Linux runs no clock-source watchdog
+  ["fsgsbase",          0x7, 0, "ebx", 0],
+  ["bmi1",              0x7, 0, "ebx", 3],
+  ["avx2",              0x7, 0, "ebx", 5],
   ["smep",              0x7, 0, "ebx", 7],
+  ["bmi2",              0x7, 0, "ebx", 8],
+  ["rdseed",            0x7, 0, "ebx", 18],
+  ["adx",               0x7, 0, "ebx", 19],
   ["smap",              0x7, 0, "ebx", 20],
+  ["clflushopt",        0x7, 0, "ebx", 23],
+  ["clwb",              0x7, 0, "ebx", 24],
+  ["sha",               0x7, 0, "ebx", 29],
+  ["umip",              0x7, 0, "ecx", 2],  // CR4.UMIP: SGDT and its like are #GP in user mode
+  ["vaes",              0x7, 0, "ecx", 9],
+  ["vpclmulqdq",        0x7, 0, "ecx", 10],
+  ["rdpid",             0x7, 0, "ecx", 22],
+  // "Processor Extended State Enumeration Sub-leaf"
+  ["xsaveopt",          0xd, 1, "eax", 0],
+  ["xsavec",            0xd, 1, "eax", 1],
+  ["xgetbv1",           0xd, 1, "eax", 2],  // XGETBV with ECX = 1: which components are in use
   // "Extended Function CPUID Information"
   ["lahf-64",           0x80000001, 0, "ecx", 0],  // LAHF and SAHF in 64-bit mode
+  ["lzcnt",             0x80000001, 0, "ecx", 5],
+  ["prefetchw",         0x80000001, 0, "ecx", 8],
   ["syscall",           0x80000001, 0, "edx", 11],
   ["nx",                0x80000001, 0, "edx", 20],
   ["1gib-pages",        0x80000001, 0, "edx", 26],

@@ -1,3 +1,4 @@
+import { CPU_MODELS } from "./cpu-model.ts";
 import { CACHES, FEATURES, type FeatureName } from "./cpuid-tables.ts";
 
 /** What CPUID leaves in EAX, EBX, ECX and EDX: each `0 .. 2**32 - 1`. */
@@ -30,12 +31,14 @@ export interface CpuidContext {
   processors: number;
   /** CR4.OSXSAVE of the processor that executes CPUID. */
   cr4Osxsave: boolean;
+  /** XCR0 of it, whose components leaf 0xd counts; x87 and SSE state when absent. */
+  xcr0?: number;
   tscHz: number;
   /** Input clock of the local APIC timer before its divider. */
   apicTimerHz: number;
   vendor?: CpuidVendor;
-  /** Features to hide, for measurements. */
-  withhold?: readonly FeatureName[];
+  /** What to announce; the default model when absent. */
+  features?: ReadonlySet<FeatureName>;
   /** Twelve characters of leaf 0x40000000; "RingfenceVMM" when absent. */
   hypervisorSignature?: string;
 }
@@ -54,9 +57,10 @@ const BRAND = "Ringfence virtual processor";
 // Stepping in bits 0-3, model 4-7 and 16-19, family 8-11 and 20-27.
 const SIGNATURES = { intel: 0x0003_0661, amd: 0x0080_0f12 } as const;
 
-/** Standard layout of the XSAVE area with x87 and SSE: legacy region and header. */
+/** XSAVE area with x87 and SSE: legacy region and header. AVX state follows, in the standard and the compacted form. */
 const XSAVE_AREA_BYTES = 576;
-const XCR0_OFFERED = 0b11;
+const AVX_STATE_BYTES = 256;
+const XCR0_AVX = 4;
 
 /**
  * The answer to CPUID for one leaf and subleaf (EAX and ECX).
@@ -95,9 +99,7 @@ function basicLeaf(leaf: number, subleaf: number, context: CpuidContext): CpuidR
     case 0xb:
       return topologyLeaf(subleaf, context);
     case 0xd:
-      return subleaf === 0 && isOffered("xsave", context)
-        ? result(XCR0_OFFERED, XSAVE_AREA_BYTES, XSAVE_AREA_BYTES, 0)
-        : result();
+      return isOffered("xsave", context) ? stateLeaf(subleaf, context) : result();
     case 0x15:
       return timeStampLeaf(context);
     case 0x16: {
@@ -201,6 +203,20 @@ function topologyLeaf(subleaf: number, context: CpuidContext): CpuidResult {
   return result(0, 0, subleaf & 0xff, context.apicId);
 }
 
+/** "Processor Extended State Enumeration": sizes of areas in bytes, and what XCR0 may have. */
+function stateLeaf(subleaf: number, context: CpuidContext): CpuidResult {
+  const size = (components: number): number =>
+    XSAVE_AREA_BYTES + (components & XCR0_AVX ? AVX_STATE_BYTES : 0);
+  const offered = isOffered("avx", context) ? 7 : 3;
+  const enabled = size(context.xcr0 ?? 3);
+  if (subleaf === 0) return result(offered, enabled, size(offered), 0);
+  if (subleaf === 1) {
+    const variants = withFeatures(result(), 0xd, 1, context);
+    return isOffered("xsavec", context) ? { ...variants, ebx: enabled } : variants;
+  }
+  return subleaf === 2 && offered & XCR0_AVX ? result(AVX_STATE_BYTES, XSAVE_AREA_BYTES, 0, 0) : result();
+}
+
 /**
  * TSC frequency = crystal (ECX) * EBX / EAX. The crystal is the APIC timer's
  * clock: Linux takes its frequency from here as well.
@@ -213,13 +229,14 @@ function timeStampLeaf(context: CpuidContext): CpuidResult {
 function withFeatures(base: CpuidResult, leaf: number, subleaf: number, context: CpuidContext): CpuidResult {
   const leafResult = { ...base };
   for (const [name, featureLeaf, featureSubleaf, register, bit] of FEATURES) {
-    if (featureLeaf !== leaf || featureSubleaf !== subleaf || context.withhold?.includes(name)) continue;
+    if (featureLeaf !== leaf || featureSubleaf !== subleaf || !isOffered(name, context)) continue;
     leafResult[register] = (leafResult[register] | (1 << bit)) >>> 0;
   }
   return leafResult;
 }
 
-const isOffered = (name: FeatureName, context: CpuidContext): boolean => !context.withhold?.includes(name);
+const isOffered = (name: FeatureName, context: CpuidContext): boolean =>
+  (context.features ?? CPU_MODELS["default"]!).has(name);
 
 const vendorOf = (context: CpuidContext): CpuidVendor => context.vendor ?? "intel";
 

@@ -1,3 +1,4 @@
+import type { OpcodeIndex } from "../decode/form-table.ts";
 import type { RecordWriter } from "../decode/record-writer.ts";
 import type { ShapeTable } from "../decode/shape.ts";
 import type { CoreExports } from "./core-exports.ts";
@@ -12,6 +13,8 @@ export interface CodeRange {
 /** Decoded code as the engine that runs regions keeps it. */
 export interface RegionStore {
   readonly writer: RecordWriter;
+  /** What the processor can decode. */
+  readonly forms: OpcodeIndex;
   /** Room for `count` records, or 0 when there is none just now. */
   allocateRecords(count: number): number;
   /** Records that stand for a range of code: a write there makes them stale. */

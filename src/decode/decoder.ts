@@ -1,5 +1,5 @@
-import type { CompiledForm } from "./form-table.ts";
-import { FORMS_BY_OPCODE, PREFIX_66, PREFIX_F2, PREFIX_F3, PREFIX_NONE } from "./form-table.ts";
+import type { CompiledForm, OpcodeIndex, VexRule } from "./form-table.ts";
+import { FORMS_BY_OPCODE, PREFIX_66, PREFIX_F2, PREFIX_F3, PREFIX_NONE, VEX_FORMS } from "./form-table.ts";
 
 /** Code size: what CS.L and CS.D say. */
 export type CodeBits = 16 | 32 | 64;
@@ -41,6 +41,11 @@ export class DecodedInstruction {
   rm = 0;
   /** Register in the opcode's low bits, with REX.B */
   opcodeRegister = 0;
+  /** Has a VEX prefix; `rex` then has its W, R, X and B. */
+  vex = false;
+  /** VEX.vvvv and VEX.L. */
+  vvvv = 0;
+  vexLength = 0;
   isMemory = false;
   base = NO_REGISTER;
   index = NO_REGISTER;
@@ -55,6 +60,8 @@ export class DecodedInstruction {
 }
 
 const SEGMENT_PREFIXES: Record<number, number> = { 0x26: 0, 0x2e: 1, 0x36: 2, 0x3e: 3, 0x64: 4, 0x65: 5 };
+/** VEX.pp as the prefix it stands for. */
+const VEX_PREFIXES = [PREFIX_NONE, PREFIX_66, PREFIX_F3, PREFIX_F2];
 // 16-bit addressing (Intel SDM Vol. 2A, table 2-1): base and index by ModRM.rm.
 const BASE_16 = [3, 3, 5, 5, 6, 7, 5, 3];
 const INDEX_16 = [6, 7, 6, 7, -1, -1, -1, -1];
@@ -67,6 +74,12 @@ export class Decoder {
   #end = 0;
   #truncated = false;
   #code64 = false;
+  readonly #forms: OpcodeIndex;
+
+  /** @param forms What can be decoded: everything unless said otherwise. */
+  constructor(forms: OpcodeIndex = FORMS_BY_OPCODE) {
+    this.#forms = forms;
+  }
 
   /**
    * Decodes the instruction at `bytes[at]`, looking at no byte at or behind `end`.
@@ -102,6 +115,7 @@ export class Decoder {
     r.lock = false;
     r.repeat = 0;
     r.rex = 0;
+    r.vex = false;
     r.segmentOverride = -1;
     let opcode: number;
     for (;;) {
@@ -124,7 +138,20 @@ export class Decoder {
       r.rex = 0;
     }
     let map = 0;
-    if (opcode === 0x0f) {
+    let refused = false;
+    let prefix =
+      r.repeat === 1 ? PREFIX_F3 : r.repeat === 2 ? PREFIX_F2 : operandPrefix ? PREFIX_66 : PREFIX_NONE;
+    if ((opcode === 0xc4 || opcode === 0xc5) && this.#startsVex()) {
+      // Illegal before VEX, but the whole instruction is fetched.
+      refused = prefix !== PREFIX_NONE || r.lock || r.rex !== 0;
+      const pp = this.#vexPrefix(opcode === 0xc4);
+      if (this.#truncated) return 0;
+      map = this.#vexMap;
+      if (map === 0 || map > 3) return DECODE_UNDEFINED;
+      map += VEX_FORMS / 256;
+      prefix = VEX_PREFIXES[pp]!;
+      opcode = this.#byte();
+    } else if (opcode === 0x0f) {
       opcode = this.#byte();
       map = 1;
       if (opcode === 0x38 || opcode === 0x3a) {
@@ -135,10 +162,8 @@ export class Decoder {
     if (this.#truncated) return 0;
     r.opcode = opcode;
     const rex = r.rex;
-    const candidates = FORMS_BY_OPCODE[map * 256 + opcode]!;
+    const candidates = this.#forms[map * 256 + opcode]!;
     if (candidates.length === 0) return DECODE_UNDEFINED;
-    const prefix =
-      r.repeat === 1 ? PREFIX_F3 : r.repeat === 2 ? PREFIX_F2 : operandPrefix ? PREFIX_66 : PREFIX_NONE;
 
     let modRM = 0;
     r.hasModRM = candidates[0]!.hasModRM || candidates.some((f) => f.hasModRM);
@@ -161,16 +186,19 @@ export class Decoder {
       if (codeBits === 64 ? row.not64 : row.only64) continue;
       if (row.rexW !== undefined && row.rexW !== ((rex & 8) !== 0)) continue;
       if (row.rexB !== undefined && row.rexB !== ((rex & 1) !== 0)) continue;
+      if (form.vex !== undefined && !this.#matchesVex(form.vex)) continue;
       chosen = form;
       break;
     }
     if (chosen === undefined) return DECODE_UNDEFINED;
     r.form = chosen;
+    if (codeBits !== 64) r.vvvv &= 7;
     const row = chosen.form;
     r.addressBits =
       codeBits === 64 ? (addressPrefix ? 32 : 64) : (codeBits === 32) !== addressPrefix ? 32 : 16;
     const flipped = operandPrefix && !chosen.mandatory66;
     if (row.size !== undefined) r.operandBits = row.size;
+    else if (r.vex) r.operandBits = codeBits === 64 && (rex & 8) !== 0 ? 64 : 32;
     else if (codeBits === 64 && (row.force64 || (rex & 8) !== 0)) r.operandBits = 64;
     else if (codeBits === 64 && row.default64) r.operandBits = flipped ? 16 : 64;
     else r.operandBits = (codeBits === 16) !== flipped ? 16 : 32;
@@ -189,15 +217,60 @@ export class Decoder {
       r.digit = (modRM >> 3) & 7;
       r.reg = r.digit | ((rex & 4) << 1);
       r.rm = (modRM & 7) | ((rex & 1) << 3);
-      if (r.mod !== 3) this.#memoryOperand(modRM, rex);
+      if (r.mod !== 3) {
+        // Vectors of indices need a SIB byte.
+        if (chosen.vsib && ((modRM & 7) !== 4 || r.addressBits === 16)) return DECODE_UNDEFINED;
+        this.#memoryOperand(modRM, rex, chosen.vsib);
+        // Destination, indices and mask are three registers (Intel SDM Vol. 2A, "Exception Type 12").
+        if (chosen.vsib && (r.reg === r.index || r.reg === r.vvvv || r.index === r.vvvv)) refused = true;
+      }
     }
     this.#immediates(chosen, codeBits);
     if (this.#truncated) return 0;
+    if (refused) return DECODE_UNDEFINED;
     if (r.lock && !(row.lockable && r.isMemory)) return DECODE_UNDEFINED;
     return 1;
   }
 
-  #memoryOperand(modRM: number, rex: number): void {
+  /** In 16 and 32-bit code, C4 and C5 are LES and LDS when memory follows. */
+  #startsVex(): boolean {
+    if (this.#code64) return true;
+    if (this.#at < this.#end) return this.#bytes[this.#at]! >= 0xc0;
+    this.#truncated = true;
+    return false;
+  }
+
+  #vexMap = 0;
+
+  /** Takes the bytes behind C4 (`long`) or C5. Returns VEX.pp. */
+  #vexPrefix(long: boolean): number {
+    const r = this.result;
+    let payload = this.#byte();
+    // R, X and B are inverted; C5 has R only.
+    let rex = ((payload ^ 0x80) & 0x80) >> 5;
+    this.#vexMap = 1;
+    if (long) {
+      rex = ((payload ^ 0xe0) & 0xe0) >> 5;
+      this.#vexMap = payload & 31;
+      payload = this.#byte();
+      rex |= (payload & 0x80) >> 4;
+    }
+    // Outside of 64-bit code there are eight registers.
+    r.rex = 0x40 | (this.#code64 ? rex : rex & 8);
+    r.vvvv = (~payload >> 3) & 15;
+    r.vexLength = (payload >> 2) & 1;
+    r.vex = true;
+    return payload & 3;
+  }
+
+  #matchesVex({ length, w, usesVvvv }: VexRule): boolean {
+    const r = this.result;
+    if (length >= 0 && length !== r.vexLength) return false;
+    if (w !== undefined && w !== ((r.rex & 8) !== 0)) return false;
+    return usesVvvv || r.vvvv === 0;
+  }
+
+  #memoryOperand(modRM: number, rex: number, vsib: boolean): void {
     const r = this.result;
     r.isMemory = true;
     const rm = modRM & 7;
@@ -213,7 +286,7 @@ export class Decoder {
       if (rm === 4) {
         const sib = this.#byte();
         const index = ((sib >> 3) & 7) | ((rex & 2) << 2);
-        if (index !== 4) {
+        if (index !== 4 || vsib) {
           r.index = index;
           r.scale = sib >> 6;
         }
@@ -278,7 +351,8 @@ export class Decoder {
           : v
             ? r.operandBits / 8
             : (operand.encodedBytes as number);
-        if (operand.source === "farOffset") {
+        if (operand.source === "is4" && codeBits !== 64) r.immediate = BigInt(this.#byte() & 0x7f);
+        else if (operand.source === "farOffset") {
           r.immediate = BigInt(this.#unsigned(bytes));
           first = false;
         } else if (operand.source === "farSelector") r.immediate2 = this.#unsigned(2);

@@ -1,3 +1,4 @@
+import type { IsaFeature } from "../isa/features.ts";
 import type { Form, Instruction } from "../isa/instruction.ts";
 import { INSTRUCTIONS } from "../isa/instructions/all.ts";
 import { invariant } from "../layout/invariant.ts";
@@ -13,6 +14,16 @@ export const PREFIX_F3 = 4;
 export const PREFIX_F2 = 8;
 const PREFIX_ANY = 15;
 
+/** What a VEX prefix must say for a form. */
+export interface VexRule {
+  /** VEX.L; -1 for any. */
+  readonly length: 0 | 1 | -1;
+  /** VEX.W; undefined for any. */
+  readonly w: boolean | undefined;
+  /** VEX.vvvv names an operand; otherwise it must be all ones. */
+  readonly usesVvvv: boolean;
+}
+
 /** A form, ready for the decoder. */
 export interface CompiledForm {
   readonly instruction: Instruction;
@@ -21,6 +32,10 @@ export interface CompiledForm {
   readonly number: number;
   readonly map: OpcodeMap;
   readonly opcode: number;
+  /** The form is encoded with a VEX prefix. */
+  readonly vex: VexRule | undefined;
+  /** The memory operand has a vector of indices. */
+  readonly vsib: boolean;
   /** Which of PREFIX_* select it. */
   readonly prefixes: number;
   /** The prefix 66 selects the form, so it does not change the operand size. */
@@ -42,20 +57,43 @@ export interface CompiledForm {
 }
 
 const HEX = /^[0-9A-Fa-f]{2}$/;
+const PREFIX_TOKENS: Readonly<Record<string, number>> = {
+  NP: PREFIX_NONE,
+  NFx: PREFIX_NONE | PREFIX_66,
+  "66": PREFIX_66,
+  F3: PREFIX_F3,
+  F2: PREFIX_F2,
+};
+const VEX = /^VEX\.(128|256|LZ|LIG)(?:\.(66|F3|F2))?\.0F(38|3A)?\.(W0|W1|WIG|W)$/;
+
+/** Takes a VEX prefix of the opcode column apart; undefined for other tokens. */
+function parseVex(token: string) {
+  const match = VEX.exec(token);
+  if (match === null) return undefined;
+  const [, length, prefix = "NP", map, w] = match;
+  return {
+    length: length === "LIG" ? (-1 as const) : length === "256" ? (1 as const) : (0 as const),
+    prefixes: PREFIX_TOKENS[prefix]!,
+    map: (map === "38" ? 2 : map === "3A" ? 3 : 1) as OpcodeMap,
+    w: w === "WIG" || w === "W" ? undefined : w === "W1",
+  };
+}
 
 function compile(instruction: Instruction, form: Form, number: number): CompiledForm {
   const tokens = form.opcode.split(" ").filter(Boolean);
   let prefixes = PREFIX_ANY;
   let mandatory66 = false;
-  const isPrefix = (t: string | undefined) => t === "NP" || t === "66" || t === "F2" || t === "F3";
-  if (tokens.length > 1 && isPrefix(tokens[0]) && (tokens[1] === "0F" || tokens[1] === "90")) {
-    const prefix = tokens.shift();
-    prefixes =
-      prefix === "NP" ? PREFIX_NONE : prefix === "66" ? PREFIX_66 : prefix === "F3" ? PREFIX_F3 : PREFIX_F2;
-    mandatory66 = prefix === "66";
+  const prefix = PREFIX_TOKENS[tokens[0]!];
+  if (tokens.length > 1 && prefix !== undefined && (tokens[1] === "0F" || tokens[1] === "90")) {
+    mandatory66 = tokens.shift() === "66";
+    prefixes = prefix;
   }
   let map: OpcodeMap = 0;
-  if (tokens[0] === "0F") {
+  const vexPrefix = parseVex(tokens[0]!);
+  if (vexPrefix !== undefined) {
+    tokens.shift();
+    ({ map, prefixes } = vexPrefix);
+  } else if (tokens[0] === "0F") {
     tokens.shift();
     const second: string | undefined = tokens[0];
     map = second === "38" ? 2 : second === "3A" ? 3 : 1;
@@ -105,6 +143,12 @@ function compile(instruction: Instruction, form: Form, number: number): Compiled
     number,
     map,
     opcode: parseInt(opcodeToken, 16),
+    vex: vexPrefix && {
+      length: vexPrefix.length,
+      w: vexPrefix.w,
+      usesVvvv: operands.some((o) => o.source === "vvvv"),
+    },
+    vsib: operands.some((o) => o.source === "index"),
     prefixes,
     mandatory66,
     hasModRM,
@@ -124,20 +168,33 @@ export const FORMS: readonly CompiledForm[] = INSTRUCTIONS.flatMap((i) =>
   i.forms.map((f) => [i, f] as const),
 ).map(([instruction, form], number) => compile(instruction, form, number));
 
-function buildOpcodeIndex(): (readonly CompiledForm[])[] {
-  const index: CompiledForm[][] = Array.from({ length: 1024 }, () => []);
-  for (const form of FORMS) {
+/** Forms by map * 256 + opcode byte; those with a VEX prefix from VEX_FORMS on. */
+export type OpcodeIndex = readonly (readonly CompiledForm[])[];
+
+export const VEX_FORMS = 1024;
+
+function buildOpcodeIndex(forms: readonly CompiledForm[]): OpcodeIndex {
+  const index: CompiledForm[][] = Array.from({ length: 2 * VEX_FORMS }, () => []);
+  for (const form of forms) {
     const inOpcode = form.operands.some((o) => o.source === "opcode");
-    for (let i = 0; i < (inOpcode ? 8 : 1); i++) index[form.map * 256 + form.opcode + i]!.push(form);
+    const first = (form.vex ? VEX_FORMS : 0) + form.map * 256 + form.opcode;
+    for (let i = 0; i < (inOpcode ? 8 : 1); i++) index[first + i]!.push(form);
   }
   // More particular forms first: a fixed ModRM byte, then a digit, then a mandatory prefix.
   const particular = (f: CompiledForm) =>
     (f.fixedModRM >= 0 ? (f.modRMMask === 0xff ? 8 : 4) : 0) +
     (f.digit >= 0 ? 2 : 0) +
     (f.prefixes !== PREFIX_ANY ? 1 : 0);
-  for (const forms of index) forms.sort((a, b) => particular(b) - particular(a));
+  for (const candidates of index) candidates.sort((a, b) => particular(b) - particular(a));
   return index;
 }
 
-/** Forms by map * 256 + opcode byte. */
-export const FORMS_BY_OPCODE: readonly (readonly CompiledForm[])[] = buildOpcodeIndex();
+/** Every form. */
+export const FORMS_BY_OPCODE: OpcodeIndex = buildOpcodeIndex(FORMS);
+
+/** The forms that a processor with the given extensions has. */
+export function formsWithin(available: ReadonlySet<IsaFeature>): OpcodeIndex {
+  const isThere = ({ instruction, form }: CompiledForm): boolean =>
+    [...instruction.features, ...(form.features ?? [])].every((name) => available.has(name));
+  return buildOpcodeIndex(FORMS.filter(isThere));
+}

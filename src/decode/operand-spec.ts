@@ -7,6 +7,12 @@ export type OperandSource =
   | "reg"
   | "rm"
   | "opcode"
+  /** VEX.vvvv */
+  | "vvvv"
+  /** The upper half of an immediate byte. */
+  | "is4"
+  /** The index register of a SIB byte. */
+  | "index"
   | "immediate"
   | "one"
   | "relative"
@@ -19,7 +25,7 @@ export type OperandSource =
 export type OperandClass =
   /** General register or memory of that width. */
   | "general"
-  /** 128-bit vector register, or memory. */
+  /** Vector register of 128 bits, or 256 in some VEX forms, or memory. */
   | "xmm"
   /** MMX register, or memory. */
   | "mm"
@@ -31,7 +37,7 @@ export type OperandClass =
   | "address";
 
 /** Width in bits, or how it follows from the operand size: `v` = it, `y` = 64 or 32. */
-export type SpecBits = 8 | 16 | 32 | 64 | 80 | 128 | "v" | "y";
+export type SpecBits = 8 | 16 | 32 | 64 | 80 | 128 | 256 | "v" | "y";
 
 /** One operand of a form, taken apart. */
 export interface OperandSpec {
@@ -86,6 +92,7 @@ function widthOf(text: string): SpecBits {
 export function parseOperand(token: string): OperandSpec {
   const fixed = FIXED[token];
   if (fixed) return spec({ source: "fixed", register: fixed[0], bits: fixed[1] });
+  if (token === "xmm0") return spec({ source: "fixed", class: "xmm", bits: 128 });
   const segment = (SEGMENT_REGISTERS as readonly string[]).indexOf(token);
   if (segment >= 0) return spec({ source: "fixed", class: "number", bits: 32, register: segment });
   const fixedVariable = /^(r[a-z]{2}):(v|y)$/.exec(token);
@@ -97,6 +104,8 @@ export function parseOperand(token: string): OperandSpec {
   if (match) return spec({ source: "rm", bits: widthOf(match[1]!) });
   match = /^r(:?[vy\d]+):rm$/.exec(token);
   if (match) return spec({ source: "rm", bits: widthOf(match[1]!), allows: "register" });
+  match = /^r(:?[vy\d]+):v$/.exec(token);
+  if (match) return spec({ source: "vvvv", bits: widthOf(match[1]!) });
   match = /^r(:?[vy\d]+)\/m(:?[vy\d]+)$/.exec(token);
   if (match) return spec({ source: "rm", bits: widthOf(match[1]!), memoryBits: widthOf(match[2]!) });
   match = /^r(:?[vy\d]+)$/.exec(token);
@@ -107,14 +116,29 @@ export function parseOperand(token: string): OperandSpec {
   match = /^m(:?[vy\d]+)$/.exec(token);
   if (match) {
     const bits = widthOf(match[1]!);
-    return spec({ source: "rm", class: bits === 128 ? "xmm" : "general", bits, allows: "memory" });
+    return spec({
+      source: "rm",
+      class: bits === 128 || bits === 256 ? "xmm" : "general",
+      bits,
+      allows: "memory",
+    });
   }
-  match = /^(xmm|mm)(?:\/m(\d+)|(:rm))?$/.exec(token);
+  match = /^([xy]mm):(v|is4)$/.exec(token);
   if (match) {
-    const registerBits = match[1] === "xmm" ? 128 : 64;
+    const source = match[2] === "v" ? "vvvv" : "is4";
+    return spec({
+      source,
+      class: "xmm",
+      bits: match[1] === "ymm" ? 256 : 128,
+      encodedBytes: source === "is4" ? 1 : 0,
+    });
+  }
+  match = /^([xy]?mm)(?:\/m(\d+)|(:rm))?$/.exec(token);
+  if (match) {
+    const registerBits = match[1] === "ymm" ? 256 : match[1] === "xmm" ? 128 : 64;
     return spec({
       source: match[2] !== undefined || match[3] !== undefined ? "rm" : "reg",
-      class: match[1] as "xmm" | "mm",
+      class: match[1] === "mm" ? "mm" : "xmm",
       bits: registerBits,
       memoryBits: match[2] === undefined ? registerBits : (Number(match[2]) as SpecBits),
       allows: match[2] === undefined ? "register" : "both",
@@ -158,16 +182,21 @@ export function parseOperand(token: string): OperandSpec {
   invariant(false, `operand token "${token}" is in no table`);
 }
 
-/** The operands of a form; `far:z` counts as two, offset and selector. */
+/** The operands of a form; `far:z` counts as two, offset and selector, and so does `vsib`. */
 export function parseOperands(tokens: readonly string[]): OperandSpec[] {
-  return tokens.flatMap((token) =>
-    token === "far:z"
-      ? [
-          spec({ source: "farOffset", class: "immediate", bits: 64, encodedBytes: "z" }),
-          spec({ source: "farSelector", class: "immediate", bits: 32, encodedBytes: 2 }),
-        ]
-      : [parseOperand(token)],
-  );
+  return tokens.flatMap((token) => {
+    if (token === "far:z")
+      return [
+        spec({ source: "farOffset", class: "immediate", bits: 64, encodedBytes: "z" }),
+        spec({ source: "farSelector", class: "immediate", bits: 32, encodedBytes: 2 }),
+      ];
+    if (token === "vsib:x" || token === "vsib:y")
+      return [
+        spec({ source: "rm", class: "address", bits: 64, allows: "memory" }),
+        spec({ source: "index", class: "xmm", bits: token === "vsib:y" ? 256 : 128 }),
+      ];
+    return [parseOperand(token)];
+  });
 }
 
 /** Width of an operand under an operand size. */

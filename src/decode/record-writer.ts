@@ -1,6 +1,7 @@
 import * as cpu from "../layout/cpu-state.ts";
 import * as record from "../layout/record.ts";
 import { BASE_RIP, type CodeBits, type DecodedInstruction, NO_REGISTER } from "./decoder.ts";
+import type { OperandSource } from "./operand-spec.ts";
 import type { HandlerShape, OperandShape, RegisterSlot } from "./shape.ts";
 
 // Pseudo-records, which stand for no instruction of the guest. Their handler numbers are the engine's lowest.
@@ -138,6 +139,7 @@ export class RecordWriter {
     if (separate) this.#u16[(here + record.BASE) >> 1] = cpu.EFFECTIVE_ADDRESS;
     else if (d.isMemory) this.#writeAddress(here, d, codeBits, nextOffset, shape);
     this.#writeOperands(here, d, shape, nextOffset);
+    if (d.form.vsib) this.#u8[here + record.SCALE] = d.scale;
     // FOP: the low three bits of the opcode byte and ModRM. Behind it, the operand's segment for FDS.
     if (shape.instruction.unit === "x87") {
       const opcode = ((d.opcode & 7) << 8) | (d.mod << 6) | (d.digit << 3) | (d.rm & 7);
@@ -172,7 +174,8 @@ export class RecordWriter {
       displacement += nextOffset;
     } else if (d.base !== NO_REGISTER) base = cpu.GPR + 8 * d.base;
     this.#u16[(at + record.BASE) >> 1] = base;
-    this.#u16[(at + record.INDEX_REG) >> 1] = d.index === NO_REGISTER ? cpu.ZERO : cpu.GPR + 8 * d.index;
+    this.#u16[(at + record.INDEX_REG) >> 1] =
+      d.index === NO_REGISTER || d.form.vsib ? cpu.ZERO : cpu.GPR + 8 * d.index;
     this.#u8[at + record.SCALE] = d.scale;
     this.#i32[(at + record.DISPLACEMENT) >> 2] = displacement;
     this.#u16[(at + record.REG_B) >> 1] = d.addressBits;
@@ -197,9 +200,10 @@ export class RecordWriter {
       switch (operand.kind) {
         case "general":
         case "xmm":
+        case "ymm":
         case "mm":
         case "number": {
-          const encoded = spec.source === "reg" ? d.reg : spec.source === "opcode" ? d.opcodeRegister : d.rm;
+          const encoded = encodedRegister(d, spec.source);
           const n =
             spec.source === "fixed"
               ? spec.register
@@ -231,8 +235,33 @@ export class RecordWriter {
   }
 
   #setSlot(at: number, slot: RegisterSlot, value: number): void {
-    const offset = slot === "a" ? record.REG_A : slot === "b" ? record.REG_B : record.REG_C;
-    this.#u16[(at + offset) >> 1] = value;
+    this.#u16[(at + SLOT_FIELDS[slot]) >> 1] = value;
+  }
+}
+
+/** Where a record holds a register; a fourth one takes the place of the immediate, which its instruction has not. */
+export const SLOT_FIELDS: Readonly<Record<RegisterSlot, number>> = {
+  a: record.REG_A,
+  b: record.REG_B,
+  c: record.REG_C,
+  d: record.IMMEDIATE,
+};
+
+/** The number of a register operand. */
+export function encodedRegister(d: DecodedInstruction, source: OperandSource): number {
+  switch (source) {
+    case "reg":
+      return d.reg;
+    case "opcode":
+      return d.opcodeRegister;
+    case "vvvv":
+      return d.vvvv;
+    case "is4":
+      return Number((d.immediate >> 4n) & 15n);
+    case "index":
+      return d.index;
+    default:
+      return d.rm;
   }
 }
 
@@ -257,6 +286,7 @@ function segmentBaseSlot(segment: number): number {
 function registerField(operand: OperandShape, n: number, rex: number, fixed: boolean): number {
   switch (operand.kind) {
     case "xmm":
+    case "ymm":
       return cpu.XMM + 16 * n;
     case "mm":
       return cpu.X87 + cpu.X87_REGISTER_BYTES * (n & 7);

@@ -3,15 +3,17 @@ import type { CompiledForm } from "./form-table.ts";
 import { resolveBits } from "./operand-spec.ts";
 
 /** Which register field of a record holds an operand's register. */
-export type RegisterSlot = "a" | "b" | "c";
+export type RegisterSlot = "a" | "b" | "c" | "d";
 
 /** An operand as a handler sees it: which field of the record, what width. */
 export type OperandShape =
   | { readonly kind: "general"; readonly bits: 8 | 16 | 32 | 64; readonly slot: RegisterSlot }
   | { readonly kind: "memory"; readonly bits: 8 | 16 | 32 | 64 | 80 | 128 }
   /** Memory of `bits` bits that stands where a vector register could. */
-  | { readonly kind: "vectorMemory"; readonly bits: 16 | 32 | 64 | 128 }
+  | { readonly kind: "vectorMemory"; readonly bits: 8 | 16 | 32 | 64 | 128 | 256 }
   | { readonly kind: "xmm"; readonly slot: RegisterSlot }
+  /** A vector register of a VEX form: so many of its bits take part, and a write clears the others. */
+  | { readonly kind: "ymm"; readonly bits: 128 | 256; readonly slot: RegisterSlot }
   | { readonly kind: "mm"; readonly slot: RegisterSlot }
   | { readonly kind: "number"; readonly slot: RegisterSlot }
   | { readonly kind: "immediate"; readonly bits: 8 | 16 | 32 | 64 }
@@ -33,15 +35,19 @@ export interface HandlerShape {
   readonly privileged: boolean;
   readonly operands: readonly OperandShape[];
   readonly hasMemory: boolean;
+  /** Encoded with a VEX prefix. */
+  readonly vex: boolean;
 }
 
-const SLOTS: readonly RegisterSlot[] = ["a", "b", "c"];
+const SLOTS: readonly RegisterSlot[] = ["a", "b", "c", "d"];
+/** Gathers need the third for their prefixes. */
+const GATHER_SLOTS: readonly RegisterSlot[] = ["a", "b", "d"];
 
 function shapeOperands(form: CompiledForm, operandBits: number, memory: boolean): OperandShape[] {
   let nextSlot = 0;
   let immediates = 0;
   return form.operands.map((operand): OperandShape => {
-    const slot = () => SLOTS[nextSlot++]!;
+    const slot = () => (form.vsib ? GATHER_SLOTS : SLOTS)[nextSlot++]!;
     const bits = resolveBits(operand.bits, operandBits) as 8 | 16 | 32 | 64;
     if (operand.class === "relative") return { kind: "relative" };
     if (operand.class === "immediate")
@@ -56,6 +62,8 @@ function shapeOperands(form: CompiledForm, operandBits: number, memory: boolean)
       if (operand.class === "xmm") return { kind: "vectorMemory", bits: memoryBits as 128 };
       return { kind: "memory", bits: memoryBits as 64 };
     }
+    if (operand.class === "xmm" && form.vex !== undefined)
+      return { kind: "ymm", bits: operand.bits === 256 ? 256 : 128, slot: slot() };
     if (operand.class === "xmm") return { kind: "xmm", slot: slot() };
     if (operand.class === "mm") return { kind: "mm", slot: slot() };
     return { kind: "general", bits, slot: slot() };
@@ -124,6 +132,7 @@ export class ShapeTable {
         hasMemory: operands.some(
           (o) => o.kind === "memory" || o.kind === "vectorMemory" || o.kind === "address",
         ),
+        vex: form.vex !== undefined,
       };
       this.shapes.push(shape);
       this.#byName.set(unique, shape);

@@ -6,6 +6,7 @@ import {
   Decoder,
   MAX_INSTRUCTION_BYTES,
 } from "../decode/decoder.ts";
+import type { OpcodeIndex } from "../decode/form-table.ts";
 import {
   continueHandler,
   HANDLER_BUDGET,
@@ -68,7 +69,8 @@ export class BlockCache implements RegionStore {
   readonly #memory: TemplateMemory;
   readonly writer: RecordWriter;
   readonly #shapes: ShapeTable;
-  readonly #decoder = new Decoder();
+  readonly forms: OpcodeIndex;
+  readonly #decoder: Decoder;
   readonly #hooks: BlockCacheHooks;
   readonly #fusion: Fusion;
   #pages = new Map<number, CodePage>();
@@ -83,7 +85,16 @@ export class BlockCache implements RegionStore {
   restoredBlocks = 0;
   flushes = 0;
 
-  constructor(buffer: ArrayBufferLike, shapes: ShapeTable, fusion: Fusion, hooks: BlockCacheHooks) {
+  /** @param forms What the processor can decode. */
+  constructor(
+    buffer: ArrayBufferLike,
+    shapes: ShapeTable,
+    forms: OpcodeIndex,
+    fusion: Fusion,
+    hooks: BlockCacheHooks,
+  ) {
+    this.forms = forms;
+    this.#decoder = new Decoder(forms);
     this.#memory = { u8: new Uint8Array(buffer), u16: new Uint16Array(buffer), i32: new Int32Array(buffer) };
     this.writer = new RecordWriter(buffer);
     this.#shapes = shapes;

@@ -4,6 +4,7 @@ import type { Meter } from "../cpu/meter.ts";
 import type { RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
 import type { StateView } from "../cpu/state-view.ts";
 import { type CodeBits, MAX_INSTRUCTION_BYTES } from "../decode/decoder.ts";
+import { FORMS_BY_OPCODE, type OpcodeIndex } from "../decode/form-table.ts";
 import { FIRST_SHAPE_HANDLER, HANDLER_CROSSING, HANDLER_UNDEFINED } from "../decode/record-writer.ts";
 import { type HandlerShape, ShapeTable } from "../decode/shape.ts";
 import { FAULTS } from "../isa/faults.ts";
@@ -44,6 +45,8 @@ export interface InterpreterParts {
   readonly pages: MemoryPages;
   readonly core: CoreExports & WebAssembly.Exports;
   readonly state: StateView;
+  /** What the processor can decode; everything unless said otherwise. */
+  readonly forms?: OpcodeIndex | undefined;
   /** Makes the translator of hot code, if there is to be one. */
   readonly createTranslator?: ((host: TranslatorHost) => RegionTranslator) | undefined;
   /** Taken jumps after which a place counts as hot, when there is a translator. */
@@ -117,7 +120,7 @@ export class Interpreter implements Engine {
     this.#shapes = new ShapeTable(FIRST_SHAPE_HANDLER);
     const { observe } = parts;
     this.#hot = new HotHandlers(this.#shapes, observe === undefined);
-    this.#blocks = new BlockCache(buffer, this.#shapes, this.#hot, {
+    this.#blocks = new BlockCache(buffer, this.#shapes, parts.forms ?? FORMS_BY_OPCODE, this.#hot, {
       protectCodePage: (page) => parts.core.protectCodePage(page),
       recordsFlushed: () => this.#forgetRecords(),
       regionDropped: (handler) => this.#translator?.regionDropped(handler),

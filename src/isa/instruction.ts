@@ -1,3 +1,4 @@
+import type { IsaFeature } from "./features.ts";
 import type { Ops } from "./ops.ts";
 
 /** How an instruction uses an operand: reads it, writes it, or both. */
@@ -31,6 +32,8 @@ export interface FormAttributes {
   readonly offsetOnly?: true;
   /** A memory operand with base RSP is addressed as if the operand had been popped (POP m). */
   readonly popsFirst?: true;
+  /** Extensions that this form needs beside those of its instruction. */
+  readonly features?: readonly IsaFeature[];
 }
 
 /** One row of the manual's opcode table. */
@@ -62,11 +65,14 @@ export interface Instruction {
   /**
    * Which unit must be enabled: #UD or #NM otherwise (CR0.EM, CR0.TS, CR4.OSFXSR).
    * `x87` also waits for a pending x87 exception (#MF); `x87-control`, the FN... instructions, does not.
+   * `avx` asks for CR4.OSXSAVE and XCR0 instead.
    */
-  readonly unit: "general" | "x87" | "x87-control" | "mmx" | "sse";
+  readonly unit: "general" | "x87" | "x87-control" | "mmx" | "sse" | "avx";
+  /** Extensions that the instruction belongs to: all must be announced. */
+  readonly features: readonly IsaFeature[];
   /** SSE floating point: exceptions are committed before the result is written. */
   readonly simdExceptions: boolean;
-  /** 128-bit memory operands need not be aligned to 16 bytes. */
+  /** Vectors in memory need not be aligned. */
   readonly unaligned: boolean;
   /** Execution never goes on with the next instruction in line. */
   readonly endsBlock: boolean;
@@ -83,9 +89,10 @@ interface InstructionDefinition {
   readonly forms: readonly Form[];
   readonly execute: Execute;
   readonly unit?: Instruction["unit"];
-  readonly simdExceptions?: true;
+  readonly features?: readonly IsaFeature[];
+  readonly simdExceptions?: boolean;
   readonly endsBlock?: true;
-  readonly unaligned?: true;
+  readonly unaligned?: boolean;
   readonly keepsPointers?: boolean;
 }
 
@@ -96,6 +103,7 @@ export function instruction(definition: InstructionDefinition): Instruction {
     access: definition.access.split(" ").filter(Boolean) as Access[],
     flags: definition.flags ?? {},
     unit: definition.unit ?? "general",
+    features: definition.features ?? [],
     simdExceptions: definition.simdExceptions ?? false,
     endsBlock: definition.endsBlock ?? false,
     unaligned: definition.unaligned ?? false,
@@ -106,9 +114,12 @@ export function instruction(definition: InstructionDefinition): Instruction {
 /**
  * One form a line: the manual's opcode column and operands.
  *
- * Opcode: an optional mandatory prefix (`66`, `F2`, `F3`, or `NP` for none of
- * them), the opcode bytes, then `/r` or `/0`..`/7` for a ModRM byte, or a
- * fixed ModRM byte, or one with `+i` for a register in its low three bits.
+ * Opcode: an optional mandatory prefix (`66`, `F2`, `F3`, `NP` for none of
+ * them, or `NFx` for neither F2 nor F3), the opcode bytes, then `/r` or
+ * `/0`..`/7` for a ModRM byte, or a fixed ModRM byte, or one with `+i` for a
+ * register in its low three bits. In place of prefix and escape bytes there may
+ * be a VEX prefix, as in `VEX.128.66.0F38.W0 F7 /r`: length (`128`, `256`, `LZ`,
+ * `LIG`), prefix (may be absent), map, W (`W0`, `W1`; `WIG` does not count; `W` is the operand size).
  *
  * Operands, comma-separated. A trailing `:v` stands for the 16, 32 and
  * 64-bit variants, `:y` for 32 and 64, `:z` for an immediate of 16 or 32 bits.
@@ -117,7 +128,7 @@ export function instruction(definition: InstructionDefinition): Instruction {
  *   `rm8` ... `rm:v` `rm:y`                 ModRM.rm, register or memory
  *   `r:v/m16`                               ModRM.rm: a register of operand size, or 16 bits of memory
  *   `r32:rm` `r:v:rm` `r:y:rm`              ModRM.rm, register only
- *   `m` `m8` ... `m128` `m:v`               ModRM.rm, memory only; plain `m` is its linear address
+ *   `m` `m8` ... `m256` `m:v`               ModRM.rm, memory only; plain `m` is its linear address
  *   `+r8` `+r:v` `+r:y`                     the opcode's low three bits
  *   `imm8` `imm16` `imm8:sx` `imm:z` `imm:v` immediates; `:sx` is extended to operand size; `1` is the constant
  *   `rel8` `rel:z`                          branch targets
@@ -128,6 +139,11 @@ export function instruction(definition: InstructionDefinition): Instruction {
  *   `es` `cs` `ss` `ds` `fs` `gs`           a fixed segment register: its number, 32 bits
  *   `xmm` `xmm/m128` `xmm/m64` `xmm/m32` `xmm:rm`, `mm` `mm/m64` `mm/m32` `mm:rm`
  *                                           vector registers: 128 bits (a memory operand has its own width), MMX 64 bits
+ *   `xmm0`                                  XMM0, implied
+ *   `ymm` `ymm/m256` `ymm:rm`               the same, 256 bits
+ *   `xmm:v` `ymm:v` `r:y:v`                 VEX.vvvv
+ *   `xmm:is4` `ymm:is4`                     the upper half of an immediate byte
+ *   `vsib:x` `vsib:y`                       two operands of a gather: the address without the index, and a vector of indices
  *   `st:i`                                  x87 register number, 32 bits
  */
 export function form(opcode: string, operands = "", attributes: FormAttributes = {}): Form {

@@ -2,8 +2,8 @@ import type { FaultName } from "./faults.ts";
 import type { HelperName } from "./helpers.ts";
 import type { Condition, GeneralRegister, SegmentRegister, StatusFlag } from "./registers.ts";
 
-/** Width of a value in bits. 1 is a truth value; 128 a vector. */
-export type Bits = 1 | 8 | 16 | 32 | 64 | 128;
+/** Width of a value in bits. 1 is a truth value; 128 a vector; 256 two of them, on which only `half` and `joined` work. */
+export type Bits = 1 | 8 | 16 | 32 | 64 | 128 | 256;
 /** Width of an integer operand. */
 export type OperandBits = 8 | 16 | 32 | 64;
 export type LaneBits = 8 | 16 | 32 | 64;
@@ -179,6 +179,8 @@ export interface Ops<V> {
    * (16, 32, 64), repetition (0 none, 1 REP or REPE, 2 REPNE), segment index.
    */
   stringPrefixes(): { addressBits: V; repeat: V; segment: V };
+  /** How far the indices of a gather are shifted, 8 bits: 0..3. */
+  indexScale(): V;
   /** The low `addressBits` of RCX, zero-extended to 64 bits, and a way to write it: LOOP and JCXZ. */
   counter(): V;
   setCounter(value: V): void;
@@ -217,4 +219,11 @@ export interface Ops<V> {
   /** A vector whose low half is a 64-bit integer and whose high half is 0. */
   vector64(low: V): V;
   low64(a: V): V;
+  /** A vector with one value in all lanes. */
+  splat(value: V): V;
+  /** Byte `i` of the result is the byte of `a` whose number is byte `i` of `indices`; 0 where that is above 15. */
+  lookupBytes(a: V, indices: V): V;
+  /** One half of 256 bits, and both put together. */
+  half(a: V, index: 0 | 1): V;
+  joined(low: V, high: V): V;
 }

@@ -194,7 +194,7 @@ export const COUNT_INTERRUPT = 0x3f8;
 
 // XMM0..XMM15, 16 bytes each.
 export const XMM = 0x400;
-/** YMM upper halves, for AVX later. */
+/** The upper halves of YMM0..YMM15, 16 bytes each. */
 export const YMM_HIGH = 0x500;
 
 /** i64: RIP behind the instruction that set INTERRUPT_SHADOW: anywhere else the shadow is over. */

@@ -65,6 +65,7 @@ const NAMED: readonly (readonly [field: number, bytes: number, name: string])[] 
   [cpu.COUNT_DEVICE_ACCESS, 8, "device accesses"],
   [cpu.COUNT_INTERRUPT, 8, "interrupts delivered"],
   ...Array.from({ length: 16 }, (_, i) => [cpu.XMM + 16 * i, 16, `xmm${i}`] as const),
+  ...Array.from({ length: 16 }, (_, i) => [cpu.YMM_HIGH + 16 * i, 16, `upper half of ymm${i}`] as const),
 ];
 
 /** A piece of the processor's state that two processors do not agree on. */

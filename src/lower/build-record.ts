@@ -1,5 +1,6 @@
+import { SLOT_FIELDS } from "../decode/record-writer.ts";
 import type { HandlerShape, OperandShape, RegisterSlot } from "../decode/shape.ts";
-import { Value } from "../isa/lowering/value.ts";
+import { Value, WideValue } from "../isa/lowering/value.ts";
 import type { Bits } from "../isa/ops.ts";
 import * as cpu from "../layout/cpu-state.ts";
 import { invariant } from "../layout/invariant.ts";
@@ -11,7 +12,8 @@ import type { MemoryBits, Modification } from "./memory-access.ts";
 import type { RecordContext, RegisterBits } from "./record-context.ts";
 import { RecordOps } from "./record-ops.ts";
 
-const SLOT_FIELD: Record<RegisterSlot, number> = { a: record.REG_A, b: record.REG_B, c: record.REG_C };
+/** From an XMM register to the upper half of its YMM register. */
+const TO_HIGH_HALF = cpu.YMM_HIGH - cpu.XMM;
 
 /** An operand as read: its value, and how to write it back. */
 interface Operand {
@@ -71,7 +73,9 @@ const isMemory = (o: OperandShape): boolean => o.kind === "memory" || o.kind ===
 function checkUnit(ops: RecordOps, shape: HandlerShape, sseIsEnabled: boolean): void {
   const { b } = ops;
   const { unit } = shape.instruction;
+  if (shape.vex && !shape.code64) requireProtectedMode(ops);
   if (unit === "general" || (unit === "sse" && sseIsEnabled)) return;
+  if (unit === "avx") return checkAvx(ops);
   if (unit === "x87") return checkX87(ops);
   const cr0 = ops.state(cpu.CR0, 32).e;
   const emulated = new Value(1, b.op("i32.ne", b.op("i32.and", cr0, b.i32(4)), b.i32(0)));
@@ -91,6 +95,28 @@ function checkUnit(ops: RecordOps, shape: HandlerShape, sseIsEnabled: boolean): 
     ops.raise("#NM");
   };
   b.if(unusable, fault, undefined, "unlikely");
+}
+
+/** Real and virtual-8086 mode do not know VEX prefixes. */
+function requireProtectedMode(ops: RecordOps): void {
+  const { b } = ops;
+  const real = b.op("i32.eqz", b.op("i32.and", ops.state(cpu.CR0, 32).e, b.i32(1)));
+  const virtual = b.op("i32.and", ops.state(cpu.RFLAGS_SYSTEM, 32).e, b.i32(0x2_0000));
+  ops.raiseWhen(new Value(1, b.op("i32.ne", b.op("i32.or", real, virtual), b.i32(0))), "#UD");
+}
+
+/** #UD unless CR4.OSXSAVE is set and XCR0 has SSE and AVX state; #NM with CR0.TS (Intel SDM Vol. 2A, "Exception Type 4"). */
+function checkAvx(ops: RecordOps): void {
+  const { b } = ops;
+  const osxsave = b.op("i32.and", ops.state(cpu.CR4, 32).e, b.i32(0x4_0000));
+  const states = b.op("i32.and", ops.state(cpu.XCR0, 32).e, b.i32(6));
+  const off = b.bind(b.op("i32.xor", b.op("i32.or", osxsave, states), b.i32(0x4_0006)));
+  const switched = b.op("i32.and", ops.state(cpu.CR0, 32).e, b.i32(8));
+  const fault = () => {
+    ops.raiseWhen(new Value(1, b.op("i32.ne", off, b.i32(0))), "#UD");
+    ops.raise("#NM");
+  };
+  b.if(b.op("i32.or", off, switched), fault, undefined, "unlikely");
 }
 
 /** CR0.EM, CR0.TS or FSW.ES: one test where none is set. */
@@ -144,6 +170,8 @@ function readOperand(
       return registerOperand(ops, shape.slot, 128, reads, (offset, value) =>
         ops.writeRegister(offset, value),
       );
+    case "ymm":
+      return ymmOperand(ops, shape.slot, shape.bits, reads);
     case "mm":
       return registerOperand(ops, shape.slot, 64, reads, (offset, value) => {
         ops.writeRegister(offset, value);
@@ -151,7 +179,7 @@ function readOperand(
         b.store("i32.store16", offset, b.i32(0xffff), CPU_STATE + 8);
       });
     case "number":
-      return readOnly(new Value(32, ops.field("i32.load16_u", SLOT_FIELD[shape.slot])));
+      return readOnly(new Value(32, ops.field("i32.load16_u", SLOT_FIELDS[shape.slot])));
     case "immediate":
       return readOnly(immediate(ops, shape.bits));
     case "immediate2":
@@ -186,9 +214,27 @@ function registerOperand(
   reads: boolean,
   write: (offset: Expr, value: Value) => void,
 ): Operand {
-  const offset = ops.field("i32.load16_u", SLOT_FIELD[slot]);
+  const offset = ops.field("i32.load16_u", SLOT_FIELDS[slot]);
   const value = reads ? ops.readRegister(offset, bits as RegisterBits) : undefined;
   return { value, write: (result) => write(offset, result) };
+}
+
+/** A register of a VEX form: what is written clears the bits above it. */
+function ymmOperand(ops: RecordOps, slot: RegisterSlot, bits: 128 | 256, reads: boolean): Operand {
+  const { b } = ops;
+  const low = ops.field("i32.load16_u", SLOT_FIELDS[slot]);
+  const high = b.op("i32.add", low, b.i32(TO_HIGH_HALF));
+  const value = (): Value => {
+    const lower = ops.readRegister(low, 128);
+    return bits === 128 ? lower : new WideValue(lower, ops.readRegister(high, 128));
+  };
+  return {
+    value: reads ? value() : undefined,
+    write: (result) => {
+      ops.writeRegister(low, result instanceof WideValue ? result.low : result);
+      ops.writeRegister(high, result instanceof WideValue ? result.high : ops.constant(0, 128));
+    },
+  };
 }
 
 /** base + (index << scale) + displacement + segment base, from the record. */
@@ -211,12 +257,18 @@ function memoryOperand(
   unaligned: boolean,
 ): Operand {
   const address = new Value(64, ops.b.bind(effectiveAddress(ops)));
-  const bits = shape.bits as MemoryBits;
   const vector = shape.kind === "vectorMemory";
-  if (bits === 128 && !unaligned) {
-    const misaligned = ops.b.op("i32.and", ops.b.op("i32.wrap_i64", address.e), ops.b.i32(15));
+  if (shape.bits >= 128 && !unaligned) {
+    const mask = ops.b.i32(shape.bits / 8 - 1);
+    const misaligned = ops.b.op("i32.and", ops.b.op("i32.wrap_i64", address.e), mask);
     ops.raiseWhen(new Value(1, misaligned), "#GP");
   }
+  if (shape.bits === 256) {
+    invariant(!(reads && writes), "256 bits of memory are not modified in place");
+    if (reads) return readOnly(ops.memory.load256(address.e));
+    return { value: undefined, write: (value) => ops.store(address, value) };
+  }
+  const bits = shape.bits as MemoryBits;
   const widened = (value: Value): Value =>
     vector && bits < 128 ? ops.vector64(ops.zeroExtend(value, 64)) : value;
   if (!writes) return readOnly(widened(ops.load(bits, address)));

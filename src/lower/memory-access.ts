@@ -1,4 +1,4 @@
-import { Value } from "../isa/lowering/value.ts";
+import { Value, WideValue } from "../isa/lowering/value.ts";
 import type { Bits } from "../isa/ops.ts";
 import { TLB_BASE } from "../layout/cpu-state.ts";
 import { invariant } from "../layout/invariant.ts";
@@ -51,7 +51,41 @@ export class MemoryAccess {
     return new Value(bits as Bits, vector ?? this.#context.b.load(LOADS[bits], host));
   }
 
+  /** 256 bits as two vectors. */
+  load256(address: Expr): WideValue {
+    const { b } = this.#context;
+    const host = this.#host(256, address, 0, "readSlow");
+    const at = (offset: number) => new Value(128, b.load("v128.load", host, offset));
+    return new WideValue(at(0), at(16));
+  }
+
+  /** All or nothing, like any store. */
+  store256(address: Expr, value: WideValue): void {
+    const { b } = this.#context;
+    const va = b.bind(address);
+    const [low, high] = [b.bind(value.low.e), b.bind(value.high.e)];
+    const entry = this.#entry(va, TLB_WRITE);
+    b.if(
+      this.#misses(va, entry, 256),
+      () => {
+        if (this.#context.miss !== undefined) return this.#context.miss();
+        this.#context.beforeHelper("writeSlow256");
+        const quarters = [low, high].flatMap((half) =>
+          [0, 1].map((lane) => b.opImm("i64x2.extract_lane", lane, half)),
+        );
+        b.if(b.op("i32.eqz", b.call(this.#context.helper("writeSlow256"), va, ...quarters)!), this.#fault);
+      },
+      () => {
+        const host = b.bind(this.#translated(va, entry));
+        b.store("v128.store", host, low);
+        b.store("v128.store", host, high, 16);
+      },
+      "unlikely",
+    );
+  }
+
   store(address: Expr, value: Value): void {
+    if (value instanceof WideValue) return this.store256(address, value);
     const { b } = this.#context;
     const bits = value.bits as MemoryBits;
     const va = b.bind(address);
@@ -111,7 +145,7 @@ export class MemoryAccess {
     return b.call(this.#context.helper("writeSlow"), va, b.i32(bits / 8), wide)!;
   }
 
-  #host(bits: MemoryBits, address: Expr, table: number, slow: "readSlow" | "modifySlow"): Expr {
+  #host(bits: MemoryBits | 256, address: Expr, table: number, slow: "readSlow" | "modifySlow"): Expr {
     const { b } = this.#context;
     const va = b.bind(address);
     const entry = this.#entry(va, table);
@@ -145,7 +179,7 @@ export class MemoryAccess {
   }
 
   /** The entry is for another page, or the access goes beyond the page's end. */
-  #misses(va: Expr, entry: { at: Expr; table: number }, bits: MemoryBits): Expr {
+  #misses(va: Expr, entry: { at: Expr; table: number }, bits: MemoryBits | 256): Expr {
     const { b } = this.#context;
     const tag = b.load("i64.load", entry.at, entry.table + TLB_TAG);
     return b.op("i64.gt_u", b.op("i64.sub", va, tag), b.i64(BigInt(4096 - bits / 8)));

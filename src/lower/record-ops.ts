@@ -356,6 +356,10 @@ export class RecordOps extends VectorValues implements Ops<Value> {
     };
   }
 
+  indexScale(): Value {
+    return new Value(8, this.field("i32.load8_u", record.SCALE));
+  }
+
   counter(): Value {
     return new Value(64, this.b.op("i64.and", this.register("rcx", 64).e, this.#addressMask()));
   }

@@ -1,10 +1,14 @@
 import type { CoreExports } from "../cpu/core-exports.ts";
 import { instantiateCore } from "../cpu/core-instance.ts";
+import { CPU_MODELS, extensionsOf } from "../cpu/cpu-model.ts";
+import { cpuid } from "../cpu/cpuid.ts";
+import type { FeatureName } from "../cpu/cpuid-tables.ts";
 import type { Meter } from "../cpu/meter.ts";
 import type { ProcessorSurroundings } from "../cpu/processor.ts";
 import type { RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
 import { StateView } from "../cpu/state-view.ts";
 import { VirtualProcessor } from "../cpu/virtual-processor.ts";
+import { formsWithin } from "../decode/form-table.ts";
 import { APIC_BUS_HZ } from "../devices/local-apic/apic-timer.ts";
 import { Interpreter, type InterpreterParts } from "../interpret/interpreter.ts";
 import * as cpu from "../layout/cpu-state.ts";
@@ -16,6 +20,15 @@ import { TierCounter } from "./tier-counter.ts";
 const WASM_PAGE_BYTES = 65536;
 /** Times a jump is taken before what it leads to is translated. */
 const HOT_COUNT = 50000;
+
+/** CR4 bits that exist with a feature. */
+const CONTROL_4_BITS: readonly (readonly [FeatureName, bigint])[] = [
+  ["umip", 11n],
+  ["fsgsbase", 16n],
+  ["xsave", 18n],
+  ["smep", 20n],
+  ["smap", 21n],
+];
 
 /** `auto` interprets, and translates what is hot; `translator` translates all it can before it runs, for tests. */
 export type EngineName = "interpreter" | "auto" | "translator";
@@ -30,6 +43,8 @@ export interface ProcessorRequest {
   /** The one memory (layout/memory-map.ts). */
   readonly memory: WebAssembly.Memory;
   readonly engine?: EngineName;
+  /** What CPUID announces; instructions of what it does not are #UD. The default model when absent. */
+  readonly features?: ReadonlySet<FeatureName>;
   /** Times everything that is not the guest's own code; costs time itself. */
   readonly meter?: Meter | undefined;
   /** For profiles: see `InterpreterParts.observe`. */
@@ -49,6 +64,8 @@ export interface ProcessorParts {
 /** Builds a processor with the interpreter as its engine, in the state after RESET. */
 export function createProcessor(request: ProcessorRequest): ProcessorParts {
   const { memory, meter } = request;
+  const features = request.features ?? CPU_MODELS["default"]!;
+  const cpuidContext = { apicId: 0, processors: 1, tscHz: TSC_HZ, apicTimerHz: APIC_BUS_HZ, features };
   const surroundings =
     meter === undefined ? request.surroundings : meterSurroundings(request.surroundings, meter);
   const state = new StateView(memory.buffer);
@@ -58,7 +75,7 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
     memory,
     state,
     surroundings,
-    cpuidContext: { apicId: 0, processors: 1, tscHz: TSC_HZ, apicTimerHz: APIC_BUS_HZ },
+    cpuidContext,
     codeWritten:
       meter === undefined ? codeWritten : meter.timed("memory/writes to decoded code", codeWritten),
   });
@@ -66,6 +83,12 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
   state.set32(cpu.RAM_BYTES, request.ramBytes | 0);
   state.set32(cpu.DETERMINISTIC, request.deterministic ? 1 : 0);
   state.set32(cpu.FAULT_VECTOR, -1);
+  const states = cpuid(0xd, 0, { ...cpuidContext, cr4Osxsave: false });
+  const variants = cpuid(0xd, 1, { ...cpuidContext, cr4Osxsave: false });
+  core.offerStates(BigInt(states.eax), variants.eax);
+  core.withholdControl4(
+    CONTROL_4_BITS.reduce((bits, [name, bit]) => (features.has(name) ? bits : bits | (1n << bit)), 0n),
+  );
   core.initialiseTlb();
   const pages = memory.buffer.byteLength / WASM_PAGE_BYTES;
   const isShared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
@@ -78,6 +101,7 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
     meter,
     core,
     state,
+    forms: formsWithin(extensionsOf(features)),
     observe: request.observe,
     ...(translates
       ? {

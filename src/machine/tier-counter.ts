@@ -39,6 +39,7 @@ export class TierCounter {
   watch(regions: RegionStore, handlers: WebAssembly.Table): RegionStore {
     return {
       writer: regions.writer,
+      forms: regions.forms,
       allocateRecords: (count) => regions.allocateRecords(count),
       trackRecords: (...parameters) => regions.trackRecords(...parameters),
       flushAll: () => regions.flushAll(),

@@ -1,3 +1,4 @@
+import { SLOT_FIELDS } from "../decode/record-writer.ts";
 import type { HelperName } from "../isa/helpers.ts";
 import * as cpu from "../layout/cpu-state.ts";
 import * as record from "../layout/record.ts";
@@ -32,8 +33,6 @@ export interface RegionRecordParts {
   readonly exits: RegionExits;
   helper(name: HelperName): FunctionRef;
 }
-
-const REGISTER_FIELDS = { a: record.REG_A, b: record.REG_B, c: record.REG_C } as const;
 
 /** Lowering for a region: the record's fields are constants, the state is in locals. */
 export class RegionRecord implements RecordContext {
@@ -103,7 +102,7 @@ export class RegionRecord implements RecordContext {
     if (inline !== undefined) {
       use.usesHostFloat = true;
       if (/f64|F64/.test(name)) this.#noteNumber();
-    } else if (/^(f32|f64|i32To|i64To)/.test(name)) this.#callsFloatHelpers = true;
+    } else if (/^(f16|f32|f64|i32To|i64To)/.test(name)) this.#callsFloatHelpers = true;
     return inline;
   }
 
@@ -112,7 +111,7 @@ export class RegionRecord implements RecordContext {
     const { instruction, memory, state } = this.#parts;
     const registers = instruction.shape.operands.filter((operand) => operand.kind === "xmm");
     const inHalves = registers.some(({ slot }) =>
-      state.isInHalves(memory.getUint16(instruction.record + REGISTER_FIELDS[slot], true)),
+      state.isInHalves(memory.getUint16(instruction.record + SLOT_FIELDS[slot], true)),
     );
     if (!inHalves) return undefined;
     const [low, high] = [0, 8].map((at) =>
@@ -131,7 +130,7 @@ export class RegionRecord implements RecordContext {
     for (const operand of instruction.shape.operands) {
       if (operand.kind !== "xmm") continue;
       const lane = Math.min(this.#numbers, 1);
-      const register = memory.getUint16(instruction.record + REGISTER_FIELDS[operand.slot], true);
+      const register = memory.getUint16(instruction.record + SLOT_FIELDS[operand.slot], true);
       use.floatLanes.add(register + 8 * lane);
     }
     this.#numbers++;
@@ -183,5 +182,7 @@ function writesFlags(name: HelperName): boolean {
 
 /** Helpers that look at no general register, vector register or flag in memory, and change none but flags. */
 export function isRegisterFree(name: HelperName): boolean {
-  return /^(f32|f64|i32To|i64To|x87|multiplyHigh|divide|commitSse|mmx)/.test(name);
+  return /^(f16|f32|f64|i32To|i64To|x87|multiply|divide|commitSse|mmx|pdep|pext|crc32|compareStrings|aes)/.test(
+    name,
+  );
 }

@@ -48,7 +48,7 @@ export class RegionScanner {
   readonly #shapes: ShapeTable;
   readonly #regions: RegionStore;
   readonly #isTranslatable: (shape: HandlerShape, instruction: RegionInstruction) => boolean;
-  readonly #decoder = new Decoder();
+  readonly #decoder: Decoder;
   readonly #pageAt: (delta: number) => number | undefined;
   #pages: RegionPage[] = [];
 
@@ -60,6 +60,7 @@ export class RegionScanner {
     this.#shapes = host.shapes;
     this.#regions = host.regions;
     this.#pageAt = (delta) => host.pageAt(delta);
+    this.#decoder = new Decoder(host.regions.forms);
     this.#isTranslatable = isTranslatable;
   }
 

@@ -28,7 +28,8 @@ const STORES: Record<RegisterBits, OpName> = {
   128: "v128.store",
 };
 const GENERAL_END = cpu.GPR + 16 * 8;
-const XMM_END = cpu.XMM + 16 * 16;
+/** The upper halves of the YMM registers follow. */
+const XMM_END = cpu.YMM_HIGH + 16 * 16;
 export const FLAG_WORDS: readonly number[] = [cpu.FLAG_C, cpu.FLAG_R, cpu.FLAG_X, cpu.FLAG_Y];
 /** State that no translated instruction changes: read once, at the region's entry. */
 const CONSTANT_32: readonly number[] = [cpu.TLB_BASE, cpu.CR0, cpu.CR4];

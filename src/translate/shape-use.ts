@@ -1,3 +1,4 @@
+import { SLOT_FIELDS } from "../decode/record-writer.ts";
 import type { HandlerShape } from "../decode/shape.ts";
 import type { HelperName } from "../isa/helpers.ts";
 import { VectorValues } from "../isa/lowering/vector-values.ts";
@@ -19,9 +20,13 @@ const STAND_INS: readonly (readonly [field: number, general: number, vector: num
   [record.REG_A, cpu.GPR + 8 * 8, cpu.XMM + 16 * 8],
   [record.REG_B, cpu.GPR + 8 * 9, cpu.XMM + 16 * 9],
   [record.REG_C, cpu.GPR + 8 * 10, cpu.XMM + 16 * 10],
+  [SLOT_FIELDS.d, cpu.GPR + 8 * 13, cpu.XMM + 16 * 11],
   [record.BASE, cpu.GPR + 8 * 11, -1],
   [record.INDEX_REG, cpu.GPR + 8 * 12, -1],
 ];
+
+/** From an XMM register to the upper half of its YMM register. */
+const TO_HIGH_HALF = cpu.YMM_HIGH - cpu.XMM;
 
 const NOWHERE = (): void => {};
 
@@ -68,13 +73,14 @@ export class ShapeUse {
   #standIn(shape: HandlerShape, trial: DataView): void {
     const operands = shape.operands.filter((o) => "slot" in o);
     for (const [field, general, vector] of STAND_INS) {
-      const slot = { [record.REG_A]: "a", [record.REG_B]: "b", [record.REG_C]: "c" }[field];
-      const kind = operands.find((o) => o.slot === slot)?.kind;
+      const kind = operands.find((o) => SLOT_FIELDS[o.slot] === field)?.kind;
       const isAddress = vector < 0 && slotOf(trial.getUint16(field, true)) !== undefined;
-      const at = isAddress || kind === "general" ? general : kind === "xmm" ? vector : undefined;
+      const isVector = kind === "xmm" || kind === "ymm";
+      const at = isAddress || kind === "general" ? general : isVector ? vector : undefined;
       if (at === undefined) continue;
       trial.setUint16(field, at, true);
       this.#fieldOf.set(at, field);
+      if (kind === "ymm") this.#fieldOf.set(at + TO_HIGH_HALF, field);
     }
     // An address without base or index may have either in another instruction of the shape.
     if (!shape.hasMemory) return;
@@ -92,7 +98,8 @@ export class ShapeUse {
       const field = this.#fieldOf.get(slot - lane);
       if (field === undefined) return slot;
       const at = slotOf(memory.getUint16(instruction.record + field, true));
-      return at === undefined ? undefined : at + lane;
+      if (at === undefined) return undefined;
+      return at + lane + (slot >= cpu.YMM_HIGH ? TO_HIGH_HALF : 0);
     };
     const add = (from: ReadonlySet<number>, to: Set<number>): void => {
       for (const slot of from) {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { type Command, parseCommandLine, type RunOptions } from "../../src/cli/command-line.ts";
+import { parseCpuModel } from "../../src/cpu/cpu-model.ts";
 
 function parseRun(...argv: string[]): RunOptions {
   const command: Command = parseCommandLine(["run", ...argv]);
@@ -23,6 +24,7 @@ test("run alone boots the default guest with 512 MiB, on the terminal", () => {
     append: undefined,
     memoryBytes: 0x2000_0000,
     engine: "interpreter",
+    features: parseCpuModel("default"),
     deterministic: false,
     debugExitPort: undefined,
     noReboot: false,
@@ -51,13 +53,14 @@ test("run alone boots the default guest with 512 MiB, on the terminal", () => {
 test("every option of run is read, with its value behind it or behind an equals sign", () => {
   const argv = "--kernel k --initrd=i --append=a=b --memory 1.5G --engine interpreter --deterministic";
   const more =
-    "--network none --capture c --rng --disk d,,1,format=qcow2,readonly,serial=x --debug-exit 0xf4 --no-reboot --serial file:out.txt --stats --stats-file s.json --trace ports,faults";
+    "--cpu v2,+avx2 --network none --capture c --rng --disk d,,1,format=qcow2,readonly,serial=x --debug-exit 0xf4 --no-reboot --serial file:out.txt --stats --stats-file s.json --trace ports,faults";
   expect(parseRun(...argv.split(" "), ...more.split(" "))).toEqual({
     kernelPath: "k",
     initrdPath: "i",
     append: "a=b",
     memoryBytes: 0x6000_0000,
     engine: "interpreter",
+    features: parseCpuModel("x86-64-v2,+avx2"),
     deterministic: true,
     debugExitPort: 0xf4,
     noReboot: true,
@@ -104,6 +107,10 @@ test("a slip in an option, a command or a value is answered with the nearest kno
   expect(complaint("run", "--engine", "interpeter")).toBe(
     "unknown value for --engine: interpeter; did you mean interpreter?",
   );
+  expect(complaint("run", "--cpu", "v9")).toMatch(
+    /^--cpu v9: unknown processor v9; known: default, x86-64-v1/,
+  );
+  expect(complaint("run", "--cpu", "v2,avx2")).toMatch(/^--cpu v2,avx2: "avx2" is no feature behind \+ or -/);
   expect(complaint("run", "--trace", "port")).toBe("unknown value for --trace: port; did you mean ports?");
 });
 

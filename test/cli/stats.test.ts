@@ -39,8 +39,10 @@ test("--stats-file has each port access and each instruction of the run; stats p
     expect.objectContaining({ name: "nothing", space: "ports", reads: 0, writes: 100_000 }),
   );
   const ports = report.kinds.find(({ name }) => name === "port instructions");
-  expect(ports?.count).toBe(100_001);
-  expect(ports?.ns).toBeGreaterThan(0);
+  // Each is two functions of the core: the permission, and the access.
+  expect(ports?.count).toBe(200_002);
+  // What the clock itself takes is left out, so a cheap kind may come to nothing.
+  expect(report.kinds.reduce((sum, { ns }) => sum + ns, 0)).toBeGreaterThan(0);
 
   expect(ringfence("stats", "s.json").stdout).toContain("interpreted 400004 (100.0 %)");
   expect(ringfence("stats", "s.json", "s.json", "--plot", "out.svg").status).toBe(0);

@@ -412,7 +412,7 @@ describe("the decoder refuses", () => {
     ["LOCK MOV", 64, "f0 89 08", DECODE_UNDEFINED],
     ["LOCK BT", 64, "f0 0f a3 08", DECODE_UNDEFINED],
     ["LEA of a register", 64, "8d c0", DECODE_UNDEFINED],
-    ["LES in 64-bit code", 64, "c4 00", DECODE_UNDEFINED],
+    ["a VEX prefix of a map that does not exist", 64, "c4 00 00", DECODE_UNDEFINED],
     ["PUSH ES in 64-bit code", 64, "06", DECODE_UNDEFINED],
     ["a far call by immediate in 64-bit code", 64, "9a 00 00 00 00 00 00", DECODE_UNDEFINED],
     ["BOUND of a register", 32, "62 c0", DECODE_UNDEFINED],

@@ -43,7 +43,7 @@ const LOCKABLE =
   /^(?:add|adc|and|btc|btr|bts|cmpxchg|cmpxchg8b|cmpxchg16b|dec|inc|neg|not|or|sbb|sub|xadd|xchg|xor) [A-Z]+ PTR/;
 
 const PREFIXLESS =
-  /^(?:fxsave|fxrstor|xsave|xrstor)(?:64)?$|^(?:ldmxcsr|stmxcsr|xgetbv|xsetbv|pmovmskb|clac|stac|clflush|emms|[lms]fence|movnti)$/;
+  /^(?:fxsave|fxrstor|xsave|xsavec|xsaveopt|xrstor)(?:64)?$|^(?:ldmxcsr|stmxcsr|xgetbv|xsetbv|pmovmskb|clac|stac|clflush|emms|[lms]fence|movnti)$/;
 
 export const EXCEPTIONS: readonly Exception[] = [
   {
@@ -135,9 +135,30 @@ export const EXCEPTIONS: readonly Exception[] = [
     applies: (c) => c.ours === "salc" && c.theirs === undefined,
   },
   {
-    reason: "F3 and F2 before BSF, BSR and WBINVD: ignored without BMI1, LZCNT and WBNOINVD",
+    reason: "F2 before BSF and BSR, F2 and F3 before WBINVD: ignored, without WBNOINVD",
+    applies: (c) => /^(?:bs[fr]|wbinvd)\b/.test(c.ours ?? "") && [undefined, "wbnoinvd"].includes(c.theirs),
+  },
+  {
+    reason:
+      'LOCK, 66, F2, F3 or REX before VEX: #UD (Intel SDM Vol. 2A, "Instruction Prefixes and the VEX Prefix")',
+    applies: (c) => c.ours === undefined && [0xc4, 0xc5].includes(opcodeAt(c)[0]!) && hasPrefixBeforeVex(c),
+  },
+  {
+    reason: "EVEX: AVX-512, which CPUID never announces",
+    applies: (c) => c.ours === undefined && opcodeAt(c)[0] === 0x62,
+  },
+  {
+    reason: "VEX.L does not count for scalars: objdump shows a YMM register",
+    applies: (c) => c.ours !== undefined && c.theirs?.replaceAll("ymm", "xmm") === c.ours,
+  },
+  {
+    reason: 'VEX.pp where none belongs: #UD (Intel SDM Vol. 2A, "Exception Type 8" and "5")',
+    applies: (c) => c.ours === undefined && /^v(?:zero\w+|[ls][dt]mxcsr)$/.test(mnemonicOf(c.raw)),
+  },
+  {
+    reason: "RDFSBASE and its kin outside 64-bit code: #UD (Intel SDM Vol. 2B, RDFSBASE/RDGSBASE)",
     applies: (c) =>
-      /^(?:bs[fr]|wbinvd)\b/.test(c.ours ?? "") && [c.ours, undefined].includes(withoutBmi(c.theirs)),
+      c.ours === undefined && /^(?:rd|wr)[fg]sbase$/.test(mnemonicOf(c.raw)) && c.codeBits !== 64,
   },
   {
     reason: "prefixes on a line of their own: lengths agree, what the prefixes do is not shown",
@@ -145,12 +166,9 @@ export const EXCEPTIONS: readonly Exception[] = [
   },
 ];
 
-/** What an instruction is where BMI1, LZCNT and WBNOINVD are absent. */
-function withoutBmi(text: string | undefined): string | undefined {
-  return text
-    ?.replace(/^tzcnt/, "bsf")
-    .replace(/^lzcnt/, "bsr")
-    .replace("wbnoinvd", "wbinvd");
+function hasPrefixBeforeVex(c: Comparison): boolean {
+  const prefixes = prefixesAt(c);
+  return hasPrefix(c, 0x66, 0xf0, 0xf2, 0xf3) || (c.codeBits === 64 && (prefixes.at(-1)! & 0xf0) === 0x40);
 }
 
 function hasPrefix(c: Comparison, ...prefixes: readonly number[]): boolean {

@@ -1,4 +1,4 @@
-// Extensions that CPUID does not announce (src/cpu/cpuid-tables.ts), by objdump's mnemonics.
+// Extensions that CPUID never announces (src/cpu/cpuid-tables.ts), by objdump's mnemonics.
 
 const words = (text: string): ReadonlySet<string> => new Set(text.split(/\s+/).filter(Boolean));
 
@@ -16,45 +16,29 @@ export const UNANNOUNCED: readonly Extension[] = [
     enclu enclv rsm seamcall seamret seamops tdcall pvalidate psmash rmpupdate rmpadjust rmpquery invlpgb tlbsync`),
   },
   {
-    name: "AVX, AVX2, AVX-512, FMA, F16C, XOP",
-    mnemonics: /^(?:v(?!er[rw]$)|k(?:add|andn?|mov|not|or|ortest|shift[lr]|test|unpck|xnor|xor)[bwdq]{1,2}$)/,
+    name: "AVX-512, AVX-VNNI and later, FMA4, XOP",
+    mnemonics:
+      /^(?:vp(?:dp\w+|madd52\w+|com\w+|rot\w*|sha[bwdq]|shl[bwdq]|macs\w+|madcs\w+|hadd\w\w|hadd\wd|haddu\w+|hsub\w\w|cmov|perm|permil2p[sd])|vpermil2p[sd]|vfn?m(?:add|sub)(?:addsub|subadd|sub)?[ps][sd]|vfm(?:addsub|subadd)p[sd]|vfrcz\w+|vsm[34]\w+|vsha512\w+|vbcst\w+|vcvtne\w+|vgf2p8\w+|k(?:add|andn?|mov|not|or|ortest|shift[lr]|test|unpck|xnor|xor)[bwdq]{1,2})$/,
   },
   { name: "AMX", mnemonics: /^(?:tile|ldtilecfg|sttilecfg|tdp)/ },
-  {
-    name: "SSE3",
-    mnemonics: words(`addsubpd addsubps haddpd haddps hsubpd hsubps lddqu movddup movshdup movsldup fisttp
-    monitor mwait`),
-  },
-  {
-    name: "SSSE3",
-    mnemonics: /^(?:pabs[bwd]|palignr|ph(?:add|sub)(?:w|d|sw)|pmaddubsw|pmulhrsw|pshufb|psign[bwd])$/,
-  },
-  {
-    name: "SSE4.1",
-    mnemonics:
-      /^(?:p?blend\w*|dpp[sd]|extractps|insertps|movntdqa|mpsadbw|packusdw|pcmpeqq|pextr[bdqw]|phminposuw|pinsr[bdq]|pm(?:ax|in)(?:s[bd]|u[wd])|pmov[sz]x..|pmul(?:dq|ld)|ptest|round[ps][sd])$/,
-  },
-  { name: "SSE4.2, POPCNT", mnemonics: /^(?:pcmp[ei]str[im]q?|pcmpgtq|crc32|popcnt)$/ },
+  { name: "MONITOR", mnemonics: words("monitor mwait") },
   { name: "SSE4a", mnemonics: words("extrq insertq movntsd movntss") },
   { name: "3DNow!", mnemonics: /^(?:pf\w+|pi2f[wd]|pswapd|pmulhrw|pavgusb|femms)$/ },
   {
-    name: "BMI, TBM, ADX, LWP",
-    mnemonics: words(`andn bextr blsi blsmsk blsr bzhi mulx pdep pext rorx sarx shlx shrx
-    adcx adox blcfill blci blcic blcmsk blcs blsfill blsic t1mskc tzmsk llwpcb slwpcb lwpins lwpval`),
+    name: "TBM, LWP",
+    mnemonics: words(`blcfill blci blcic blcmsk blcs blsfill blsic t1mskc tzmsk llwpcb slwpcb lwpins lwpval`),
   },
   {
-    name: "AES, PCLMUL, SHA, GFNI, key locker",
-    mnemonics: /^(?:aes\w+|pclmul\w+|sha(?:1|256)\w+|gf2p8\w+|loadiwkey|encodekey\w+)$/,
+    name: "GFNI, key locker",
+    mnemonics: /^(?:gf2p8\w+|loadiwkey|aes(?:enc|dec)(?:wide)?(?:128|256)kl|encodekey\w+)$/,
   },
-  { name: "MOVBE", mnemonics: words("movbe") },
-  { name: "CMPXCHG16B", mnemonics: words("cmpxchg16b") },
   {
-    name: "RDSEED, RDPID, RDPRU, FSGSBASE",
-    mnemonics: words("rdseed rdpid rdpru rdfsbase rdgsbase wrfsbase wrgsbase"),
+    name: "RDPRU",
+    mnemonics: words("rdpru"),
   },
   {
     name: "cache and translation control",
-    mnemonics: words(`clflushopt clwb cldemote clzero invpcid mcommit
+    mnemonics: words(`cldemote clzero invpcid mcommit
     prefetchit0 prefetchit1 pcommit`),
   },
   {
@@ -68,7 +52,7 @@ export const UNANNOUNCED: readonly Extension[] = [
     mnemonics: words(`incsspd incsspq saveprevssp rstorssp wrssd wrssq wrussd wrussq setssbsy clrssbsy`),
   },
   { name: "PKU", mnemonics: words("rdpkru wrpkru") },
-  { name: "XSAVEOPT, XSAVEC, XSAVES", mnemonics: /^(?:xsaveopt|xsavec|xsaves|xrstors)(?:64)?$/ },
+  { name: "XSAVES", mnemonics: /^(?:xsaves|xrstors)(?:64)?$/ },
   { name: "user interrupts", mnemonics: words("uiret testui clui stui senduipi") },
   {
     name: "MSRLIST, RAO-INT, CMPccXADD",

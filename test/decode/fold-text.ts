@@ -12,12 +12,18 @@ import type { CodeBits } from "../../src/decode/decoder.ts";
 // - `xchg`: the order of its two registers means nothing.
 // - Branch targets with an operand size of 16 bits: objdump keeps the address's upper half.
 // - `fneni(8087 only)` and its kin do nothing: FNOP by another encoding.
-// - CMPxxPS and its kin: objdump folds the predicate into the name.
+// - LDDQU: objdump names no width.
+// - CMPxxPS and its kin, PCLMULQDQ: objdump folds the immediate into the name.
 
 const NOISE = /\b(?:rex(?:\.[WRXB]+)?|data16|data32|addr16|addr32|bnd|notrack|xacquire|xrelease)\s+/g;
 const SEGMENT_WORD = /(^| )[c-gs]s (?=\S)/g;
 const STRING = /\b(?:movs|cmps|stos|lods|scas|ins|outs) /;
-const PREDICATES = ["eq", "lt", "le", "unord", "neq", "nlt", "nle", "ord"];
+const PREDICATES = (
+  "eq lt le unord neq nlt nle ord eq_uq nge ngt false neq_oq ge gt true eq_os lt_oq le_oq unord_s neq_us " +
+  "nlt_uq nle_uq ord_s eq_us nge_uq ngt_uq false_os neq_os ge_oq gt_oq true_us"
+).split(" ");
+/** PCLMULQDQ by its immediate. */
+const CARRY_LESS: Readonly<Record<string, string>> = { lqlq: "0x0", hqlq: "0x1", lqhq: "0x10", hqhq: "0x11" };
 
 const foldDisplacement = (digits: string, wide: number): string => {
   const value = BigInt(`0x${digits}`);
@@ -48,6 +54,7 @@ export function foldText(text: string, codeBits: CodeBits): string {
   else folded = folded.replace(/\b(?:repz|repnz|rep) /g, "");
   folded = folded.replace(/(lock )+/, "lock ").replace(/^(rep\w*) lock /, "lock $1 ");
   folded = folded.replace(/^movabs /, "mov ").replace(/\bOWORD PTR/, "XMMWORD PTR");
+  folded = folded.replace(/^(v?lddqu \w+,)[XY]MMWORD PTR /, "$1");
   folded = folded.replace(/^xchg (ax,ax|eax,eax|rax,rax)$/, "nop");
   folded = folded.replace(/\+[er]iz\*[1248]/, "");
   folded = folded.replace(
@@ -66,10 +73,17 @@ export function foldText(text: string, codeBits: CodeBits): string {
     (_, r, n) => `${r}${foldDisplacement(n, 64)}]`,
   );
   folded = folded.replace(/(\*[1248])\+0x([0-9a-f]{8})\]/, (_, r, n) => `${r}${foldDisplacement(n, 32)}]`);
-  folded = folded.replace(/^cmp([a-z]+?)(ps|pd|ss|sd) (xmm.*)$/, (all, predicate, kind, operands) => {
-    const n = PREDICATES.indexOf(predicate);
-    return n < 0 ? all : `cmp${kind} ${operands},0x${n}`;
-  });
+  folded = folded.replace(
+    /^(v?)cmp([a-z_]+?)(ps|pd|ss|sd) ([xy]mm.*)$/,
+    (all, v, predicate, kind, operands) => {
+      const n = PREDICATES.indexOf(predicate);
+      return n < 0 ? all : `${v}cmp${kind} ${operands},0x${n.toString(16)}`;
+    },
+  );
+  folded = folded.replace(
+    /^(v?)pclmul([lh]q[lh]q)dq (.*)$/,
+    (_, v, halves, operands) => `${v}pclmulqdq ${operands},${CARRY_LESS[halves]}`,
+  );
   folded = folded.replace(/^xchg (\w+),(\w+)$/, (_, a, b) => `xchg ${[a, b].sort().join(",")}`);
   if (codeBits === 16) {
     folded = folded.replace(

@@ -29,12 +29,31 @@ function writeRandom(random: Random, slot: Uint8Array, codeBits: CodeBits): void
   const prefixes = random.chance(45) ? 0 : random.chance(5) ? random.below(16) : 1 + random.below(3);
   for (let i = 0; i < prefixes; i++) put(random.pick(PREFIXES));
   if (codeBits === 64 && random.chance(30)) put(0x40 + random.below(16));
+  if (random.chance(25)) {
+    writeVex(random, put);
+    while (at < slot.length) put(random.chance(20) ? random.pick(CORNER_BYTES) : random.below(256));
+    return;
+  }
   const map = random.below(100);
   if (map < 46) put(0x0f);
   if (map < 3) put(0x38);
   else if (map < 6) put(0x3a);
   put(random.below(256));
   while (at < slot.length) put(random.chance(20) ? random.pick(CORNER_BYTES) : random.below(256));
+}
+
+/** A VEX prefix and an opcode: mostly of a map that has any, and mostly with vvvv all ones or used. */
+function writeVex(random: Random, put: (byte: number) => void): void {
+  const rest = (random.chance(50) ? 0x78 : random.below(16) << 3) | random.below(8);
+  if (random.chance(30)) {
+    put(0xc5);
+    put((random.chance(80) ? 0x80 : 0) | rest);
+  } else {
+    put(0xc4);
+    put((random.below(8) << 5) | (random.chance(95) ? 1 + random.below(3) : random.below(32)));
+    put((random.chance(30) ? 0x80 : 0) | rest);
+  }
+  put(random.below(256));
 }
 
 /**

@@ -202,13 +202,23 @@ export class EvaluatorOps extends VectorValues implements Ops<Value> {
     return cut(result === "i64" ? 64 : 32, value);
   }
   query(helper: HelperName, ...args: Value[]): Value {
-    return this.call(helper, ...args);
+    return this.#asStack(() => this.call(helper, ...args));
   }
   perform(helper: HelperName, ...args: Value[]): void {
     this.call(helper, ...args);
   }
   system(helper: HelperName, ...args: Value[]): void {
-    this.call(helper, ...args);
+    if (helper !== "storeElements") this.call(helper, ...args);
+    else this.#asStack(() => this.call(helper, ...args));
+  }
+  /** A helper that accesses the operand: through the stack segment, #GP is #SS. */
+  #asStack<T>(access: () => T): T {
+    try {
+      return access();
+    } catch (error) {
+      if (error instanceof GuestFault && error.fault === "#GP" && this.#isStackOperand) this.raise("#SS");
+      throw error;
+    }
   }
   helperResult(index: 0 | 1): Value {
     return cut(64, this.#state.results[index]);
@@ -226,6 +236,9 @@ export class EvaluatorOps extends VectorValues implements Ops<Value> {
       repeat: cut(32, repeat),
       segment: cut(32, segment),
     };
+  }
+  indexScale(): Value {
+    return cut(8, this.#decoded.scale);
   }
   counter(): Value {
     return cut(64, BigInt.asUintN(this.#decoded.addressBits, this.#state.register("rcx")));

@@ -1,6 +1,7 @@
 import type { HelperName } from "../../src/isa/helpers.ts";
 import * as cpu from "../../src/layout/cpu-state.ts";
 import { GuestFault, UnsupportedHelper } from "./faults.ts";
+import { INTEGER_HELPERS } from "./integer-helpers.ts";
 import type { State } from "./state.ts";
 import { STRING_HELPERS } from "./string-helpers.ts";
 
@@ -41,6 +42,7 @@ function requireSupervisor(state: State, fault: "#GP" | "#UD"): void {
 
 const MODELS: Partial<Record<HelperName, Model>> = {
   ...(STRING_HELPERS as Record<string, Model>),
+  ...(INTEGER_HELPERS as Record<string, Model>),
   multiplyHigh: (_state, a, b) => (a! * b!) >> 64n,
   multiplyHighSigned: (_state, a, b) => (signed64(a!) * signed64(b!)) >> 64n,
   divide128(state, high, low, divisor) {

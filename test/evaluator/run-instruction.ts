@@ -7,6 +7,7 @@ import {
   NO_REGISTER,
 } from "../../src/decode/decoder.ts";
 import type { OperandSpec } from "../../src/decode/operand-spec.ts";
+import { encodedRegister } from "../../src/decode/record-writer.ts";
 import { type HandlerShape, type OperandShape, ShapeTable } from "../../src/decode/shape.ts";
 import type { Bits } from "../../src/isa/ops.ts";
 import { generalRegisterOffset } from "../../src/isa/registers.ts";
@@ -19,6 +20,8 @@ import { cut, type Value } from "./value.ts";
 
 const decoder = new Decoder();
 const shapes = new ShapeTable(0);
+/** From an XMM register to the upper half of its YMM register. */
+const TO_HIGH_HALF = cpu.YMM_HIGH - cpu.XMM;
 
 /**
  * Executes the instruction at the start of `bytes`, which RIP points to and
@@ -127,14 +130,23 @@ class Place {
       case "memory":
       case "vectorMemory":
         return this.#accessMemory(operand.bits as Bits, use, unaligned);
+      case "ymm":
+        return cut(operand.bits, this.#ymm);
       default:
         return cut(this.#registerBits, this.#state.field(this.#offset, this.#registerBits));
     }
   }
 
   write(value: Value): void {
-    const { kind } = this.#operand;
+    const operand = this.#operand;
+    const { kind } = operand;
     if (this.isMemory) return this.#ops.store(this.#address!, value);
+    if (operand.kind === "ymm") {
+      invariant(value.bits === operand.bits, `a result of ${operand.bits} bits, not ${value.bits}`);
+      this.#state.setField(this.#offset, 128, value.value);
+      this.#state.setField(this.#offset + TO_HIGH_HALF, 128, value.value >> 128n);
+      return;
+    }
     invariant(value.bits === this.#registerBits, `a result of ${this.#registerBits} bits, not ${value.bits}`);
     if (kind === "general") return this.#ops.writeGeneral(this.#offset, value);
     this.#state.setField(this.#offset, this.#registerBits, value.value);
@@ -145,18 +157,18 @@ class Place {
   #accessMemory(bits: Bits, use: "r" | "w" | "rw", unaligned: boolean): Value {
     const address = this.#effectiveAddress(bits / 8, use === "r" ? "read" : "write");
     this.#address = address;
-    if (bits === 128 && !unaligned && address.value % 16n !== 0n) throw new GuestFault("#GP");
+    if (bits >= 128 && !unaligned && address.value % BigInt(bits / 8) !== 0n) throw new GuestFault("#GP");
     if (use === "w") return cut(bits, 0);
     if (use === "rw") this.#ops.checkWrite(bits, address);
     const value = this.#ops.load(bits as 64, address);
-    return this.#operand.kind === "vectorMemory" ? cut(128, value.value) : value;
+    return this.#operand.kind === "vectorMemory" && bits < 128 ? cut(128, value.value) : value;
   }
 
   /** Base + index * scale + displacement, cut to the address size, in the operand's segment. */
   #effectiveAddress(bytes: number, access: "read" | "write"): Value {
     const { base, index, scale, displacement, addressBits, segment, form, immediate } = this.#decoded;
     const register = (n: number): bigint => (n === NO_REGISTER ? 0n : this.#state.field(cpu.GPR + 8 * n, 64));
-    let sum = BigInt(displacement) + (register(index) << BigInt(scale));
+    let sum = BigInt(displacement) + (form.vsib ? 0n : register(index) << BigInt(scale));
     if (base === BASE_RIP) sum += this.#state.rip;
     else sum += register(base);
     if (this.#spec.source === "moffs") sum = immediate;
@@ -167,10 +179,15 @@ class Place {
     return cut(64, this.#state.segmentAddress(segment, offset, bytes, access));
   }
 
+  /** The whole register, both halves. */
+  get #ymm(): bigint {
+    const offset = this.#offset;
+    return this.#state.field(offset, 128) | (this.#state.field(offset + TO_HIGH_HALF, 128) << 128n);
+  }
+
   get #number(): number {
-    const { reg, opcodeRegister, rm } = this.#decoded;
     const { source, register } = this.#spec;
-    return source === "fixed" ? register : source === "reg" ? reg : source === "opcode" ? opcodeRegister : rm;
+    return source === "fixed" ? register : encodedRegister(this.#decoded, source);
   }
 
   get #registerBits(): 8 | 16 | 32 | 64 | 128 {
@@ -184,7 +201,7 @@ class Place {
   /** Where the register lies in the state. */
   get #offset(): number {
     const n = this.#number;
-    if (this.#operand.kind === "xmm") return cpu.XMM + 16 * n;
+    if (this.#operand.kind === "xmm" || this.#operand.kind === "ymm") return cpu.XMM + 16 * n;
     if (this.#operand.kind === "mm") return cpu.X87 + cpu.X87_REGISTER_BYTES * (n & 7);
     // Without REX, byte registers 4 to 7 are AH, CH, DH and BH.
     const isHigh =

@@ -42,7 +42,7 @@ export class State {
     this.setField(cpu.STACK_BITS, 32, BigInt(codeBits));
     this.setField(cpu.CPL, 32, 3n);
     this.setField(cpu.CR0, 64, 0x8005_0033n);
-    this.setField(cpu.CR4, 64, 0x620n);
+    this.setField(cpu.CR4, 64, 0x1_0620n);
     this.setField(cpu.RFLAGS_SYSTEM, 64, 0x202n);
     this.setField(cpu.MXCSR, 32, 0x1f80n);
     this.setField(cpu.X87_FCW, 32, 0x37fn);

@@ -122,6 +122,19 @@ export class VectorValues extends IntegerValues {
   low64(a: Value): Value {
     return cut(64, a.value);
   }
+  splat(value: Value): Value {
+    return join(Array.from({ length: 128 / value.bits }, () => value));
+  }
+  lookupBytes(a: Value, indices: Value): Value {
+    const bytes = split(8, a);
+    return join(split(8, indices).map(({ value }) => bytes[Number(value)] ?? cut(8, 0)));
+  }
+  half(a: Value, index: 0 | 1): Value {
+    return cut(128, a.value >> BigInt(128 * index));
+  }
+  joined(low: Value, high: Value): Value {
+    return cut(256, (high.value << 128n) | low.value);
+  }
 }
 
 function split(laneBits: LaneBits, a: Value): Lanes {

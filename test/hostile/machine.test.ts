@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
 import { createMachine, type RunnableMachine } from "../../src/cli/create-machine.ts";
+import { CPU_MODELS } from "../../src/cpu/cpu-model.ts";
 import { createProcessor, type ProcessorParts } from "../../src/machine/create-processor.ts";
 import { Machine } from "../../src/machine/machine.ts";
 import type { MachineHost } from "../../src/machine/machine-host.ts";
@@ -194,6 +195,7 @@ test("a guest halted with interrupts off leaves the machine idle, and nothing bu
     core: new Uint8Array(readFileSync(path.join(import.meta.dirname, "../../build/core.wasm"))),
     memoryBytes: 32 << 20,
     engine: "interpreter",
+    features: CPU_MODELS["default"]!,
     deterministic: false,
     debugExitPort: undefined,
     disks: [],

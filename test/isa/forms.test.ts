@@ -85,7 +85,7 @@ describe("every instruction", () => {
 const PREFIXES = [PREFIX_NONE, PREFIX_66, PREFIX_F3, PREFIX_F2];
 const BOTH = [false, true];
 
-/** Every combination of what the decoder chooses forms by, apart from the opcode. */
+/** Every combination of what the decoder chooses forms by, apart from the opcode; `long` is VEX.L. */
 function matches(
   form: CompiledForm,
   prefix: number,
@@ -93,8 +93,12 @@ function matches(
   rexW: boolean,
   rexB: boolean,
   code64: boolean,
+  long: boolean,
 ): boolean {
-  const { form: row } = form;
+  const { form: row, vex } = form;
+  if (vex === undefined && long) return false;
+  if (vex !== undefined && vex.length >= 0 && (vex.length === 1) !== long) return false;
+  if (vex?.w !== undefined && vex.w !== rexW) return false;
   if ((form.prefixes & prefix) === 0) return false;
   if (form.digit >= 0 && form.digit !== ((modRM >> 3) & 7)) return false;
   if (form.fixedModRM >= 0 && form.fixedModRM !== (modRM & form.modRMMask)) return false;
@@ -114,11 +118,13 @@ function encodingsOf(form: CompiledForm): Set<number> {
         [1, true],
       ] as const)
         for (const rexW of BOTH)
-          for (const rexB of BOTH) {
-            if ((rexW || rexB) && !code64) continue;
-            if (!matches(form, prefix, modRM, rexW, rexB, code64)) continue;
-            found.add((((modRM * 4 + p) * 2 + bits) * 2 + Number(rexW)) * 2 + Number(rexB));
-          }
+          for (const rexB of BOTH)
+            for (const long of BOTH) {
+              if ((rexB || (rexW && form.vex === undefined)) && !code64) continue;
+              if (!matches(form, prefix, modRM, rexW, rexB, code64, long)) continue;
+              const choice = [rexW, rexB, long].reduce<number>((all, bit) => 2 * all + Number(bit), bits);
+              found.add((modRM * 4 + p) * 16 + choice);
+            }
   return found;
 }
 

@@ -17,6 +17,7 @@ import {
   setupOf,
 } from "./row.ts";
 import { arithmetic32, arithmetic64 } from "./rows/arithmetic.ts";
+import { bitManipulation32, bitManipulation64 } from "./rows/bit-manipulation.ts";
 import { controlFlow16, controlFlow32, controlFlow64 } from "./rows/control-flow.ts";
 import { dataTransfer16, dataTransfer32, dataTransfer64 } from "./rows/data-transfer.ts";
 import { decimal32 } from "./rows/decimal.ts";
@@ -31,6 +32,8 @@ const TABLES: readonly (readonly [family: string, codeBits: CodeBits, rows: read
   ["data transfer", 32, dataTransfer32],
   ["data transfer", 16, dataTransfer16],
   ["shifts and bits", 64, shifts64],
+  ["bit manipulation", 64, bitManipulation64],
+  ["bit manipulation", 32, bitManipulation32],
   ["control flow", 64, controlFlow64],
   ["control flow", 32, controlFlow32],
   ["control flow", 16, controlFlow16],
@@ -43,7 +46,8 @@ const ELSEWHERE = new Set(
   // Segments, gates and levels: test/core/processor.
   (
     "retf iret int int3 int1 syscall sysret sysenter sysexit lar lsl verr verw sldt str sgdt sidt smsw " +
-    "les lds lss lfs lgs fwait emms cpuid rdtsc rdtscp rdpmc rdrand xgetbv xsetbv fxsave fxrstor xsave xrstor"
+    "les lds lss lfs lgs fwait emms cpuid rdtsc rdtscp rdpmc rdrand xgetbv xsetbv fxsave fxrstor xsave xrstor " +
+    "xsaveopt xsavec rdseed rdpid rdfsbase rdgsbase wrfsbase wrgsbase clflushopt clwb"
   ).split(" "),
 );
 

@@ -34,6 +34,8 @@ const DOUBLE_SHIFTS = /^sh[lr]d$/;
 
 const scratch = new Uint32Array(2);
 
+const usesSize = (shape: EncodingShape): boolean => shape.form.operands.some((o) => o.includes(":y"));
+
 /** Encodes random instructions one behind the other into a draft, with registers and memory that suit them. */
 export class CaseEncoder {
   readonly #random: Random;
@@ -147,18 +149,21 @@ export class CaseEncoder {
       if (operand.place === "reg") this.#chooseReg(operand);
       else if (operand.place === "opcode")
         instruction.setOpcodeRegister(this.#chooseRegister(shape, operand));
+      else if (operand.place === "vvvv") instruction.vvvv = this.#chooseRegister(shape, operand);
       else if (operand.place === "stack" && shape.plusRegister)
         instruction.setOpcodeRegister(random.below(8));
     }
     let namesRm = false;
     for (const operand of shape.operands) {
-      if (operand.place !== "rm") continue;
-      this.#chooseRm(shape, operand);
+      if (operand.place === "index") this.#memoryOperand.chooseGather();
+      else if (operand.place === "rm") this.#chooseRm(shape, operand);
+      else continue;
       namesRm = true;
     }
     if (shape.modrm && !namesRm) instruction.rm = random.below(8);
     for (const operand of shape.operands) {
       if (operand.place === "immediate") this.#immediate(shape, operand);
+      else if (operand.place === "is4") instruction.append((random.below(16) << 4) | random.below(16), 8);
       else if (operand.place === "offset") this.#offset(shape, operand);
       else if (operand.place === "relative") this.#relative(operand);
       else if (operand.place === "fixed" && operand.fixedRegister >= 0) state.take(operand.fixedRegister);
@@ -229,6 +234,7 @@ export class CaseEncoder {
   #alignedPercent(shape: EncodingShape, bytes: number): number {
     const { mnemonic, unit } = shape.instruction;
     if (mnemonic === "jmp" || mnemonic === "call") return 100;
+    if (unit === "avx" && !shape.instruction.unaligned) return 94;
     if ((unit === "sse" && bytes === 16) || mnemonic === "cmpxchg16b" || /^fx(save|rstor)/.test(mnemonic))
       return 94;
     return 60;
@@ -297,8 +303,16 @@ export class CaseEncoder {
     const { size } = instruction;
     instruction.forceRex = random.chance(12);
     instruction.address32 = random.chance(4);
-    if (size === 16 && !shape.refuses66 && form.size !== 16) instruction.prefixes.push(0x66);
-    if (form.rexW === true || (size === 64 && !shape.default64 && form.size !== 64)) instruction.rex |= 8;
+    if (shape.vex !== undefined) {
+      const { w, length } = shape.vex;
+      if (w === 1 || (w === -1 && (size === 64 || (!usesSize(shape) && random.chance(10)))))
+        instruction.rex |= 8;
+      instruction.vexLength = length === -1 ? (random.chance(10) ? 1 : 0) : length;
+    } else if (size === 16 && !shape.refuses66 && form.size !== 16) instruction.prefixes.push(0x66);
+    if (shape.vex !== undefined) {
+      // VEX.W is the operand size.
+    } else if (form.rexW === true || (size === 64 && !shape.default64 && form.size !== 64))
+      instruction.rex |= 8;
     else if (form.rexW === undefined && shape.default64 && size === 64 && random.chance(5))
       instruction.rex |= 8;
     if (shape.mandatoryPrefix !== 0) instruction.prefixes.push(shape.mandatoryPrefix);
@@ -337,6 +351,7 @@ export class CaseEncoder {
       if (operand.place === "reg") this.#change(instruction.regNumber, operand);
       else if (operand.place === "rm" && instruction.mod === 3) this.#change(instruction.rmNumber, operand);
       else if (operand.place === "opcode") this.#change(instruction.opcodeRegister, operand);
+      else if (operand.place === "vvvv") this.#change(instruction.vvvv, operand);
     }
     const { mnemonic } = shape.instruction;
     if (

@@ -1,5 +1,6 @@
 import {
   COMPARED_FLAGS,
+  IMAGE_YMM,
   KERNEL_ADDRESSES,
   MAX_CHANGED_WORDS,
   STATUS_EXIT,
@@ -31,6 +32,7 @@ const NAMES = [
 const STATUS_NAMES = ["ends normally", "faults", "times out", "makes a system call", "ends the process"];
 const PAGE_FAULT = 14;
 const ALIGNMENT_FAULT = 17;
+const GENERAL_PROTECTION = 13;
 const MEMORY_FAULTS = [12, 13, 14, 17];
 /** The area of FXSAVE. */
 const LONGEST_OPERAND = 512n;
@@ -100,7 +102,8 @@ export function describeDifferences(judge: TestResult, other: TestResult, tolera
     (new DataView(judge.image.buffer).getUint32(24, true) & MISALIGNED_MASK) !== 0
   )
     return [];
-  if (tolerance.anyAlignment && other.vector === ALIGNMENT_FAULT) return [];
+  if (tolerance.anyAlignment && (other.vector === ALIGNMENT_FAULT || other.vector === GENERAL_PROTECTION))
+    return [];
   differ("outcome", outcome(judge, tolerance), outcome(other, tolerance));
   if (judge.status > STATUS_FAULT || other.status > STATUS_FAULT) return lines;
   differ("rip", hex(judge.rip), hex(other.rip));
@@ -121,7 +124,8 @@ export function describeDifferences(judge: TestResult, other: TestResult, tolera
   const shownImage = (image: Uint8Array) => tolerable(image, judge.status === STATUS_FAULT, tolerance);
   const judged = shownImage(judge.image);
   const theirs = shownImage(other.image);
-  describeImages(judged, tolerance.approximate ? rounded(judged, theirs) : theirs, differ);
+  if (!(tolerance.anyGather && judge.status === STATUS_FAULT))
+    describeImages(judged, tolerance.approximate ? rounded(judged, theirs) : theirs, differ);
   describeMemory(judge, other, differ, tolerance);
   return lines;
 }
@@ -181,6 +185,11 @@ function describeImages(a: Uint8Array, b: Uint8Array, differ: Differ): void {
     ["MXCSR", 24, 4],
     ...Array.from({ length: 8 }, (_, i): [string, number, number] => [`st${i}`, 32 + 16 * i, 10]),
     ...Array.from({ length: 16 }, (_, i): [string, number, number] => [`xmm${i}`, 160 + 16 * i, 16]),
+    ...Array.from({ length: 16 }, (_, i): [string, number, number] => [
+      `upper half of ymm${i}`,
+      IMAGE_YMM + 16 * i,
+      16,
+    ]),
   ];
   for (const [name, at, bytes] of fields) differ(name, field(a, at, bytes), field(b, at, bytes));
 }

@@ -1,4 +1,4 @@
-import { DATA_PAGES, IMAGE_BYTES, MEMORY_BYTES } from "./protocol.ts";
+import { DATA_PAGES, IMAGE_BYTES, IMAGE_YMM, MEMORY_BYTES } from "./protocol.ts";
 import type { Random } from "./random.ts";
 
 /** Two 32-bit halves of a 64-bit value, low first, at `2 * index` of `to`. */
@@ -255,7 +255,7 @@ export function initialImage(): Uint8Array {
   return image;
 }
 
-/** FXSAVE images for a batch; the first is `initialImage`. */
+/** Images for a batch; the first is `initialImage`. */
 export function randomImages(random: Random, count: number): Uint8Array {
   const all = new Uint32Array((count * IMAGE_BYTES) / 4);
   for (let i = 1; i < count; i++)
@@ -285,12 +285,17 @@ function fillImage(random: Random, words: Words): void {
     }
   }
   for (let i = 0; i < 16; i++) fillVector(random, words, 20 + 2 * i);
+  // The upper halves of the YMM registers, which are often all zero.
+  if (random.chance(75)) for (let i = 0; i < 16; i++) fillVector(random, words, IMAGE_YMM / 8 + 2 * i);
 }
 
 function fillVector(random: Random, words: Words, index: number): void {
-  const kind = random.below(4);
+  const kind = random.below(6);
   for (let half = index; half < index + 2; half++) {
-    if (kind === 0) putFloat64(random, words, half);
+    // Small numbers, such as indices.
+    if (kind === 4) putSigned(words, half, random.below(256) - 128);
+    else if (kind === 5) put(words, half, random.below(256) - 128, random.below(256) - 128);
+    else if (kind === 0) putFloat64(random, words, half);
     else if (kind === 1) put(words, half, cornerFloat32(random), cornerFloat32(random));
     else putInteger(random, words, half);
   }

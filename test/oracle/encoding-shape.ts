@@ -2,7 +2,18 @@ import type { Form, Instruction } from "../../src/isa/instruction.ts";
 import { FLAG_BITS, STATUS_FLAGS } from "./protocol.ts";
 
 /** Where an operand is encoded. */
-export type OperandPlace = "reg" | "rm" | "opcode" | "immediate" | "relative" | "offset" | "fixed" | "stack";
+export type OperandPlace =
+  | "reg"
+  | "rm"
+  | "opcode"
+  | "vvvv"
+  | "is4"
+  | "index"
+  | "immediate"
+  | "relative"
+  | "offset"
+  | "fixed"
+  | "stack";
 export type RegisterFile = "general" | "byte" | "xmm" | "mmx" | "segment" | "control" | "x87" | "none";
 
 export interface OperandShape {
@@ -19,6 +30,14 @@ export interface OperandShape {
   readonly fixedRegister: number;
 }
 
+/** A VEX prefix as the opcode column has it; -1 for what may be anything. */
+export interface VexFields {
+  readonly map: number;
+  readonly pp: number;
+  readonly length: number;
+  readonly w: number;
+}
+
 /** A form as an encoder wants it. */
 export interface EncodingShape {
   readonly index: number;
@@ -31,6 +50,7 @@ export interface EncodingShape {
   readonly refuses66: boolean;
   /** F2 and F3 mean nothing before it and select no other instruction. */
   readonly ignoresRepeat: boolean;
+  readonly vex: VexFields | undefined;
   readonly opcode: readonly number[];
   readonly modrm: boolean;
   /** ModRM.reg when the opcode column gives it, else -1. */
@@ -72,7 +92,7 @@ const CONDITIONAL_FLAGS = new Set("shl sal shr sar rol ror rcl rcr shld shrd".sp
 
 /** Parses one row of the table. */
 export function encodingShape(index: number, instruction: Instruction, form: Form): EncodingShape {
-  const { mandatoryPrefix, refuses66, tokens } = splitPrefix(instruction, form);
+  const { mandatoryPrefix, refuses66, tokens, vex } = splitPrefix(instruction, form);
   const { opcode, digit, slashR, plus } = parseOpcode(instruction, form, tokens);
   const operands = form.operands.map((text, i) => operandShape(text, instruction.access[i] ?? "r"));
   const branches = instruction.endsBlock || operands.some((o) => o.place === "relative");
@@ -84,13 +104,22 @@ export function encodingShape(index: number, instruction: Instruction, form: For
     mandatoryPrefix,
     refuses66,
     ignoresRepeat:
-      opcode[0] !== 0x0f && opcode[0] !== 0x90 && !branches && mandatoryPrefix === 0 && !form.repeatable,
+      vex === undefined &&
+      opcode[0] !== 0x0f &&
+      opcode[0] !== 0x90 &&
+      !branches &&
+      mandatoryPrefix === 0 &&
+      !form.repeatable,
+    vex,
     opcode,
-    modrm: slashR || digit >= 0 || operands.some((o) => o.place === "reg" || o.place === "rm"),
+    modrm:
+      slashR ||
+      digit >= 0 ||
+      operands.some((o) => o.place === "reg" || o.place === "rm" || o.place === "index"),
     digit,
     plusRegister: plus || operands.some((o) => o.place === "opcode"),
     operands,
-    sizes: operandSizes(instruction, form, refuses66),
+    sizes: vex === undefined ? operandSizes(instruction, form, refuses66) : vexSizes(form, vex),
     default64: form.default64 === true || form.force64 === true,
     branches,
     readsFlags: flagMask(instruction.flags.reads),
@@ -110,11 +139,14 @@ export function encodingShape(index: number, instruction: Instruction, form: For
 
 function splitPrefix(instruction: Instruction, form: Form) {
   const tokens = form.opcode.trim().split(/\s+/);
+  const vex = vexFields(tokens[0]!);
+  if (vex !== undefined) return { tokens: tokens.slice(1), mandatoryPrefix: 0, refuses66: true, vex };
   const first = tokens[0]!.toUpperCase();
   // Beside F2 or F3, 66 is the operand size of the integer forms.
   let refuses66 = instruction.unit !== "general" || form.force64 === true;
   let mandatoryPrefix = 0;
-  if (first === "NP") {
+  if (first === "NFX") tokens.shift();
+  else if (first === "NP") {
     tokens.shift();
     refuses66 = true;
   } else if (["66", "F2", "F3"].includes(first) && tokens.length > 1) {
@@ -122,7 +154,28 @@ function splitPrefix(instruction: Instruction, form: Form) {
     mandatoryPrefix = Number.parseInt(first, 16);
     refuses66 ||= mandatoryPrefix === 0x66;
   }
-  return { tokens, mandatoryPrefix, refuses66 };
+  return { tokens, mandatoryPrefix, refuses66, vex };
+}
+
+const VEX_LENGTHS: Readonly<Record<string, number>> = { "128": 0, LZ: 0, "256": 1, LIG: -1 };
+const VEX_PREFIXES = ["", "66", "F3", "F2"];
+
+function vexFields(token: string): VexFields | undefined {
+  const parts = token.split(".");
+  if (parts[0] !== "VEX") return undefined;
+  const map = ["0F", "0F38", "0F3A"].findIndex((name) => parts.includes(name)) + 1;
+  const pp = Math.max(
+    0,
+    VEX_PREFIXES.findIndex((name) => parts.indexOf(name) === 2),
+  );
+  const w = parts.includes("W1") ? 1 : parts.includes("W0") ? 0 : -1;
+  return { map, pp, length: VEX_LENGTHS[parts[1]!]!, w };
+}
+
+/** W is the operand size where an operand follows it. */
+function vexSizes(form: Form, { w }: VexFields): number[] {
+  if (w === -1 && form.operands.some((o) => o.includes(":y"))) return [32, 64];
+  return [w === 1 ? 64 : 32];
 }
 
 function parseOpcode(instruction: Instruction, form: Form, tokens: readonly string[]) {
@@ -163,12 +216,16 @@ const FIXED_REGISTERS = ["al", "cl", "dl", "bl"];
 
 /** Operand texts: a pattern, and what it stands for. The pattern's groups are a register kind and a number of bits. */
 const PATTERNS: readonly (readonly [RegExp, OperandPlace, "r" | "m" | "rm" | ""])[] = [
-  [/^(r8|r16|r32|r64|r:[vyz]|xmm|mm):rm()$/, "rm", "r"],
+  [/^(r8|r16|r32|r64|r:[vyz]|[xy]?mm):rm()$/, "rm", "r"],
+  [/^(r32|r64|r:y|[xy]mm):v()$/, "vvvv", "r"],
+  [/^([xy]mm):is4()$/, "is4", "r"],
+  [/^vsib:([xy])()$/, "index", "m"],
   [/^(rm)(8|16|32|64|:[vyz])$/, "rm", "rm"],
-  [/^(r8|r16|r32|r64|r:[vyz]|xmm|mm)\/m(\d+)$/, "rm", "rm"],
+  [/^(r8|r16|r32|r64|r:[vyz]|[xy]?mm)\/m(\d+)$/, "rm", "rm"],
+  [/^(xmm0)()$/, "fixed", "r"],
   [/^()m(\d+|:[vyz])?(?:int|fp|bcd)?$/, "rm", "m"],
   [/^\+(r8|r16|r32|r64|r:[vyz])()$/, "opcode", "r"],
-  [/^(r8|r16|r32|r64|r:[vyz]|xmm|mm)()$/, "reg", "r"],
+  [/^(r8|r16|r32|r64|r:[vyz]|[xy]?mm)()$/, "reg", "r"],
   [/^(sreg|cr|dr)()$/, "reg", ""],
   [/^()imm(8|16|32|64|:[vz])(?::sx)?$/, "immediate", ""],
   [/^()rel(8|16|32|:z)$/, "relative", ""],
@@ -210,12 +267,13 @@ function bitsOf(text: string, register: string, bits: string): number {
   if (text === "m") return 128;
   if (text === "imm:z") return -1;
   if (text === "rel:z") return 32;
-  return Number(bits || register.slice(1)) || { xmm: 128, mm: 64 }[register] || 0;
+  return Number(bits || register.slice(1)) || { ymm: 256, xmm: 128, mm: 64 }[register] || 0;
 }
 
 function fileOf(register: string, bits: string): RegisterFile {
   switch (register) {
     case "xmm":
+    case "ymm":
       return "xmm";
     case "mm":
       return "mmx";

@@ -13,6 +13,7 @@ import {
   exitJump,
   HASH_START,
   hashChange,
+  IMAGE_YMM,
   PAGE_BYTES,
   PAGES,
   type Patch,
@@ -39,6 +40,13 @@ const WITHOUT_MODEL = new Set([
   "rcpss",
   "rsqrtps",
   "rsqrtss",
+  "vrcpps",
+  "vrcpss",
+  "vrsqrtps",
+  "vrsqrtss",
+  "xsaveopt",
+  "xsavec",
+  "rdseed",
   "fwait",
 ]);
 
@@ -134,7 +142,10 @@ function loadRegisters(state: State, { registers, rflags, fsBase, gsBase, image 
     state.setField(at, 64, view.getBigUint64(32 + 16 * i, true));
     state.setField(at + 8, 16, BigInt(view.getUint16(40 + 16 * i, true)));
   }
-  for (let i = 0; i < 32; i++) state.setField(cpu.XMM + 8 * i, 64, view.getBigUint64(160 + 8 * i, true));
+  for (let i = 0; i < 32; i++) {
+    state.setField(cpu.XMM + 8 * i, 64, view.getBigUint64(160 + 8 * i, true));
+    state.setField(cpu.YMM_HIGH + 8 * i, 64, view.getBigUint64(IMAGE_YMM + 8 * i, true));
+  }
 }
 
 /** The FXSAVE image of the state; what the evaluator does not keep comes from the case's. */
@@ -150,7 +161,10 @@ function imageOf(state: State, initial: Uint8Array): Uint8Array {
     view.setBigUint64(32 + 16 * i, state.field(at, 64), true);
     view.setUint16(40 + 16 * i, Number(state.field(at + 8, 16)), true);
   }
-  for (let i = 0; i < 32; i++) view.setBigUint64(160 + 8 * i, state.field(cpu.XMM + 8 * i, 64), true);
+  for (let i = 0; i < 32; i++) {
+    view.setBigUint64(160 + 8 * i, state.field(cpu.XMM + 8 * i, 64), true);
+    view.setBigUint64(IMAGE_YMM + 8 * i, state.field(cpu.YMM_HIGH + 8 * i, 64), true);
+  }
   return image;
 }
 

@@ -105,7 +105,8 @@ function systemDescriptor(base: bigint, limit: number, type: number): bigint {
 /** Registers of the processor in that system, before a case is loaded. */
 export const SYSTEM_REGISTERS: readonly (readonly [name: string, value: bigint])[] = [
   ["cr0", 0x8005_0033n], // PG, AM, WP, NE, ET, MP, PE
-  ["cr4", 0x4_0620n], // OSXSAVE, OSXMMEXCPT, OSFXSR, PAE
+  ["cr4", 0x5_0620n], // OSXSAVE, FSGSBASE, OSXMMEXCPT, OSFXSR, PAE
+  ["xcr0", 7n], // x87, SSE, AVX
   ["efer", 0xd01n], // NXE, LMA, LME, SCE
   ["cr3", BigInt(PML4)],
   ["gdtr.base", HIGH + BigInt(GDT)],

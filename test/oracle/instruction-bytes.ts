@@ -1,10 +1,14 @@
 import type { CaseState } from "./case-state.ts";
-import type { EncodingShape } from "./encoding-shape.ts";
+import type { EncodingShape, VexFields } from "./encoding-shape.ts";
 
 /** One instruction while its parts are chosen. */
 export class InstructionBytes {
   readonly prefixes: number[] = [];
   readonly opcode: number[] = [];
+  /** The form's VEX prefix, and what it holds besides REX's bits. */
+  vex: VexFields | undefined;
+  vvvv = 0;
+  vexLength = 0;
   /** Operand size in bits. */
   size = 32;
   /** REX.W, R, X, B; and whether there is a REX prefix even if they are all 0. */
@@ -31,6 +35,8 @@ export class InstructionBytes {
     this.prefixes.length = 0;
     this.opcode.length = 0;
     for (const byte of shape.opcode) this.opcode.push(byte);
+    this.vex = shape.vex;
+    this.vvvv = 0;
     this.rex = 0;
     this.segment = 0;
     this.mod = 3;
@@ -75,13 +81,29 @@ export class InstructionBytes {
     for (let i = 0; i < bits; i += 8) this.tail.push((value >> i) & 0xff);
   }
 
+  /** The short prefix where it can be, unless `forceRex`. */
+  #writeVex(code: Uint8Array, from: number, { map, pp }: VexFields): number {
+    let at = from;
+    const rest = ((~this.vvvv & 15) << 3) | (this.vexLength << 2) | pp;
+    if (map === 1 && (this.rex & 0xb) === 0 && !this.forceRex) {
+      code[at++] = 0xc5;
+      code[at++] = (this.rex & 4 ? 0 : 0x80) | rest;
+      return at;
+    }
+    code[at++] = 0xc4;
+    code[at++] = ((~this.rex & 7) << 5) | map;
+    code[at++] = (this.rex & 8 ? 0x80 : 0) | rest;
+    return at;
+  }
+
   /** Appends the finished instruction to the case's code. */
   write(state: CaseState, modrm: boolean): void {
     const { code } = state.draft;
     let at = state.draft.codeBytes;
     state.starts.push(at);
     for (const prefix of this.prefixes) code[at++] = prefix;
-    if (this.rex !== 0 || this.forceRex) code[at++] = 0x40 | this.rex;
+    if (this.vex !== undefined) at = this.#writeVex(code, at, this.vex);
+    else if (this.rex !== 0 || this.forceRex) code[at++] = 0x40 | this.rex;
     for (const byte of this.opcode) code[at++] = byte;
     if (modrm) code[at++] = (this.mod << 6) | (this.reg << 3) | this.rm;
     const displacement = at;

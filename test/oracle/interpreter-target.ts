@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { CPU_MODELS } from "../../src/cpu/cpu-model.ts";
 import type { ProcessorSurroundings } from "../../src/cpu/processor.ts";
 import * as cpu from "../../src/layout/cpu-state.ts";
 import { CPU_STATE, GUEST_RAM } from "../../src/layout/memory-map.ts";
@@ -25,6 +26,7 @@ import {
   EXIT_STUB,
   exitJump,
   IMAGE_BYTES,
+  IMAGE_YMM,
   PAGE_BYTES,
   PAGES,
   STATUS_EXIT,
@@ -38,7 +40,7 @@ const CORE = join(import.meta.dirname, "..", "..", "build", "core.wasm");
 /** More than the longest repetition that stays inside the data pages. */
 const MAX_INSTRUCTIONS = 100_000;
 /** The part of the processor state that a case can change. */
-const SAVED_WORDS = 0x500 >> 2;
+const SAVED_WORDS = 0x600 >> 2;
 const VECTORS_WITH_ERROR_CODE = new Set([8, 10, 11, 12, 13, 14, 17]);
 const PAGE_FAULT = 14;
 const DEBUG_TRAP = 1;
@@ -118,6 +120,7 @@ class InterpreterTarget implements ExecutionTarget {
       surroundings,
       memory,
       engine,
+      features: CPU_MODELS["max"]!,
     });
     this.#ram = new Uint8Array(memory.buffer, GUEST_RAM, GUEST_RAM_BYTES);
     this.#pages = this.#ram.subarray(physicalOf(0), physicalOf(PAGES.length));
@@ -274,6 +277,7 @@ class InterpreterTarget implements ExecutionTarget {
     for (let i = 0; i < 8; i++)
       copy(words, image + 8 + 4 * i, state, (cpu.X87 + cpu.X87_REGISTER_BYTES * ((top + i) & 7)) >> 2, 4);
     copy(words, image + 40, state, cpu.XMM >> 2, 64);
+    copy(words, image + (IMAGE_YMM >> 2), state, cpu.YMM_HIGH >> 2, 64);
   }
 
   #loadBase(segment: number, words: Uint32Array, at: number): void {
@@ -338,6 +342,7 @@ class InterpreterTarget implements ExecutionTarget {
       image[10 + 4 * i] = state[from + 2]! & 0xffff;
     }
     copy(state, cpu.XMM >> 2, image, 40, 64);
+    copy(state, cpu.YMM_HIGH >> 2, image, IMAGE_YMM >> 2, 64);
   }
 }
 

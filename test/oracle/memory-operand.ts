@@ -44,6 +44,21 @@ export class MemoryOperand {
     this.#absolute();
   }
 
+  /** Encodes the address of a gather: a base in the data pages, and any vector register for the indices. */
+  chooseGather(): void {
+    const { random } = this.#state;
+    const free = this.#state.find(FREE);
+    const base = free >= 0 ? free : Math.max(0, this.#state.find(POINTER));
+    if (free >= 0) {
+      this.#setTarget(chooseAddress(random, 8, 50));
+      this.#state.draft.registers[2 * base] = this.#low;
+      this.#state.draft.registers[2 * base + 1] = this.#high;
+      this.#state.uses[base] = TAKEN;
+    }
+    const kind = random.below(3);
+    this.#encode(base, random.below(16), random.below(4), kind === 0 ? 0 : random.below(256) - 128, kind);
+  }
+
   /** Encodes the operand of a MOV with an absolute offset. */
   chooseOffset(bytes: number): void {
     const instruction = this.#instruction;

@@ -22,7 +22,8 @@
 // Linux gives a 64-bit process: CS 0x33, SS 0x2b, the others 0; IF is 1.
 //
 // Batch:   magic "RRFB", u32 bytes behind this header, u32 cases, u32 images;
-//          the five data pages' contents; FXSAVE images of 512 bytes; cases.
+//          the five data pages' contents; images of 768 bytes: FXSAVE's 512, then the
+//          upper halves of YMM0 to YMM15; cases.
 // Case:    u16 bytes, u8 code bytes, u8 flags (1: no exit jump),
 //          u16 code offset from CODE_BASE, u8 patches, u8 image;
 //          u64 RFLAGS, FS base, GS base, 16 general registers;
@@ -33,8 +34,8 @@
 //          u64 RIP, u64 RFLAGS, u64 CR2;
 //          u32 mask of changed registers (16 FS base, 17 GS base), u32 changed memory words;
 //          u64 mask of changed 8-byte words of the FXSAVE image;
-//          u32 hash of the changed memory words, u32 0;
-//          changed registers; changed image words; the first 64 changed memory
+//          u32 hash of the changed memory words, u32 mask of changed 8-byte words of YMM halves;
+//          changed registers; changed image words, of the YMM halves too; the first 64 changed memory
 //          words as u64 address, u64 new value.
 //
 // A case runs from its first code byte until RIP reaches the end of its code
@@ -44,7 +45,7 @@
 // Faults report the state that an exception handler would see. FOP, FIP and FDP
 // are reported as they were while FSW.ES is 0, because AMD stores 0 for them.
 
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 export const PAGE_BYTES = 4096;
 
 export const DATA_BASE = 0x1000_0000;
@@ -91,7 +92,10 @@ export const CODE_END = CODE_BASE + 2 * PAGE_BYTES;
 export const WRITABLE_CODE = 0x2000_3000;
 
 export const MEMORY_BYTES = DATA_PAGES.length * PAGE_BYTES;
-export const IMAGE_BYTES = 512;
+export const IMAGE_BYTES = 768;
+/** Where the upper halves of the YMM registers lie in an image. */
+export const IMAGE_YMM = 512;
+export const YMM_WORDS = 32;
 /** The 8-byte words of an FXSAVE image that are compared: up to XMM15. */
 export const IMAGE_COMPARED_WORDS = 52;
 export const X87_ERROR_SUMMARY = 0x80;
@@ -152,7 +156,7 @@ export interface TestCase {
   readonly gsBase: bigint;
   /** In encoding order. */
   readonly registers: readonly bigint[];
-  /** FXSAVE image (64-bit layout); reserved bytes are 0. */
+  /** FXSAVE image (64-bit layout), reserved bytes 0, and upper halves of the YMM registers. */
   readonly image: Uint8Array;
   /** Contents of the data pages before the patches. */
   readonly memory: Uint8Array;

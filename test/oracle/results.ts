@@ -2,6 +2,7 @@ import {
   HASH_START,
   hashChange,
   IMAGE_COMPARED_WORDS,
+  IMAGE_YMM,
   MAX_CHANGED_WORDS,
   type Patch,
   RESULT_BATCH_HEADER_BYTES,
@@ -11,6 +12,7 @@ import {
   type TestCase,
   type TestResult,
   X87_ERROR_SUMMARY,
+  YMM_WORDS,
 } from "./protocol.ts";
 
 /** Results of a batch and where each begins. */
@@ -54,6 +56,9 @@ export function decodeResult(results: ResultIndex, index: number, from: TestCase
   const imageView = new DataView(image.buffer);
   for (let i = 0; i < IMAGE_COMPARED_WORDS; i++)
     if ((imageMask >> BigInt(i)) & 1n) imageView.setBigUint64(8 * i, take(), true);
+  const ymmMask = view.getUint32(52, true);
+  for (let i = 0; i < YMM_WORDS; i++)
+    if ((ymmMask >>> i) & 1) imageView.setBigUint64(IMAGE_YMM + 8 * i, take(), true);
   const changedWords = view.getUint32(36, true);
   const changes: Patch[] = [];
   for (let i = 0; i < Math.min(changedWords, MAX_CHANGED_WORDS); i++)
@@ -85,7 +90,7 @@ export interface FinalState {
   readonly cr2: Uint32Array;
   /** 16 general registers, FS base, GS base. */
   readonly registers: Uint32Array;
-  /** An FXSAVE image. */
+  /** As in a case. */
   readonly image: Uint32Array;
   /** Changed memory words in the order of their addresses: address, low, high. */
   readonly changes: Uint32Array;
@@ -102,7 +107,7 @@ export function emptyFinalState(): FinalState {
     rflags: new Uint32Array(2),
     cr2: new Uint32Array(2),
     registers: new Uint32Array(36),
-    image: new Uint32Array(128),
+    image: new Uint32Array(192),
     changes: new Uint32Array(3 * 2048),
     changedWords: 0,
   };
@@ -129,6 +134,7 @@ export class ResultBuilder {
     let registerMask = 0;
     let imageLow = 0;
     let imageHigh = 0;
+    let ymmMask = 0;
     let hash = 0;
     let changedWords = 0;
     if (state.status !== STATUS_TIMEOUT) {
@@ -149,6 +155,13 @@ export class ResultBuilder {
         if (i < 32) imageLow |= 1 << i;
         else imageHigh |= 1 << (i - 32);
         put(state.image, i);
+      }
+      for (let i = 0; i < YMM_WORDS; i++) {
+        const word = IMAGE_YMM / 8 + i;
+        const was = (imageAt >> 2) + 2 * word;
+        if (batch[was] === state.image[2 * word] && batch[was + 1] === state.image[2 * word + 1]) continue;
+        ymmMask |= 1 << i;
+        put(state.image, word);
       }
       changedWords = state.changedWords;
       if (changedWords > 0) hash = HASH_START;
@@ -175,6 +188,7 @@ export class ResultBuilder {
     u32[start + 10] = imageLow;
     u32[start + 11] = imageHigh;
     u32[start + 12] = hash;
+    u32[start + 13] = ymmMask;
     this.#at = at;
     this.#results++;
   }

@@ -23,8 +23,13 @@ export interface Tolerance {
   readonly anyMmxTags: boolean;
   /** FXRSTOR64: AMD extends the sign of FIP and FDP from a bit of its own choice; Intel keeps 64 bits. */
   readonly shortPointers: boolean;
-  /** MASKMOVDQU with EFLAGS.AC: what alignment it wants is left to the processor; AMD's take 8 bytes, as for its halves. */
+  /**
+   * MASKMOVDQU with EFLAGS.AC: what alignment it wants is left to the processor; AMD's take 8 bytes, as for its
+   * halves. And SHA's instructions want their operand aligned on Intel's processors (exceptions of type 4).
+   */
   readonly anyAlignment: boolean;
+  /** A gather that faults: how many elements it has finished, and cleared the masks of, is the processor's affair. */
+  readonly anyGather: boolean;
 }
 
 /** Why a difference is tolerated, for the run's summary. */
@@ -36,7 +41,8 @@ export const REASONS: Readonly<Record<keyof Tolerance, string>> = {
   anyFaultAddress: "which of two memory operands faults first",
   anyMxcsrMask: "MXCSR bit 17, AMD's",
   anyMmxTags: "x87 tags after a MASKMOVQ that faults, AMD's",
-  anyAlignment: "what alignment MASKMOVDQU wants with EFLAGS.AC",
+  anyAlignment: "what alignment MASKMOVDQU wants with EFLAGS.AC, and SHA's instructions always",
+  anyGather: "how far a gather got before it faulted",
   shortPointers: "upper bits of FIP and FDP after FXRSTOR64, AMD's",
 };
 
@@ -50,6 +56,7 @@ export const NO_TOLERANCE: Tolerance = {
   anyMmxTags: false,
   shortPointers: false,
   anyAlignment: false,
+  anyGather: false,
 };
 
 /** What a sequence of instructions asks tolerance for, instruction by instruction. */
@@ -65,7 +72,8 @@ export class ToleranceCollector {
     if (shape.usesMxcsrMask) this.#bits |= ANY_MXCSR_MASK;
     const { mnemonic } = shape.instruction;
     if (mnemonic === "maskmovq") this.#bits |= ANY_MMX_TAGS;
-    if (mnemonic === "maskmovdqu") this.#bits |= ANY_ALIGNMENT;
+    if (/^v?maskmovdqu$/.test(mnemonic) || /^sha(1|256)/.test(mnemonic)) this.#bits |= ANY_ALIGNMENT;
+    if (/^vp?gather/.test(mnemonic)) this.#bits |= ANY_GATHER;
     if (mnemonic === "fxrstor") this.#bits |= SHORT_POINTERS;
   }
 
@@ -93,6 +101,7 @@ const ANY_MXCSR_MASK = 1 << 27;
 const ANY_MMX_TAGS = 1 << 28;
 const SHORT_POINTERS = 1 << 29;
 const ANY_ALIGNMENT = 1 << 30;
+const ANY_GATHER = 1 << 31;
 
 export function unpackTolerance(packed: number): Tolerance {
   return {
@@ -105,5 +114,6 @@ export function unpackTolerance(packed: number): Tolerance {
     anyMmxTags: (packed & ANY_MMX_TAGS) !== 0,
     shortPointers: (packed & SHORT_POINTERS) !== 0,
     anyAlignment: (packed & ANY_ALIGNMENT) !== 0,
+    anyGather: (packed & ANY_GATHER) !== 0,
   };
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { CPU_MODELS } from "../../src/cpu/cpu-model.ts";
 import type { ProcessorSurroundings, RunOutcome } from "../../src/cpu/processor.ts";
 import * as cpu from "../../src/layout/cpu-state.ts";
 import { GUEST_RAM } from "../../src/layout/memory-map.ts";
@@ -110,6 +111,7 @@ export class Guest {
       deterministic: true,
       surroundings,
       memory: this.memory,
+      features: CPU_MODELS["max"]!,
     });
   }
 

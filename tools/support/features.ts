@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import type { FeatureName } from "../../src/cpu/cpuid-tables.ts";
+import type { IsaFeature } from "../../src/isa/features.ts";
+import { INSTRUCTIONS } from "../../src/isa/instructions/all.ts";
 
 /** What stands behind a CPUID feature that the guest is told of. */
 export interface FeatureSupport {
@@ -63,6 +65,19 @@ const CONDITIONS = words("o no b ae e ne be a s ns p np l ge le g");
 const CMOV = `${CONDITIONS.map((condition) => `cmov${condition}`).join(" ")} fcmovb fcmove fcmovbe fcmovnp fcmovae
   fcmovne fcmova fcomi fcomip fucomi fucomip`;
 
+/** Mnemonics of the instruction table that belong to an extension. */
+function mnemonicsOf(feature: IsaFeature): string {
+  const names = INSTRUCTIONS.filter(({ features }) => features.includes(feature)).map((i) => i.mnemonic);
+  return [...new Set(names)].sort().join(" ");
+}
+
+const SSE3 = mnemonicsOf("sse3");
+const SSSE3 = mnemonicsOf("ssse3");
+const SSE41 = mnemonicsOf("sse4.1");
+const AVX = mnemonicsOf("avx");
+const AVX2 = mnemonicsOf("avx2");
+const FMA = mnemonicsOf("fma");
+
 /** One entry for each feature of src/cpu/cpuid-tables.ts; a missing one does not compile. */
 export const FEATURE_SUPPORT: Readonly<Record<FeatureName, FeatureSupport>> = {
   fpu: works(FPU),
@@ -89,13 +104,42 @@ export const FEATURE_SUPPORT: Readonly<Record<FeatureName, FeatureSupport>> = {
   sse2: works(SSE2),
   ss: partly("a statement: there are no caches to snoop"),
   x2apic: works(),
+  sse3: partly("works; MONITOR and MWAIT are a feature of their own", SSE3),
+  pclmulqdq: works("pclmulqdq"),
+  ssse3: works(SSSE3),
+  fma: works(FMA),
   cx16: works("cmpxchg16b"),
+  "sse4.1": works(SSE41),
+  "sse4.2": works("crc32 pcmpestri pcmpestrm pcmpgtq pcmpistri pcmpistrm"),
+  movbe: works("movbe"),
+  popcnt: works("popcnt"),
+  aes: works("aesdec aesdeclast aesenc aesenclast aesimc aeskeygenassist"),
+  avx: works(AVX),
+  f16c: works("vcvtph2ps vcvtps2ph"),
   "tsc-deadline": works(),
-  xsave: partly("x87 and SSE state, standard form", "xsave xrstor xgetbv xsetbv"),
+  xsave: partly("x87 and SSE state, and AVX state with AVX", "xsave xrstor xgetbv xsetbv"),
   rdrand: works("rdrand"),
   hypervisor: partly("a statement; leaves 0x40000000 and 0x40000010"),
   arat: partly("a statement"),
+  fsgsbase: works("rdfsbase rdgsbase wrfsbase wrgsbase"),
   "tsc-adjust": works(),
+  bmi1: works("andn bextr blsi blsmsk blsr tzcnt"),
+  avx2: partly("works; a gather that faults has done nothing", AVX2),
+  bmi2: works("bzhi mulx pdep pext rorx sarx shlx shrx"),
+  rdseed: works("rdseed"),
+  adx: works("adcx adox"),
+  clflushopt: partly("checks its operand; there are no caches", "clflushopt"),
+  clwb: partly("checks its operand; there are no caches", "clwb"),
+  sha: works("sha1msg1 sha1msg2 sha1nexte sha1rnds4 sha256msg1 sha256msg2 sha256rnds2"),
+  umip: works("sgdt sidt sldt smsw str"),
+  vaes: works("vaesdec vaesdeclast vaesenc vaesenclast"),
+  vpclmulqdq: works("vpclmulqdq"),
+  rdpid: works("rdpid"),
+  xsaveopt: works("xsaveopt"),
+  xsavec: works("xsavec"),
+  xgetbv1: works("xgetbv"),
+  lzcnt: works("lzcnt"),
+  prefetchw: partly("does nothing", "prefetchw"),
   smep: works(),
   smap: works("clac stac"),
   "lahf-64": works("lahf sahf"),

@@ -50,6 +50,9 @@ export {
   i64ToF32,
   i64ToF64,
 } from "./sse/convert";
+export { f32MultiplyAdd, f64MultiplyAdd } from "./sse/fused";
+export { f16ToF32, f32ToF16 } from "./sse/half";
+export { f32Round, f64Round } from "./sse/round";
 export { x87Arctangent } from "./x87/arctangent";
 export { x87Arith, x87Arith32, x87Arith64, x87ArithI16, x87ArithI32, x87Unary } from "./x87/arithmetic";
 export { x87Compare, x87CompareFlags, x87ConditionalMove, x87Examine, x87Test } from "./x87/compare";

@@ -9,7 +9,7 @@ import { gather, locateRange, onOnePage, scatter } from "./split-access";
 import { DEVICE, NOWHERE, currentBank, translateRead, translateWrite } from "./translate";
 
 /** A value on its way out. SCRATCH may hold the operand of a read-modify-write. */
-const OUTGOING: usize = memory.data(16, 8);
+const OUTGOING: usize = memory.data(32, 8);
 
 /** Whether a data breakpoint ends the access. Pages with one are in no TLB, so all their accesses are misses. */
 // @ts-ignore: decorator
@@ -19,7 +19,7 @@ function isWatched(va: u64, bytes: i32, write: bool): bool {
 }
 
 /**
- * A host address at which 1, 2, 4, 8, 10 or 16 bytes can be read: in guest RAM,
+ * A host address at which 1, 2, 4, 8, 10, 16 or 32 bytes can be read: in guest RAM,
  * with the read TLB filled, or SCRATCH.
  */
 export function readSlow(va: u64, bytes: i32): usize {
@@ -60,6 +60,16 @@ export function writeSlow128(va: u64, low: u64, high: u64): i32 {
   store<u64>(OUTGOING, low);
   store<u64>(OUTGOING + 8, high);
   return writeOut(currentBank(), va, 16);
+}
+
+/** Writes 32 bytes. */
+export function writeSlow256(va: u64, a: u64, b: u64, c: u64, d: u64): i32 {
+  if (!isAligned(va, 32)) return 0;
+  store<u64>(OUTGOING, a);
+  store<u64>(OUTGOING + 8, b);
+  store<u64>(OUTGOING + 16, c);
+  store<u64>(OUTGOING + 24, d);
+  return writeOut(currentBank(), va, 32);
 }
 
 /** Writes 10 bytes: a significand, then sign and exponent in `high`. */

@@ -23,8 +23,8 @@ function isCanonical48(va: u64): bool {
 /** Whether an access of `bytes` bytes may go on; sets #AC if it may not. A non-canonical first or last byte has its own fault. */
 export function isAligned(va: u64, bytes: i32): bool {
   if (!checksAlignment()) return true;
-  // Ten bytes are an x87 operand, which wants 8.
-  const alignment: u64 = bytes == 10 ? 8 : bytes;
+  // Ten bytes are an x87 operand, which wants 8; 32 bytes want 16.
+  const alignment: u64 = bytes == 10 ? 8 : min(bytes, 16);
   if ((va & (alignment - 1)) == 0 || !isCanonical48(va) || !isCanonical48(va + bytes - 1)) return true;
   raiseWithCode(VECTOR_AC, 0);
   return false;

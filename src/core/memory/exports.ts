@@ -1,7 +1,9 @@
 // What the memory folder offers to the engines and to TypeScript.
-export { commitWrite, modifySlow, prepareWrite, readSlow, writeSlow, writeSlow128, writeSlow80 } from "./access";
+export { commitWrite, modifySlow, prepareWrite, readSlow } from "./access";
+export { writeSlow, writeSlow128, writeSlow256, writeSlow80 } from "./access";
 export { enterCode, findCode, forgetCode } from "./code-index";
 export { noteDeviceWrite } from "./code-map";
+export { loadElement, storeElements } from "./elements";
 export { flushJumpCache } from "./jump-cache";
 export { readLinear8, readLinear16, readLinear32, readLinear64 } from "./linear-memory";
 export { writeLinear8, writeLinear16, writeLinear32, writeLinear64 } from "./linear-memory";

@@ -32,6 +32,7 @@ import {
   CR0_TS,
   CR0_WP,
   CR4_DE,
+  CR4_FSGSBASE,
   CR4_MCE,
   CR4_OSFXSR,
   CR4_OSXMMEXCPT,
@@ -44,6 +45,7 @@ import {
   CR4_SMEP,
   CR4_PVI,
   CR4_TSD,
+  CR4_UMIP,
   CR4_VME,
   EFER_LMA,
   EFER_LME,
@@ -57,7 +59,7 @@ const CR0_BITS: u64 =
 const CR4_BITS: u64 =
   CR4_VME | CR4_PVI |
   CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE |
-  CR4_SMEP | CR4_SMAP;
+  CR4_SMEP | CR4_SMAP | CR4_UMIP | CR4_FSGSBASE;
 
 /** Changes of these make translations stale. */
 const CR0_MAPPING: u64 = CR0_PG | CR0_WP | CR0_PE;
@@ -71,8 +73,8 @@ const RESERVED_PHYSICAL: u64 = ~0 << PHYSICAL_ADDRESS_BITS;
 /** Bits 1, 2 and 5 to 8 of a PAE page-directory pointer. */
 const RESERVED_PDPTE: u64 = RESERVED_PHYSICAL | 0x1e6;
 
-/** u64: CR4 bits that CPUID hides on this machine. */
-const CONTROL_4_WITHHELD: usize = memory.data(8, 8);
+/** u64: CR4 bits that CPUID hides on this machine; until it says which, UMIP and FSGSBASE. */
+const CONTROL_4_WITHHELD: usize = memory.data<u64>([0x10800], 8);
 
 /** Makes CR4 bits reserved whose features the machine's CPUID withholds. */
 export function withholdControl4(bits: u64): void {

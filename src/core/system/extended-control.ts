@@ -3,17 +3,16 @@ import { CPU_STATE } from "../../layout/memory-map";
 import { CPL, CR4, RAX, RCX, RDX, STATUS_OK, XCR0 } from "../../layout/cpu-state";
 import { raiseGP, raiseUD } from "../processor/faults";
 import { CR4_OSXSAVE } from "./control-bits";
-
-export const XCR0_X87: u64 = 1 << 0;
-export const XCR0_SSE: u64 = 1 << 1;
-/** CPUID leaf 0xd must say the same. */
-export const XCR0_OFFERED: u64 = XCR0_X87 | XCR0_SSE;
+import { offeredComponents, offersInUse, XCR0_AVX, XCR0_SSE, XCR0_X87 } from "./offered-states";
+import { componentsInUse } from "./save-area";
 
 /** XGETBV: EDX:EAX from the register that ECX names. */
 export function xgetbv(): i32 {
   if (!(load<u64>(CPU_STATE + CR4) & CR4_OSXSAVE)) return raiseUD();
-  if (load<u32>(CPU_STATE + RCX) != 0) return raiseGP(0);
-  const value = load<u64>(CPU_STATE + XCR0);
+  const index = load<u32>(CPU_STATE + RCX);
+  if (index > 1 || (index == 1 && !offersInUse())) return raiseGP(0);
+  const enabled = load<u64>(CPU_STATE + XCR0);
+  const value = index == 1 ? enabled & componentsInUse() : enabled;
   store<u64>(CPU_STATE + RAX, value & 0xffffffff);
   store<u64>(CPU_STATE + RDX, value >> 32);
   return STATUS_OK;
@@ -24,7 +23,9 @@ export function xsetbv(): i32 {
   if (!(load<u64>(CPU_STATE + CR4) & CR4_OSXSAVE)) return raiseUD();
   if (load<i32>(CPU_STATE + CPL) != 0 || load<u32>(CPU_STATE + RCX) != 0) return raiseGP(0);
   const value = <u64>load<u32>(CPU_STATE + RAX) | ((<u64>load<u32>(CPU_STATE + RDX)) << 32);
-  if (!(value & XCR0_X87) || value & ~XCR0_OFFERED) return raiseGP(0);
+  if (!(value & XCR0_X87) || value & ~offeredComponents()) return raiseGP(0);
+  // AVX state includes that of SSE.
+  if (value & XCR0_AVX && !(value & XCR0_SSE)) return raiseGP(0);
   store<u64>(CPU_STATE + XCR0, value);
   return STATUS_OK;
 }

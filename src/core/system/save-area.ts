@@ -1,8 +1,9 @@
-// FXSAVE, FXRSTOR, XSAVE, XRSTOR: checks, memory, and which components move. save-image.ts has the layout.
+// FXSAVE, FXRSTOR, XSAVE, XSAVEOPT, XSAVEC, XRSTOR: checks, memory, and which components move. save-image.ts has the layout.
 // SDM 2 "FXSAVE—Save x87 FPU, MMX Technology, and SSE State", "FXRSTOR", "XSAVE—Save Processor Extended States",
 // "XRSTOR—Restore Processor Extended States"; SDM 1 "Managing State Using the XSAVE Feature Set".
 //
-// Every component counts as in use, so XSAVE writes what it is asked for. The x87 pointers FIP, FDP and
+// x87 and SSE state count as in use always, AVX state while an upper half is not zero. There is no other component, so
+// AVX state lies at the same place in the standard and in the compacted form. The x87 pointers FIP, FDP and
 // FOP are always saved and restored, as Intel processors do (AMD: only when FSW.ES is set).
 import { CPU_STATE } from "../../layout/memory-map";
 import { CODE_BITS, CR0, CR4, RAX, RDX, STATUS_FAULT, STATUS_OK, XCR0 } from "../../layout/cpu-state";
@@ -12,26 +13,36 @@ import { readLinear64, writeLinear64 } from "../memory/linear-memory";
 import { isCanonical } from "../memory/translate";
 import { faulted, raise, raiseGP, raiseNonCanonical, raiseUD, VECTOR_NM } from "../processor/faults";
 import { CR0_EM, CR0_TS, CR4_OSFXSR, CR4_OSXSAVE } from "./control-bits";
-import { XCR0_SSE, XCR0_X87 } from "./extended-control";
+import { offersCompaction, XCR0_AVX, XCR0_SSE, XCR0_X87 } from "./offered-states";
 import {
   IMAGE,
   IMAGE_MXCSR,
   IMAGE_XMM,
+  IMAGE_YMM,
   MXCSR_RESERVED,
   imageFromMxcsr,
   imageFromX87,
   imageFromXmm,
+  imageFromYmm,
+  initialiseMxcsr,
   initialiseX87,
   initialiseXmm,
+  initialiseYmm,
   mxcsrFromImage,
+  usesYmm,
   x87FromImage,
   xmmFromImage,
+  ymmFromImage,
 } from "./save-image";
 
 const HEADER: i32 = 512;
 const HEADER_BYTES: i32 = 64;
 /** Of the header: XSTATE_BV, XCOMP_BV. */
 const XCOMP_BV: i32 = 520;
+/** Of XCOMP_BV: the compacted form. */
+const COMPACTED: u64 = 1 << 63;
+/** With AVX state. */
+const AREA_BYTES: i32 = 832;
 const X87_POINTERS_BYTES: i32 = 24;
 const X87_REGISTERS: i32 = 32;
 
@@ -70,25 +81,58 @@ export function fxrstor(va: u64, operand64: i32): i32 {
 
 /** XSAVE of the components in EDX:EAX AND XCR0. */
 export function xsave(va: u64, operand64: i32): i32 {
+  return save(va, operand64, false, false);
+}
+
+/** XSAVEOPT: components that are not in use are not written. */
+export function xsaveopt(va: u64, operand64: i32): i32 {
+  return save(va, operand64, true, false);
+}
+
+/** XSAVEC: the same in the compacted form. */
+export function xsavec(va: u64, operand64: i32): i32 {
+  return save(va, operand64, true, true);
+}
+
+function save(va: u64, operand64: i32, onlyUsed: bool, compacted: bool): i32 {
   const status = checkX(va);
   if (status != STATUS_OK) return status;
   const wanted = requestedComponents();
-  if (!prepareWrite(va, HEADER + HEADER_BYTES)) return STATUS_FAULT;
-  if (wanted & XCR0_X87) {
+  const used = wanted & componentsInUse();
+  const written = onlyUsed ? used : wanted;
+  if (!prepareWrite(va, wanted & XCR0_AVX ? AREA_BYTES : HEADER + HEADER_BYTES)) return STATUS_FAULT;
+  if (written & XCR0_X87) {
     imageFromX87(operand64 != 0);
     copyOut(va, 0, X87_POINTERS_BYTES);
     copyOut(va, X87_REGISTERS, IMAGE_XMM);
   }
-  if (wanted & XCR0_SSE) {
+  // The standard form has MXCSR with AVX state as well.
+  if (written & XCR0_SSE || (!compacted && wanted & XCR0_AVX)) {
     imageFromMxcsr();
-    imageFromXmm(xmmCount());
     copyOut(va, IMAGE_MXCSR, X87_REGISTERS);
+  }
+  if (written & XCR0_SSE) {
+    imageFromXmm(xmmCount());
     copyOut(va, IMAGE_XMM, xmmEnd());
+  }
+  if (written & XCR0_AVX) {
+    imageFromYmm(xmmCount());
+    copyOut(va, IMAGE_YMM, IMAGE_YMM + xmmCount() * 16);
+  }
+  if (compacted) {
+    writeLinear64(va + HEADER, used);
+    writeLinear64(va + XCOMP_BV, COMPACTED | wanted);
+    return STATUS_OK;
   }
   const present = readLinear64(va + HEADER);
   if (faulted()) return STATUS_FAULT;
-  writeLinear64(va + HEADER, present | wanted);
+  writeLinear64(va + HEADER, (present & ~wanted) | used);
   return STATUS_OK;
+}
+
+/** XINUSE, of XGETBV with ECX = 1 as well. */
+export function componentsInUse(): u64 {
+  return XCR0_X87 | XCR0_SSE | (usesYmm() ? XCR0_AVX : 0);
 }
 
 /** XRSTOR of the components in EDX:EAX AND XCR0; those that XSTATE_BV lacks are initialised. */
@@ -98,22 +142,42 @@ export function xrstor(va: u64, operand64: i32): i32 {
   const wanted = requestedComponents();
   if (!copyIn(va, HEADER + HEADER_BYTES)) return STATUS_FAULT;
   const present = load<u64>(IMAGE + HEADER);
-  if (present & ~load<u64>(CPU_STATE + XCR0)) return raiseGP(0);
-  // The standard form only: XCOMP_BV and the eight bytes behind it are zero.
-  if (load<u64>(IMAGE + XCOMP_BV) || load<u64>(IMAGE + XCOMP_BV + 8)) return raiseGP(0);
-  if (wanted & XCR0_SSE && load<u32>(IMAGE + IMAGE_MXCSR) & MXCSR_RESERVED) return raiseGP(0);
+  const format = load<u64>(IMAGE + XCOMP_BV);
+  const compacted = (format & COMPACTED) != 0;
+  if (!isHeaderValid(present, format)) return raiseGP(0);
+  const readsMxcsr = compacted ? wanted & present & XCR0_SSE : wanted & (XCR0_SSE | XCR0_AVX);
+  if (readsMxcsr && load<u32>(IMAGE + IMAGE_MXCSR) & MXCSR_RESERVED) return raiseGP(0);
+  const restored = wanted & present;
+  if (restored & XCR0_AVX && !copyPart(va, IMAGE_YMM, AREA_BYTES)) return STATUS_FAULT;
 
   if (wanted & XCR0_X87) {
-    if (present & XCR0_X87) x87FromImage(operand64 != 0);
+    if (restored & XCR0_X87) x87FromImage(operand64 != 0);
     else initialiseX87();
   }
+  // In the standard form MXCSR comes from memory even where XSTATE_BV says that the registers are initial.
+  if (readsMxcsr) mxcsrFromImage();
+  else if (wanted & XCR0_SSE) initialiseMxcsr();
   if (wanted & XCR0_SSE) {
-    // MXCSR comes from memory even where XSTATE_BV says that the XMM registers are initial.
-    mxcsrFromImage();
-    if (present & XCR0_SSE) xmmFromImage(xmmCount());
+    if (restored & XCR0_SSE) xmmFromImage(xmmCount());
     else initialiseXmm(xmmCount());
   }
+  if (wanted & XCR0_AVX) {
+    if (restored & XCR0_AVX) ymmFromImage(xmmCount());
+    else initialiseYmm(xmmCount());
+  }
   return STATUS_OK;
+}
+
+/** What XSTATE_BV, XCOMP_BV and the rest of the header, which is in the image, may be. */
+function isHeaderValid(present: u64, format: u64): bool {
+  const enabled = load<u64>(CPU_STATE + XCR0);
+  if (!(format & COMPACTED)) {
+    return !(present & ~enabled) && format == 0 && load<u64>(IMAGE + XCOMP_BV + 8) == 0;
+  }
+  const components = format & ~COMPACTED;
+  if (!offersCompaction() || components & ~enabled || present & ~components) return false;
+  for (let at = XCOMP_BV + 8; at < HEADER + HEADER_BYTES; at += 8) if (load<u64>(IMAGE + <usize>at)) return false;
+  return true;
 }
 
 function checkFx(va: u64): i32 {
@@ -157,7 +221,11 @@ function copyOut(va: u64, first: i32, end: i32): void {
 
 /** Reads the start of the area into the image. Returns false with the fault set. */
 function copyIn(va: u64, bytes: i32): bool {
-  for (let at = 0; at < bytes; at += 8) {
+  return copyPart(va, 0, bytes);
+}
+
+function copyPart(va: u64, first: i32, end: i32): bool {
+  for (let at = first; at < end; at += 8) {
     const value = readLinear64(va + at);
     if (faulted()) return false;
     store<u64>(IMAGE + <usize>at, value);

@@ -16,10 +16,13 @@ import {
   X87_REGISTER_BYTES,
   X87_TOP,
   XMM,
+  YMM_HIGH,
 } from "../../layout/cpu-state";
 
-/** The image, and room for the XSAVE header behind it. */
-export const IMAGE: usize = memory.data(576, 16);
+/** The image, and room for the XSAVE header and the AVX component behind it. */
+export const IMAGE: usize = memory.data(832, 16);
+/** The AVX component: upper halves of the YMM registers, in the standard and in the compacted form. */
+export const IMAGE_YMM: i32 = 576;
 
 // Offsets in the image.
 const IMAGE_FCW: usize = 0;
@@ -134,6 +137,28 @@ export function xmmFromImage(count: i32): void {
 
 export function initialiseXmm(count: i32): void {
   memory.fill(CPU_STATE + XMM, 0, <usize>count << 4);
+}
+
+export function imageFromYmm(count: i32): void {
+  memory.copy(IMAGE + <usize>IMAGE_YMM, CPU_STATE + YMM_HIGH, <usize>count << 4);
+}
+
+export function ymmFromImage(count: i32): void {
+  memory.copy(CPU_STATE + YMM_HIGH, IMAGE + <usize>IMAGE_YMM, <usize>count << 4);
+}
+
+export function initialiseYmm(count: i32): void {
+  memory.fill(CPU_STATE + YMM_HIGH, 0, <usize>count << 4);
+}
+
+/** Whether any of the upper halves is not zero. */
+export function usesYmm(): bool {
+  for (let at: usize = 0; at < 256; at += 8) if (load<u64>(CPU_STATE + YMM_HIGH + at) != 0) return true;
+  return false;
+}
+
+export function initialiseMxcsr(): void {
+  store<u32>(CPU_STATE + MXCSR, 0x1f80);
 }
 
 // @ts-ignore: decorator

@@ -22,8 +22,19 @@ const REX_W_NAMES: Record<string, string> = {
   fxsave: "fxsave64",
   fxrstor: "fxrstor64",
   movd: "movq",
+  pcmpestri: "pcmpestriq",
+  pcmpestrm: "pcmpestrmq",
+  pextrd: "pextrq",
+  pinsrd: "pinsrq",
+  vmovd: "vmovq",
+  vpcmpestri: "vpcmpestriq",
+  vpcmpestrm: "vpcmpestrmq",
+  vpextrd: "vpextrq",
+  vpinsrd: "vpinsrq",
   xsave: "xsave64",
   xrstor: "xrstor64",
+  xsavec: "xsavec64",
+  xsaveopt: "xsaveopt64",
 };
 
 /** 0F 18 by ModRM.reg; the rest of the digits are reserved for more hints. */
@@ -71,7 +82,7 @@ export function instructionName(d: DecodedInstruction, codeBits: CodeBits): stri
   const { mnemonic } = d.form.instruction;
   const bySize = NAMES_BY_SIZE[mnemonic];
   if (bySize) return bySize[d.operandBits === 16 ? 0 : d.operandBits === 32 ? 1 : 2];
-  if ((d.rex & 8) !== 0) {
+  if ((d.rex & 8) !== 0 && codeBits === 64) {
     const wide = REX_W_NAMES[mnemonic];
     if (wide) return wide;
   }

@@ -1,6 +1,7 @@
 import { SEGMENT_REGISTERS } from "../../isa/registers.ts";
 import { BASE_RIP, type CodeBits, type DecodedInstruction, NO_REGISTER } from "../decoder.ts";
-import { type OperandSpec, resolveBits } from "../operand-spec.ts";
+import { type OperandSpec, resolveBits, type SpecBits } from "../operand-spec.ts";
+import { encodedRegister } from "../record-writer.ts";
 
 const NAMES = ["ax", "cx", "dx", "bx", "sp", "bp", "si", "di"] as const;
 const LOW_BYTES = ["al", "cl", "dl", "bl", "spl", "bpl", "sil", "dil"] as const;
@@ -14,6 +15,7 @@ const POINTER_WORDS: Record<number, string> = {
   64: "QWORD PTR ",
   80: "TBYTE PTR ",
   128: "XMMWORD PTR ",
+  256: "YMMWORD PTR ",
 };
 
 /** `rex` is 0 when there is none: byte registers 4..7 are then AH, CH, DH and BH. */
@@ -31,6 +33,16 @@ function signedHex(value: number): string {
   return value < 0 ? `-0x${(-value).toString(16)}` : `+0x${value.toString(16)}`;
 }
 
+/** A general register or, in a gather, a vector register. */
+function indexRegister(d: DecodedInstruction): string {
+  const vector = d.form.operands.find((o) => o.source === "index");
+  return vector === undefined
+    ? generalRegister(d.index, d.addressBits)
+    : vectorRegister(d.index, vector.bits);
+}
+
+const vectorRegister = (n: number, bits: SpecBits): string => `${bits === 256 ? "ymm" : "xmm"}${n}`;
+
 /** The memory operand of ModRM, without its size: `fs:[rax+rcx*4-0x8]`. */
 export function memoryText(d: DecodedInstruction): string {
   const segment = d.segmentOverride >= 0 ? `${SEGMENT_REGISTERS[d.segmentOverride]}:` : "";
@@ -39,7 +51,7 @@ export function memoryText(d: DecodedInstruction): string {
   else if (d.base !== NO_REGISTER) parts.push(generalRegister(d.base, d.addressBits));
   if (d.index !== NO_REGISTER) {
     const scale = d.addressBits === 16 ? "" : `*${1 << d.scale}`;
-    parts.push(generalRegister(d.index, d.addressBits) + scale);
+    parts.push(indexRegister(d) + scale);
   }
   if (parts.length === 0) return (segment || "ds:") + hex(d.displacement, d.addressBits);
   const displacement = d.displacementBytes > 0 ? signedHex(d.displacement) : "";
@@ -83,6 +95,10 @@ function addressedBits(d: DecodedInstruction): number {
   if (mnemonic === "cmpxchg8b") return d.rex & 8 ? 128 : 64;
   if (mnemonic === "cmpxchg16b") return 128;
   if (mnemonic === "ldmxcsr" || mnemonic === "stmxcsr") return 32;
+  // Masked moves and VCVTPS2PH by their vectors, gathers by their elements.
+  if (/^vp?maskmov/.test(mnemonic)) return d.vexLength === 1 ? 256 : 128;
+  if (mnemonic === "vcvtps2ph") return d.vexLength === 1 ? 128 : 64;
+  if (d.form.vsib) return (d.rex & 8) !== 0 ? 64 : 32;
   if (/^(mov|str|sldt|smsw|lldt|ltr|lmsw|verr|verw)$/.test(mnemonic)) return 16;
   return 0;
 }
@@ -128,6 +144,8 @@ export function operandText(
     case "farSelector":
     // MASKMOVQ's destination.
     case "rdi":
+    // The index of a gather stands in its address.
+    case "index":
       return undefined;
     case "moffs": {
       const segment = SEGMENT_REGISTERS[d.segment as 0];
@@ -144,8 +162,16 @@ export function operandText(
         : resolveBits(spec.memoryBits, d.operandBits);
     return (POINTER_WORDS[width] ?? "") + memoryText(d);
   }
-  const n = spec.source === "reg" ? d.reg : spec.source === "opcode" ? d.opcodeRegister : d.rm;
-  if (spec.class === "xmm") return `xmm${n}`;
+  const n = spec.source === "fixed" ? spec.register : encodedRegister(d, spec.source);
+  // The mask that PCMPESTRM and PCMPISTRM leave in XMM0 is not named.
+  if (
+    spec.class === "xmm" &&
+    spec.source === "fixed" &&
+    spec.bits === 128 &&
+    /pcmp/.test(d.form.instruction.mnemonic)
+  )
+    return undefined;
+  if (spec.class === "xmm") return vectorRegister(n, spec.bits);
   if (spec.class === "mm") return `mm${n & 7}`;
   if (spec.source === "fixed") return generalRegister(spec.register, Math.min(bits, widestBits(d)));
   // A destination that may stay as it is (BSF, LAR, CMPXCHG) is the whole register in the table.

@@ -72,6 +72,7 @@ export const cmpxchg16b = instruction({
   source: "Intel SDM Vol. 2A, CMPXCHG8B/CMPXCHG16B",
   access: "rw",
   flags: { writes: "zf" },
+  features: ["cx16"],
   forms: [form("0F C7 /1", "m128", { ...lockable, ...only64, rexW: true })],
   execute(ops, dst) {
     const low = ops.keep(ops.lane(64, dst, 0));

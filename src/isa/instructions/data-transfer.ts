@@ -1,4 +1,4 @@
-import { form, instruction, only64 } from "../instruction.ts";
+import { form, instruction, not64, only64 } from "../instruction.ts";
 import type { OperandBits, Ops } from "../ops.ts";
 import { CONDITIONS, type StatusFlag } from "../registers.ts";
 
@@ -161,7 +161,10 @@ export const lahf = instruction({
   source: "Intel SDM Vol. 2A, LAHF",
   access: "",
   flags: { reads: "cf pf af zf sf" },
-  forms: [form("9F", "", { size: 8 })],
+  forms: [
+    form("9F", "", { size: 8, ...not64 }),
+    form("9F", "", { size: 8, ...only64, features: ["lahf-64"] }),
+  ],
   execute(ops) {
     // Bit 1 is always set. AH is bits 8..15 of AX.
     let high = ops.constant(0x0200, 16);
@@ -178,7 +181,10 @@ export const sahf = instruction({
   source: "Intel SDM Vol. 2B, SAHF",
   access: "",
   flags: { writes: "cf pf af zf sf" },
-  forms: [form("9E", "", { size: 8 })],
+  forms: [
+    form("9E", "", { size: 8, ...not64 }),
+    form("9E", "", { size: 8, ...only64, features: ["lahf-64"] }),
+  ],
   execute(ops) {
     const ax = ops.register("rax", 16);
     // OF stays, and it is kept as a relation between the result and the operands.

@@ -1,5 +1,7 @@
 import {
+  CPL,
   CR0,
+  CR4,
   GDTR_BASE,
   GDTR_LIMIT,
   IDTR_BASE,
@@ -40,12 +42,19 @@ function storeTable(mnemonic: string, source: string, digit: number, limit: numb
     access: "r",
     forms: [form(`0F 01 /${digit}`, "m", force64)],
     execute(ops, address) {
+      requireTablePrivilege(ops);
       // Both places are known to be writable before either changes.
       ops.modify(16, address, (old) => old);
       ops.store(ops.add(address, ops.constant(2, 64)), ops.state(base, ops.code64 ? 64 : 32));
       ops.store(address, ops.state(limit, 16));
     },
   });
+}
+
+/** With CR4.UMIP, what tells where the system's tables lie is #GP(0) unless CPL is 0. */
+export function requireTablePrivilege<V>(ops: Ops<V>): void {
+  const isUser = ops.not(ops.isZero(ops.state(CPL, 32)));
+  ops.raiseWhen(ops.and(ops.bit(ops.state(CR4, 32), 11), isUser), "#GP");
 }
 
 /** #UD in real and virtual-8086 mode. */
@@ -59,6 +68,7 @@ function requireProtectedMode<V>(ops: Ops<V>): void {
 function storeSelector(mnemonic: string, source: string, digit: number, segment: number) {
   const read = <V>(ops: Ops<V>): V => {
     requireProtectedMode(ops);
+    requireTablePrivilege(ops);
     return ops.state(segment + SEGMENT_SELECTOR, 16);
   };
   return [

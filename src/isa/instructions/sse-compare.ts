@@ -2,9 +2,9 @@ import { form, type Instruction, instruction } from "../instruction.ts";
 import type { Ops } from "../ops.ts";
 import { sdm } from "./sse2-packed-forms.ts";
 
-/** All ones where the predicate holds. Of the immediate, bits 0..2 count (Intel SDM Vol. 2A, CMPPS). */
-function mask<V>(ops: Ops<V>, bits: 32 | 64, a: V, b: V, immediate: V): V {
-  const predicate = ops.and(ops.zeroExtend(immediate, 32), ops.constant(7, 32));
+/** All ones where the predicate holds. Of the immediate, the bits of `predicates` count: 0..2 (Intel SDM Vol. 2A, CMPPS). */
+export function mask<V>(ops: Ops<V>, bits: 32 | 64, a: V, b: V, immediate: V, predicates = 7): V {
+  const predicate = ops.and(ops.zeroExtend(immediate, 32), ops.constant(predicates, 32));
   const holds = ops.call(bits === 32 ? "f32Compare" : "f64Compare", a, b, predicate);
   return ops.negate(ops.zeroExtend(holds, bits));
 }

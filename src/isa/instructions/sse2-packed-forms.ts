@@ -1,3 +1,4 @@
+import type { IsaFeature } from "../features.ts";
 import { form, type Instruction, instruction } from "../instruction.ts";
 import type { Ops } from "../ops.ts";
 
@@ -32,13 +33,20 @@ export function packed(mnemonic: string, title: string, opcode: string, combine:
 }
 
 /** An instruction `xmm, xmm/m128` that reads both operands and raises no exceptions of SIMD floating point. */
-export function sse(mnemonic: string, title: string, opcode: string, combine: Combine): Instruction[] {
+export function sse(
+  mnemonic: string,
+  title: string,
+  opcode: string,
+  combine: Combine,
+  features: readonly IsaFeature[] = [],
+): Instruction[] {
   return [
     instruction({
       mnemonic,
       source: sdm(title),
       access: "rw r",
       unit: "sse",
+      features,
       forms: [form(opcode, "xmm, xmm/m128")],
       execute: combine,
     }),

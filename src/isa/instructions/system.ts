@@ -1,6 +1,15 @@
+import {
+  CR4,
+  MSR_TSC_AUX,
+  SEG_FS,
+  SEG_GS,
+  SEGMENT_BASE,
+  SEGMENT_EFFECTIVE_BASE,
+} from "../../layout/cpu-state.ts";
 import type { HelperName } from "../helpers.ts";
 import { type FormAttributes, form, instruction, not64, only64, privileged } from "../instruction.ts";
 import type { Ops } from "../ops.ts";
+import { requireTablePrivilege } from "./descriptor-tables.ts";
 
 /** A move of a control or debug register: 64 bits in 64-bit code, else 32, whatever the prefixes say. */
 function fullWidthForms(opcode: string, operands: (register: string) => string) {
@@ -67,6 +76,7 @@ export const smsw = instruction({
   access: "w",
   forms: [form("0F 01 /4", "r:v:rm")],
   execute(ops) {
+    requireTablePrivilege(ops);
     return ops.truncate(ops.call("smsw"), ops.operandBits);
   },
 });
@@ -77,6 +87,7 @@ export const smswToMemory = instruction({
   access: "w",
   forms: [form("0F 01 /4", "m16")],
   execute(ops) {
+    requireTablePrivilege(ops);
     return ops.truncate(ops.call("smsw"), 16);
   },
 });
@@ -117,6 +128,18 @@ export const clflush = instruction({
   // The operand has been read, which is all that is checked.
   execute() {},
 });
+
+/** CLFLUSHOPT and CLWB are CLFLUSH in another order, which nothing here can tell. */
+function writeBack(mnemonic: "clflushopt" | "clwb", digit: number) {
+  return instruction({
+    mnemonic,
+    source: `Intel SDM Vol. 2A, ${mnemonic.toUpperCase()}`,
+    access: "r",
+    features: [mnemonic],
+    forms: [form(`66 0F AE /${digit}`, "m8")],
+    execute() {},
+  });
+}
 
 /** An instruction without operands that a function of src/core carries out. */
 function byHelper(
@@ -167,21 +190,73 @@ function exit(mnemonic: "sysret" | "sysexit", source: string, opcode: string) {
   });
 }
 
-export const rdrand = instruction({
-  mnemonic: "rdrand",
-  source: "Intel SDM Vol. 2B, RDRAND",
+/** RDRAND and RDSEED: the machine's random numbers never run out. */
+function randomNumber(mnemonic: "rdrand" | "rdseed", digit: number) {
+  return instruction({
+    mnemonic,
+    source: `Intel SDM Vol. 2B, ${mnemonic.toUpperCase()}`,
+    access: "w",
+    flags: { writes: "cf pf af zf sf of" },
+    features: [mnemonic],
+    forms: [form(`NFx 0F C7 /${digit}`, "r:v:rm")],
+    execute(ops) {
+      const value = ops.call("rdrand", ops.constant(ops.operandBits, 32));
+      setCarryOnly(ops);
+      return ops.truncate(value, ops.operandBits);
+    },
+  });
+}
+
+/** RDFSBASE and RDGSBASE. */
+function readBase(mnemonic: string, digit: number, segment: number) {
+  return instruction({
+    mnemonic,
+    source: "Intel SDM Vol. 2B, RDFSBASE/RDGSBASE",
+    access: "w",
+    features: ["fsgsbase"],
+    forms: [form(`F3 0F AE /${digit}`, "r:y:rm", only64)],
+    execute(ops) {
+      requireBaseInstructions(ops);
+      return ops.state(segment + SEGMENT_BASE, ops.operandBits === 64 ? 64 : 32);
+    },
+  });
+}
+
+/** WRFSBASE and WRGSBASE: #GP(0) for a base that is not canonical. */
+function writeBase(mnemonic: string, digit: number, segment: number) {
+  return instruction({
+    mnemonic,
+    source: "Intel SDM Vol. 2D, WRFSBASE/WRGSBASE",
+    access: "r",
+    features: ["fsgsbase"],
+    forms: [form(`F3 0F AE /${digit}`, "r:y:rm", only64)],
+    execute(ops, src) {
+      requireBaseInstructions(ops);
+      const base = ops.keep(ops.zeroExtend(src, 64));
+      const extended = ops.shiftRightSigned(ops.shiftLeft(base, 16), 16);
+      ops.raiseWhen(ops.not(ops.equal(extended, base)), "#GP");
+      ops.setState(segment + SEGMENT_BASE, base);
+      ops.setState(segment + SEGMENT_EFFECTIVE_BASE, base);
+    },
+  });
+}
+
+/** #UD unless CR4.FSGSBASE is set. */
+function requireBaseInstructions<V>(ops: Ops<V>): void {
+  ops.raiseWhen(ops.not(ops.bit(ops.state(CR4, 32), 16)), "#UD");
+}
+
+const rdpid = instruction({
+  mnemonic: "rdpid",
+  source: "Intel SDM Vol. 2B, RDPID",
   access: "w",
-  flags: { writes: "cf pf af zf sf of" },
-  // F2 and F3 before it are #UD, so 66 is a row of its own.
+  features: ["rdpid"],
   forms: [
-    form("NP 0F C7 /6", "r:y:rm"),
-    form("66 0F C7 /6", "r16:rm", { rexW: false, size: 16 }),
-    form("66 0F C7 /6", "r64:rm", { rexW: true, size: 64 }),
+    form("F3 0F C7 /7", "r64:rm", { ...only64, size: 64 }),
+    form("F3 0F C7 /7", "r32:rm", { ...not64, size: 32 }),
   ],
   execute(ops) {
-    const value = ops.call("rdrand", ops.constant(ops.operandBits, 32));
-    setCarryOnly(ops);
-    return ops.truncate(value, ops.operandBits);
+    return ops.zeroExtend(ops.state(MSR_TSC_AUX, 32), ops.operandBits);
   },
 });
 
@@ -202,7 +277,7 @@ export const system = [
   invlpg,
   cacheControl("invd", "Intel SDM Vol. 2A, INVD", "0F 08"),
   cacheControl("wbinvd", "Intel SDM Vol. 2D, WBINVD", "0F 09"),
-  clflush,
+  clflush, writeBack("clflushopt", 7), writeBack("clwb", 6),
   byHelper("rdmsr", "Intel SDM Vol. 2B, RDMSR", "0F 32", "rdmsr", privileged),
   byHelper("wrmsr", "Intel SDM Vol. 2D, WRMSR", "0F 30", "wrmsr", privileged),
   byHelper("rdtsc", "Intel SDM Vol. 2B, RDTSC", "0F 31", "rdtsc"),
@@ -216,5 +291,8 @@ export const system = [
   exit("sysret", "Intel SDM Vol. 2B, SYSRET", "0F 07"),
   entry("sysenter", "Intel SDM Vol. 2B, SYSENTER", "0F 34"),
   exit("sysexit", "Intel SDM Vol. 2B, SYSEXIT", "0F 35"),
-  rdrand,
+  randomNumber("rdrand", 6), randomNumber("rdseed", 7),
+  readBase("rdfsbase", 0, SEG_FS), readBase("rdgsbase", 1, SEG_GS),
+  writeBase("wrfsbase", 2, SEG_FS), writeBase("wrgsbase", 3, SEG_GS),
+  rdpid,
 ] as const;

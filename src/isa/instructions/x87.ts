@@ -1,4 +1,5 @@
 import { CPU_STATE, SCRATCH } from "../../layout/memory-map.ts";
+import type { IsaFeature } from "../features.ts";
 import type { HelperName } from "../helpers.ts";
 import { type Form, form, type Instruction, instruction } from "../instruction.ts";
 import type { Ops } from "../ops.ts";
@@ -20,6 +21,7 @@ interface Definition {
   readonly keepsPointers?: true;
   readonly name?: string;
   readonly flags?: Instruction["flags"];
+  readonly features?: readonly IsaFeature[];
   execute<V>(ops: Ops<V>, ...operands: V[]): V | readonly V[] | void;
 }
 
@@ -30,6 +32,7 @@ function x87(mnemonic: string, definition: Definition): Instruction {
     access: definition.access ?? "",
     forms: definition.forms,
     flags: definition.flags ?? {},
+    features: definition.features ?? [],
     unit: definition.control ? "x87-control" : "x87",
     keepsPointers: definition.control ?? definition.keepsPointers ?? false,
     execute: definition.execute,
@@ -71,10 +74,12 @@ function store(
   bits: 16 | 32 | 64,
   helper: HelperName,
   pops: 0 | 1,
+  features: readonly IsaFeature[] = [],
 ): Instruction {
   return x87(mnemonic, {
     forms: [form(opcode, "m")],
     access: "r",
+    features,
     execute: (ops, address) => {
       ops.system(helper);
       writePrepared(ops, address, bits / 8, () => ops.store(address, ops.state(STORED, bits)));
@@ -283,6 +288,9 @@ export const x87Instructions: readonly Instruction[] = [
   store("fistp", "DF /3", 16, "x87PrepareStoreI16", 1),
   store("fistp", "DB /3", 32, "x87PrepareStoreI32", 1),
   store("fistp", "DF /7", 64, "x87PrepareStoreI64", 1),
+  store("fisttp", "DF /1", 16, "x87PrepareStoreTruncI16", 1, ["sse3"]),
+  store("fisttp", "DB /1", 32, "x87PrepareStoreTruncI32", 1, ["sse3"]),
+  store("fisttp", "DD /1", 64, "x87PrepareStoreTruncI64", 1, ["sse3"]),
   x87("fst", {
     forms: [form("DD D0+i", "st:i")],
     access: "r",

@@ -16,7 +16,8 @@ export class IntegerValues {
 
   constant(value: bigint | number, bits: Bits): Value {
     if (bits === 64) return new Value(64, this.b.i64(BigInt.asIntN(64, BigInt(value))));
-    invariant(bits !== 128, "vector constants come from lanes");
+    if (bits === 128) return new Value(128, this.b.v128(bytesOf(BigInt(value))));
+    invariant(bits !== 256, "halves are constants of their own");
     return new Value(bits, this.b.i32(Number(BigInt.asUintN(bits, BigInt(value))) | 0));
   }
 
@@ -260,7 +261,12 @@ export class IntegerValues {
   }
 }
 
+/** The 16 bytes of a vector, the lowest first. */
+function bytesOf(value: bigint): Uint8Array {
+  return Uint8Array.from({ length: 16 }, (_, i) => Number((value >> BigInt(8 * i)) & 0xffn));
+}
+
 function typeOf(a: Value): "i32" | "i64" {
-  invariant(a.bits !== 128, "an integer, not a vector");
+  invariant(a.bits < 128, "an integer, not a vector");
   return a.bits === 64 ? "i64" : "i32";
 }

@@ -3,7 +3,7 @@ import { constantOf, type Expr } from "../../wasm/function-builder.ts";
 import type { OpName } from "../../wasm/opcodes.ts";
 import type { LaneBits, LaneOp, LaneShift } from "../ops.ts";
 import { IntegerValues } from "./integer-values.ts";
-import { Value } from "./value.ts";
+import { Value, WideValue } from "./value.ts";
 
 const SHAPES = { 8: "i8x16", 16: "i16x8", 32: "i32x4", 64: "i64x2" } as const;
 
@@ -177,6 +177,27 @@ export class VectorValues extends IntegerValues {
 
   low64(a: Value): Value {
     return this.lane(64, a, 0);
+  }
+
+  splat(value: Value): Value {
+    return this.#splat(value);
+  }
+
+  lookupBytes(a: Value, indices: Value): Value {
+    return vector(this.b.op("i8x16.swizzle", a.e, indices.e));
+  }
+
+  half(a: Value, index: 0 | 1): Value {
+    invariant(a instanceof WideValue, "only 256 bits have halves");
+    return index === 0 ? a.low : a.high;
+  }
+
+  joined(low: Value, high: Value): Value {
+    return new WideValue(low, high);
+  }
+
+  override keep(a: Value): Value {
+    return a instanceof WideValue ? new WideValue(super.keep(a.low), super.keep(a.high)) : super.keep(a);
   }
 
   #zero(): Expr {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { parseCpuModel } from "../../../src/cpu/cpu-model.ts";
 import { type CpuidContext, type CpuidResult, cpuid } from "../../../src/cpu/cpuid.ts";
 
 const context: CpuidContext = {
@@ -34,7 +35,8 @@ test("OSXSAVE follows CR4; one processor has no HTT", () => {
 });
 
 test("a feature that is withheld is absent, and OSXSAVE with XSAVE", () => {
-  const withheld: CpuidContext = { ...context, cr4Osxsave: true, withhold: ["xsave", "smap"] };
+  const features = parseCpuModel("default,-xsave,-smap");
+  const withheld: CpuidContext = { ...context, cr4Osxsave: true, features };
   expect(cpuid(1, 0, withheld).ecx).toBe(0xc120_2000);
   expect(cpuid(7, 0, withheld).ebx).toBe(0x0000_0082);
   expect(cpuid(0xd, 0, withheld).eax).toBe(0);
@@ -48,6 +50,14 @@ test("leaf 7: TSC_ADJUST, SMEP, SMAP", () => {
 test("leaf 0xd: x87 and SSE in 576 bytes", () => {
   expect(cpuid(0xd, 0, context)).toEqual({ eax: 3, ebx: 576, ecx: 576, edx: 0 });
   expect(cpuid(0xd, 1, context)).toEqual({ eax: 0, ebx: 0, ecx: 0, edx: 0 });
+});
+
+test("leaf 0xd with AVX: its component, and sizes by what XCR0 enables", () => {
+  const v3: CpuidContext = { ...context, features: parseCpuModel("v3"), xcr0: 3 };
+  expect(cpuid(0xd, 0, v3)).toEqual({ eax: 7, ebx: 576, ecx: 832, edx: 0 });
+  expect(cpuid(0xd, 0, { ...v3, xcr0: 7 })).toEqual({ eax: 7, ebx: 832, ecx: 832, edx: 0 });
+  expect(cpuid(0xd, 1, { ...v3, xcr0: 7 })).toEqual({ eax: 7, ebx: 832, ecx: 0, edx: 0 });
+  expect(cpuid(0xd, 2, v3)).toEqual({ eax: 256, ebx: 576, ecx: 0, edx: 0 });
 });
 
 test("leaf 0x15: crystal * EBX / EAX is the TSC frequency, and the crystal the APIC timer's", () => {

@@ -37,7 +37,7 @@ typedef uint16_t u16;
 typedef uint32_t u32;
 typedef uint64_t u64;
 
-#define PROTOCOL_VERSION 2
+#define PROTOCOL_VERSION 3
 #define HELLO_MAGIC 0x48465252u  // "RRFH"
 #define BATCH_MAGIC 0x42465252u  // "RRFB"
 #define RESULT_MAGIC 0x52465252u // "RRFR"
@@ -49,6 +49,7 @@ typedef uint64_t u64;
 #define MAX_BATCH_BYTES (64u << 20)
 #define MAX_CHANGED_WORDS 64u
 #define FX_BYTES 512u
+#define IMAGE_BYTES 768u // FXSAVE's, then the upper halves of YMM0 to YMM15
 #define FX_COMPARED_WORDS 52u // up to XMM15; what follows is reserved
 #define CODE_FILL 0xcc
 #define X87_ERROR_SUMMARY 0x80
@@ -81,7 +82,8 @@ struct control {
   u64 harness_fs;   // 0x0c8
   u64 running;      // 0x0d0: 1 between entry and exit of a case
   u64 has_fsgsbase; // 0x0d8
-  u64 unused[4];    // 0x0e0
+  u64 has_avx;      // 0x0e0
+  u64 unused[3];    // 0x0e8
   u64 gpr_out[16];  // 0x100
   u64 rflags_out;   // 0x180
   u64 fs_out;       // 0x188
@@ -93,11 +95,17 @@ struct control {
   u64 status_out;   // 0x1b8
   u64 stack[8];     // 0x1c0: for PUSHFQ
   u8 fx_out[FX_BYTES]; // 0x200
+  u8 ymm_out[IMAGE_BYTES - FX_BYTES]; // 0x400
 };
 _Static_assert(offsetof(struct control, harness_rsp) == 0xc0 && offsetof(struct control, has_fsgsbase) == 0xd8 &&
                offsetof(struct control, gpr_out) == 0x100 && offsetof(struct control, rflags_out) == 0x180 &&
-               offsetof(struct control, fx_out) == 0x200, "the assembly uses these offsets");
+               offsetof(struct control, fx_out) == 0x200 &&
+               offsetof(struct control, has_avx) == 0xe0 && offsetof(struct control, ymm_out) == 0x400, "the assembly uses these offsets");
 #define control ((volatile struct control *)(u64)CONTROL)
+
+#define LOAD_YMM(n) "  vinsertf128 $1, 512+16*" #n "(%rdx), %ymm" #n ", %ymm" #n "\n"
+#define STORE_YMM(n) "  vextractf128 $1, %ymm" #n ", C+0x400+16*" #n "\n"
+#define EACH(do) do(0) do(1) do(2) do(3) do(4) do(5) do(6) do(7) do(8) do(9) do(10) do(11) do(12) do(13) do(14) do(15)
 
 __asm__(
   ".text\n"
@@ -111,7 +119,9 @@ __asm__(
   "  mov C+0xa8, %rdx; wrfsbase %rdx\n"
   "  mov C+0xb0, %rdx; wrgsbase %rdx\n"
   "1: mov C+0xb8, %rdx; fxrstor64 (%rdx)\n"
-  "  movq $1, C+0xd0\n"
+  "  cmpb $0, C+0xe0; je 1f\n"
+  EACH(LOAD_YMM)
+  "1: movq $1, C+0xd0\n"
   "  mov C+0x00, %rax; mov C+0x08, %rcx; mov C+0x10, %rdx; mov C+0x18, %rbx\n"
   "  mov C+0x28, %rbp; mov C+0x30, %rsi; mov C+0x38, %rdi\n"
   "  mov C+0x40, %r8; mov C+0x48, %r9; mov C+0x50, %r10; mov C+0x58, %r11\n"
@@ -130,6 +140,10 @@ __asm__(
   "  pushfq; popq C+0x180\n"
   "  pushq $2; popfq\n"
   "  fxsave64 C+0x200\n"
+  "  cmpb $0, C+0xe0; je 1f\n"
+  EACH(STORE_YMM)
+  "  vzeroupper\n"
+  "1:\n"
   "abandon_case:\n" // also entered here, by the signal handler, with all state stored
   "  cmpb $0, C+0xd8; je 1f\n"
   "  rdfsbase %rdx; mov %rdx, C+0x188\n"
@@ -191,7 +205,13 @@ __attribute__((used)) void on_signal(int number, siginfo_t *info, void *context)
   control->vector_out = g[REG_TRAPNO];
   control->error_out = g[REG_ERR];
   control->cr2_out = g[REG_TRAPNO] == 14 ? g[REG_CR2] : 0;
-  memcpy((void *)control->fx_out, uc->uc_mcontext.fpregs, FX_BYTES);
+  // Behind the FXSAVE image come the header of XSAVE, of which bit 2 says that AVX state is not initial, and that state.
+  const u8 *saved = (const u8 *)uc->uc_mcontext.fpregs;
+  memcpy((void *)control->fx_out, saved, FX_BYTES);
+  if (control->has_avx) {
+    if (saved[FX_BYTES] & 4) memcpy((void *)control->ymm_out, saved + 576, IMAGE_BYTES - FX_BYTES);
+    else memset((void *)control->ymm_out, 0, IMAGE_BYTES - FX_BYTES);
+  }
   // A case that ends with TF set traps behind the jump to the stub: that is its normal end.
   if (control->status_out == STATUS_FAULT && g[REG_TRAPNO] == 1 && g[REG_RIP] == EXIT_STUB) control->status_out = STATUS_EXIT;
   abandon_case();
@@ -253,7 +273,7 @@ struct patch { u64 address, value; };
 struct result_header {
   u16 bytes; u8 status, vector; u32 error_code;
   u64 rip, rflags, cr2;
-  u32 gpr_mask, changed_words; u64 fx_mask; u32 hash, zero;
+  u32 gpr_mask, changed_words; u64 fx_mask; u32 hash, ymm_mask;
 };
 struct result_batch_header { u32 magic, bytes, results, zero; u64 cycles; };
 struct hello { u32 magic, version, features, mxcsr_mask; char vendor[12]; u32 signature; char brand[48]; };
@@ -316,7 +336,7 @@ static u8 *run_case(const u8 *at, const u8 *images, u8 *to) {
   control->iret[4] = selectors[1];
   control->fs_in = c->fs_base;
   control->gs_in = c->gs_base;
-  const u8 *image = images + c->image * FX_BYTES;
+  const u8 *image = images + c->image * IMAGE_BYTES;
   control->fx_in = (u64)image;
   control->rip_out = end;
   control->status_out = STATUS_EXIT;
@@ -333,7 +353,6 @@ static u8 *run_case(const u8 *at, const u8 *images, u8 *to) {
   r->rip = normal ? end : control->rip_out;
   r->cr2 = control->cr2_out;
   r->rflags = control->rflags_out;
-  r->zero = 0;
   u32 gprs = 0;
   for (int i = 0; i < 16; i++) {
     u64 now = control->gpr_out[i];
@@ -355,9 +374,14 @@ static u8 *run_case(const u8 *at, const u8 *images, u8 *to) {
   for (u32 i = 0; i < FX_COMPARED_WORDS; i++)
     if (before[i] != after[i]) { fx_mask |= 1ull << i; *w++ = after[i]; }
   r->fx_mask = fx_mask;
+  u32 ymm_mask = 0;
+  const u64 *ymm_before = (const u64 *)(image + FX_BYTES), *ymm_after = (const u64 *)(u64)control->ymm_out;
+  for (u32 i = 0; control->has_avx && i < 32; i++)
+    if (ymm_before[i] != ymm_after[i]) { ymm_mask |= 1u << i; *w++ = ymm_after[i]; }
+  r->ymm_mask = ymm_mask;
   if (r->status == STATUS_TIMEOUT) { // where it was stopped is chance
     w = (u64 *)(r + 1);
-    r->gpr_mask = 0; r->fx_mask = 0; r->rip = 0; r->rflags = 0; r->vector = 0; r->error_code = 0; r->cr2 = 0;
+    r->gpr_mask = 0; r->fx_mask = 0; r->ymm_mask = 0; r->rip = 0; r->rflags = 0; r->vector = 0; r->error_code = 0; r->cr2 = 0;
     append_changes(r, w);
     r->changed_words = 0; r->hash = 0;
   } else w = append_changes(r, w);
@@ -396,7 +420,7 @@ static void run_batch(const struct batch_header *header) {
     memcpy(reference[i], in + i * PAGE, PAGE);
   }
   const u8 *images = in + DATA_PAGES * PAGE;
-  const u8 *at = images + header->images * FX_BYTES;
+  const u8 *at = images + header->images * IMAGE_BYTES;
   u64 started = __rdtsc();
   struct result_batch_header *result = (struct result_batch_header *)out;
   u8 *to = (u8 *)(result + 1);
@@ -460,7 +484,7 @@ static void enter_sandbox(void) {
 }
 
 static void say_hello(void) {
-  struct hello h = {HELLO_MAGIC, PROTOCOL_VERSION, control->has_fsgsbase ? 1 : 0, 0, {0}, 0, {0}};
+  struct hello h = {HELLO_MAGIC, PROTOCOL_VERSION, (control->has_fsgsbase ? 1 : 0) | (control->has_avx ? 2 : 0), 0, {0}, 0, {0}};
   __attribute__((aligned(16))) u8 fx[FX_BYTES];
   __asm__ volatile("fxsave64 %0" : "=m"(fx));
   memcpy(&h.mxcsr_mask, fx + 28, 4);
@@ -483,11 +507,12 @@ int main(void) {
   setrlimit(RLIMIT_CORE, &none);
   map_memory();
   in = mmap(0, MAX_BATCH_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  // A result is at most 7 + 18 + 52 + 128 words, a case at least 20.
+  // A result is at most 7 + 18 + 52 + 32 + 128 words, a case at least 20.
   out = mmap(0, 12ull * MAX_BATCH_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (in == MAP_FAILED || out == MAP_FAILED) { perror("runner: buffers"); return 96; }
   control->has_fsgsbase = getauxval(AT_HWCAP2) >> 1 & 1;
   if (control->has_fsgsbase) control->harness_fs = __builtin_ia32_rdfsbase64();
+  control->has_avx = __builtin_cpu_supports("avx2") != 0;
   __asm__ volatile("mov %%cs, %0; mov %%ss, %1" : "=r"(selectors[0]), "=r"(selectors[1]));
   catch_signals();
   say_hello();

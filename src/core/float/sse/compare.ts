@@ -66,9 +66,18 @@ function raiseForOrdered64(a: u64, b: u64, signalling: bool): bool {
 }
 
 // Predicates 0..7: EQ, LT, LE, UNORD, NEQ, NLT, NLE, ORD. LT, LE, NLT and NLE signal for quiet NaNs.
+// AVX has two more bits: with bit 3, EQ, LT and LE hold for unordered operands as well, and UNORD never;
+// bit 4 makes the others signal.
 
 function isSignallingPredicate(predicate: i32): bool {
-  return ((predicate + 1) & 2) != 0;
+  return ((((predicate + 1) >> 1) ^ (predicate >> 4)) & 1) != 0;
+}
+
+// @ts-ignore: decorator
+@inline
+function decide(holds: bool, unordered: bool, predicate: i32): i32 {
+  const base = predicate & 8 ? (predicate & 3) != 3 && (holds || unordered) : holds;
+  return <i32>base ^ ((predicate >> 2) & 1);
 }
 
 export function f32Compare(a: u32, b: u32, predicate: i32): i32 {
@@ -81,7 +90,7 @@ export function f32Compare(a: u32, b: u32, predicate: i32): i32 {
   const right = reinterpret<f32>(y);
   const holds: bool =
     kind == 0 ? left == right : kind == 1 ? left < right : kind == 2 ? left <= right : unordered;
-  return <i32>holds ^ ((predicate >> 2) & 1);
+  return decide(holds, unordered, predicate);
 }
 
 export function f64Compare(a: u64, b: u64, predicate: i32): i32 {
@@ -94,7 +103,7 @@ export function f64Compare(a: u64, b: u64, predicate: i32): i32 {
   const right = reinterpret<f64>(y);
   const holds: bool =
     kind == 0 ? left == right : kind == 1 ? left < right : kind == 2 ? left <= right : unordered;
-  return <i32>holds ^ ((predicate >> 2) & 1);
+  return decide(holds, unordered, predicate);
 }
 
 // COMISx and UCOMISx leave the flags as they are when commitSse is going to fault.
