@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from "vitest";
-import { DR, DR7, RIP } from "../../../src/layout/cpu-state.ts";
+import { DR, DR7, FAULT_VECTOR, FAULT_WATCHED, RIP } from "../../../src/layout/cpu-state.ts";
 import {
   CODE_MAP,
   TLB_BANK_SUPERVISOR_AC,
@@ -53,4 +53,14 @@ test("a page of code with a data breakpoint gets no traced entry in the write TL
   expect(machine.read8(0x20810)).toBe(2);
   expect(isTraced()).toBe(false);
   machine.setHost64(CODE_MAP + 8 * FRAME, 0n);
+});
+
+test("a store of 32 bytes over a data breakpoint ends its instruction before anything is written", () => {
+  setBreakpoint(0x5830n, ON_WRITE);
+  expect(machine.core.writeSlow256(0x5811n, 1n, 2n, 3n, 4n)).toBe(0);
+  expect(machine.get32(FAULT_VECTOR)).toBe(FAULT_WATCHED);
+  expect(machine.read64(0x20811)).toBe(0n);
+  machine.core.clearFault();
+  expect(machine.core.writeSlow256(0x5810n, 1n, 2n, 3n, 4n)).toBe(1);
+  expect(machine.read64(0x20828)).toBe(4n);
 });
