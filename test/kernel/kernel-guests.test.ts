@@ -36,7 +36,7 @@ describe.skipIf(!nasmAvailable)(
   `kernel-mode guests${nasmAvailable ? "" : " (skipped: there is no nasm)"}`,
   () => {
     for (const guest of GUESTS) {
-      for (const engine of ["interpreter", "auto"] as const) {
+      for (const engine of ["interpreter", "auto", "translator"] as const) {
         test(`${guest} on ${engine}`, { timeout: TIMEOUT_MS }, () => {
           expect(runOnEngine(assembleGuest(guest), engine)).toBe(transcriptOf(guest));
         });

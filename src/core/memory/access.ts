@@ -64,7 +64,7 @@ export function writeSlow128(va: u64, low: u64, high: u64): i32 {
 
 /** Writes 32 bytes. */
 export function writeSlow256(va: u64, a: u64, b: u64, c: u64, d: u64): i32 {
-  if (!isAligned(va, 32)) return 0;
+  if (!isAligned(va, 32) || isWatched(va, 32, true)) return 0;
   store<u64>(OUTGOING, a);
   store<u64>(OUTGOING + 8, b);
   store<u64>(OUTGOING + 16, c);

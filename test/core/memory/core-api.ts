@@ -26,6 +26,10 @@ export interface CoreApi {
   writePhysical32(physical: bigint, value: bigint): void;
   writePhysical64(physical: bigint, value: bigint): void;
   translateExecute(va: bigint): bigint;
+  writeSlow256(va: bigint, a: bigint, b: bigint, c: bigint, d: bigint): number;
+  enterCode(physical: number, nextPage: number, record: number): void;
+  findCode(): number;
+  forgetCode(): void;
   initialiseTlb(): void;
   flushTlb(keepGlobal: number): void;
   invalidatePage(va: bigint): void;
