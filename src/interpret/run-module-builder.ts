@@ -92,7 +92,7 @@ export function buildRunModule(
   pseudo(HANDLER_PAGE_END, "pageEnd", shared.buildContinue(refs.dispatch));
   pseudo(HANDLER_UNDEFINED, "undefined", shared.buildRaise(refs.setFault, refs.leaveFault, 6, -1));
   pseudo(HANDLER_TOO_LONG, "tooLong", shared.buildRaise(refs.setFault, refs.leaveFault, 13, 0));
-  pseudo(HANDLER_CROSSING, "crossing", shared.buildContinue(refs.dispatch));
+  pseudo(HANDLER_CROSSING, "crossing", shared.buildCrossing(refs.dispatch));
   pseudo(HANDLER_BUDGET, "budget", shared.buildBudget());
   pseudo(HANDLER_STOP, "stop", shared.buildStop());
   for (const [id, name, build] of address.ADDRESS_HANDLERS) {

@@ -229,6 +229,21 @@ export function buildBudget(): FunctionBuilder {
   return b;
 }
 
+/**
+ * An instruction that goes on in the next page: the jump cache has its record, or a look-up makes one. Code that was
+ * rewritten may have left this very record in the jump cache: that is a look-up, too.
+ */
+export function buildCrossing(dispatch: FunctionRef): FunctionBuilder {
+  const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
+  const pc = b.parameter(0);
+  count(b, pc, 0);
+  setRipBehind(b, pc, false);
+  const next = b.bind(b.call(dispatch)!);
+  b.if(b.op("i32.eq", next, pc), () => leaveWith(b, cpu.EXIT_LOOKUP), undefined, "unlikely");
+  b.return(next);
+  return b;
+}
+
 export function buildStop(): FunctionBuilder {
   const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
   const pc = b.parameter(0);

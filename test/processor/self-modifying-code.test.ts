@@ -340,6 +340,17 @@ describe.skipIf(!nasmAvailable)("self-modifying code", () => {
     expect(guest.get("rax") & 0xffn).toBe(7n);
   });
 
+  test("an instruction takes the place of shorter ones and goes on in the next page", () => {
+    const guest = runAlike((g) => {
+      g.code("inc ebx\ninc ebx\nret", 0x102ffc);
+      // mov eax, 0x22222222; ret
+      g.program(
+        "xor ebx, ebx\nmov ecx, 0x102ffc\ncall rcx\nmov dword [rcx], 0x222222b8\nmov word [rcx + 4], 0xc322\ncall rcx\nhlt",
+      );
+    });
+    expect([guest.get("rbx"), guest.get("rax")]).toEqual([2n, 0x22222222n]);
+  });
+
   test("a device writes over code that has run, across the end of a page", () => {
     const guest = runAlike((g) => {
       g.code("mov eax, 0x01010101\nret", 0x102ffd);
