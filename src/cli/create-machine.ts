@@ -13,7 +13,7 @@ import type { MachineEnd } from "../machine/machine-end.ts";
 import type { MachineHost } from "../machine/machine-host.ts";
 import type { SavedMachine } from "../machine/machine-state.ts";
 import { type OverheadReport, overheadLines, overheadReport } from "../machine/overhead-report.ts";
-import { statisticsLines, undefinedInstructionLines } from "../machine/statistics.ts";
+import { engineLines, statisticsLines, undefinedInstructionLines } from "../machine/statistics.ts";
 import { plainFrames } from "../network/link/segmentation.ts";
 import { VirtioBlk } from "../virtio/blk/virtio-blk.ts";
 import type { HostPort } from "../virtio/console/host-port.ts";
@@ -135,7 +135,7 @@ export function createMachine(request: MachineRequest): RunnableMachine {
     stop: () => machine.stop(),
     statistics: () => [
       ...statisticsLines(machine.statistics()),
-      ...overheadLinesOf(report()),
+      ...(meter === undefined && parts ? engineLines(parts) : overheadLinesOf(report())),
       ...(parts ? undefinedInstructionLines(parts) : []),
       ...(lockstep ? [`runs compared in lockstep, without a difference: ${lockstep.comparedRuns}`] : []),
     ],

@@ -29,6 +29,11 @@ export function statisticsLines(statistics: MachineStatistics): string[] {
   ];
 }
 
+/** What the engine has counted, a line each. */
+export function engineLines({ engine }: ProcessorParts): string[] {
+  return Object.entries(engine.statistics).map(([name, count]) => `${name}: ${count}`);
+}
+
 /** The instructions that nothing decodes. */
 export function undefinedInstructionLines({ engine }: ProcessorParts): string[] {
   return [...engine.undefinedInstructions].map(

@@ -25,7 +25,7 @@ bootTest(
     expect(output).toMatch(/Linux ringfence 6\.\S+-cloud-amd64 .* x86_64/);
     expect(output).toMatch(/model name\s+: Ringfence virtual processor/);
     expect(output).toContain("Load average:");
-    expect(output).toMatch(/bin +etc +linuxrc/);
+    expect(output).toMatch(/bin +etc +lib +proc/);
     expect(output).toContain("\nslept");
     expect(output).toMatch(/'\^<\[0-3\]>'\r\n0\r\n/);
     expect(output).not.toMatch(/not found|Kernel panic|Oops|BUG:|Call Trace/);
