@@ -10,22 +10,10 @@ import { type HandlerShape, ShapeTable } from "../decode/shape.ts";
 import { FAULTS } from "../isa/faults.ts";
 import * as cpu from "../layout/cpu-state.ts";
 import { invariant } from "../layout/invariant.ts";
-import {
-  CPU_STATE,
-  GUEST_RAM,
-  JUMP_CACHE,
-  JUMP_CACHE_ENTRIES,
-  JUMP_CACHE_ENTRY_BYTES,
-  JUMP_COUNT,
-  JUMP_COUNT_SETTLED,
-  PAGE_BYTES,
-  TLB_ENTRIES,
-  TLB_ENTRY_BYTES,
-  TLB_FLAG_EXECUTABLE,
-  TLB_FLAGS,
-} from "../layout/memory-map.ts";
+import { CPU_STATE, GUEST_RAM, JUMP_COUNT, JUMP_COUNT_SETTLED, PAGE_BYTES } from "../layout/memory-map.ts";
 import * as record from "../layout/record.ts";
 import { BlockCache } from "./block-cache.ts";
+import { CodeSurroundings, jumpCacheEntry } from "./code-surroundings.ts";
 import { buildHandlerModule, type MemoryPages } from "./handler-module.ts";
 import { HotHandlers } from "./hot-handlers.ts";
 import { buildRunModule } from "./run-module-builder.ts";
@@ -34,8 +22,6 @@ import { buildRunModule } from "./run-module-builder.ts";
 const TABLE_SIZE = 16384;
 /** A hot place whose code was rewritten becomes hot again after this many times as many jumps to it. */
 const HOT_AGAIN = 64;
-/** What the jump cache has led to this often is among the targets that an indirect jump may have. */
-const RECENT_COUNT = 8;
 /** Of how many undecodable instructions the bytes are kept: a guest can make up any number. */
 const MAX_UNDEFINED_NOTED = 1000;
 
@@ -55,6 +41,7 @@ export interface InterpreterParts {
   readonly eager?: boolean | undefined;
   /** Times what is not the guest's own code, for `--stats`. */
   readonly meter?: Meter | undefined;
+  /** For profiles: called with the shape of every instruction before it is executed. Very slow; no handler is inline then. */
   /** For profiles: called with the shape of every instruction before it is executed. Very slow; no handler is inline then. */
   readonly observe?: ((shape: HandlerShape) => void) | undefined;
 }
@@ -94,6 +81,7 @@ export class Interpreter implements Engine {
   readonly #hot: HotHandlers;
   readonly #blocks: BlockCache;
   readonly #run: RunExports;
+  readonly #surroundings: CodeSurroundings;
   readonly #translator: RegionTranslator | undefined;
   readonly #available: ReadonlySet<string>;
   readonly #i32: Int32Array;
@@ -134,6 +122,7 @@ export class Interpreter implements Engine {
     });
     const run = instance.exports as RunExports;
     this.#run = parts.meter === undefined ? run : { ...run, run: parts.meter.timed("guest/code", run.run) };
+    this.#surroundings = new CodeSurroundings(parts.core, buffer);
     this.#translator = parts.createTranslator?.({
       memory: parts.memory,
       pages: parts.pages,
@@ -142,8 +131,8 @@ export class Interpreter implements Engine {
       handlers: this.#table,
       shapes: this.#shapes,
       regions: this.#blocks,
-      pageAt: (delta) => this.#pageAt(delta),
-      entryTag: () => this.#state64(cpu.RIP_BASE) ^ this.#state64(cpu.MODE_KEY),
+      pageAt: (delta) => this.#surroundings.pageAt(delta),
+      entryTag: () => this.#surroundings.entryTag(),
     });
   }
 
@@ -323,37 +312,9 @@ export class Interpreter implements Engine {
     this.#translator.translate({
       page: physical >>> 12,
       offset: physical & (PAGE_BYTES - 1),
-      recentTargets: () => this.#recentTargets(),
+      recentTargets: () => this.#surroundings.recentTargets(),
     });
     if (this.#parts.eager === true) this.#translator.compileWaiting();
-  }
-
-  /** See TranslatorHost. */
-  #pageAt(delta: number): number | undefined {
-    const linear = BigInt.asIntN(64, this.#state64(cpu.RIP_BASE) + BigInt(delta * PAGE_BYTES));
-    const index = Number(((linear >> 12n) ^ (linear >> 24n)) & BigInt(TLB_ENTRIES - 1));
-    const entry = (this.#i32[(CPU_STATE + cpu.TLB_BASE) >> 2]! + index * TLB_ENTRY_BYTES) >> 3;
-    if (this.#i64[entry] !== linear) return undefined;
-    // The TLB has it: the page tables are not walked, and nothing can fault unless the page must not be executed.
-    if ((this.#i32[2 * entry + TLB_FLAGS / 4]! & TLB_FLAG_EXECUTABLE) === 0) return undefined;
-    if (this.#parts.core.mustStep(linear) !== 0) return undefined;
-    const physical = Number(this.#parts.core.translateExecute(linear));
-    return physical >= 0 && this.#isRam(physical) ? physical >>> 12 : undefined;
-  }
-
-  /** Offsets in the page of RIP that the jump cache has led to some times, in whichever address space. */
-  #recentTargets(): number[] {
-    const base = this.#state64(cpu.RIP_BASE);
-    const found: number[] = [];
-    for (let offset = 0; offset < PAGE_BYTES; offset++) {
-      const linear = BigInt.asIntN(64, base + BigInt(offset));
-      const index = Number((linear ^ (linear >> 14n)) & BigInt(JUMP_CACHE_ENTRIES - 1));
-      const entry = JUMP_CACHE + index * JUMP_CACHE_ENTRY_BYTES;
-      const difference = this.#i64[entry >> 3]! ^ linear;
-      const isSame = BigInt.asUintN(48, difference) === 0n;
-      if (isSame && this.#i32[(entry + JUMP_COUNT) >> 2]! >= RECENT_COUNT) found.push(offset);
-    }
-    return found;
   }
 
   /** A stale record was reached: the code is decoded anew, and what leads to the record leads there from now on. */
@@ -499,10 +460,4 @@ export class Interpreter implements Engine {
   #state64(field: number): bigint {
     return this.#i64[(CPU_STATE + field) >> 3]!;
   }
-}
-
-/** Address of the jump cache's entry for a linear address. */
-function jumpCacheEntry(linear: bigint): number {
-  const index = Number((linear ^ (linear >> 14n)) & BigInt(JUMP_CACHE_ENTRIES - 1));
-  return JUMP_CACHE + index * JUMP_CACHE_ENTRY_BYTES;
 }

@@ -1,4 +1,4 @@
-import { REGION_FUNCTIONS, REGION_RETURNED, type RegionFunction } from "../cpu/region-functions.ts";
+import { REGION_RETURNED, type RegionFunction } from "../cpu/region-functions.ts";
 import type { HelperName } from "../isa/helpers.ts";
 import { VectorValues } from "../isa/lowering/vector-values.ts";
 import * as cpu from "../layout/cpu-state.ts";
@@ -453,6 +453,3 @@ export class RegionBuilder {
     this.#b.br(this.#syncedExit!);
   }
 }
-
-/** Types of the functions that regions share, by name. */
-export const LINK_TYPES: Readonly<Record<RegionFunction, FunctionType>> = REGION_FUNCTIONS;

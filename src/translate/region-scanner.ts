@@ -20,6 +20,8 @@ const MAX_INSTRUCTIONS = 400;
 const MAX_PAGES = 4;
 /** A byte table numbers the targets of indirect jumps. */
 const MAX_INDIRECT_TARGETS = 200;
+/** What is further from an indirect jump, in bytes, is taken for another function's code. */
+const MAX_TARGET_DISTANCE = 1024;
 /** A function that is one block of at most this many instructions is put in the place of its calls. */
 const MAX_INLINED = 12;
 /** A block ends after this many, because a record counts them in eight bits. */
@@ -123,8 +125,8 @@ export class RegionScanner {
         if (flow.target !== undefined && flow.end !== "call") queue.push(flow.target);
         if (flow.end === "indirect" && !knowsTargets) {
           knowsTargets = true;
-          for (const target of place.recentTargets().slice(0, MAX_INDIRECT_TARGETS)) queue.push(target);
-          indirectTargets.push(...place.recentTargets().slice(0, MAX_INDIRECT_TARGETS));
+          indirectTargets.push(...likelyTargets(place, at));
+          queue.push(...indirectTargets);
         }
         if (flow.end === "jump" || flow.end === "indirect" || flow.end === "return" || flow.end === "leave")
           break;
@@ -249,6 +251,16 @@ export class RegionScanner {
     this.#regions.trackRecords(this.#range(start, last.next), records, to + RECORD_BYTES);
     return { start, instructions, end, behind: to };
   }
+}
+
+/** Where an indirect jump at a position may go: nearest first, because only so many instructions have room. */
+function likelyTargets(place: HotPlace, position: Position): Position[] {
+  const distance = (target: Position): number => Math.abs(target - position);
+  return place
+    .recentTargets()
+    .filter((target) => distance(target) <= MAX_TARGET_DISTANCE)
+    .sort((a, b) => distance(a) - distance(b))
+    .slice(0, MAX_INDIRECT_TARGETS);
 }
 
 function endOf(shape: HandlerShape, relative: boolean): Flow["end"] {

@@ -31,11 +31,6 @@ export function vex(source: Instruction, options: VexOptions = {}): Instruction[
   return [narrow, row(source, [...options.wide, ...common], 256, options)];
 }
 
-/** The VEX rows of several. */
-export function vexAll(sources: readonly Instruction[], options: VexOptions = {}): Instruction[] {
-  return sources.flatMap((source) => vex(source, options));
-}
-
 function row(
   source: Instruction,
   features: readonly IsaFeature[],

@@ -1,5 +1,3 @@
-import type { EthernetPort } from "../../host/ethernet-port.ts";
-
 export const ETHERNET_HEADER_BYTES = 14;
 /** The longest payload of a frame on the wire. */
 export const MTU = 1500;
@@ -7,9 +5,3 @@ export const MTU = 1500;
 export const ETHERTYPE_IPV4 = 0x0800;
 export const ETHERTYPE_ARP = 0x0806;
 export const ETHERTYPE_IPV6 = 0x86dd;
-
-/** Joins two ports: what comes out of one goes into the other. */
-export function joinPorts(a: EthernetPort, b: EthernetPort): void {
-  a.onFrame = (frame) => b.send(frame);
-  b.onFrame = (frame) => a.send(frame);
-}
