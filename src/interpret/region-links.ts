@@ -1,7 +1,15 @@
 import { REGION_FUNCTIONS } from "../cpu/region-functions.ts";
 import { HANDLER_FORWARD } from "../decode/record-writer.ts";
 import * as cpu from "../layout/cpu-state.ts";
-import { JUMP_CACHE, JUMP_RECORD, JUMP_TAG, LINK_HANDLER, LINK_TAG } from "../layout/memory-map.ts";
+import {
+  JUMP_CACHE,
+  JUMP_RECORD,
+  JUMP_TAG,
+  LINK_HANDLER,
+  LINK_TAG,
+  TLB_ADDEND,
+  TLB_TAG,
+} from "../layout/memory-map.ts";
 import * as record from "../layout/record.ts";
 import { type Expr, FunctionBuilder } from "../wasm/function-builder.ts";
 import type { FunctionRef, TableRef } from "../wasm/module-writer.ts";
@@ -106,5 +114,21 @@ export function buildFindRegion(findCode: FunctionRef): FunctionBuilder {
 export function buildVacant(continueAt: FunctionRef): FunctionBuilder {
   const b = new FunctionBuilder(HANDLER_TYPE);
   b.returnCall(continueAt, b.parameter(0));
+  return b;
+}
+
+export function buildHostAddress(): FunctionBuilder {
+  const b = new FunctionBuilder(REGION_FUNCTIONS.hostAddress);
+  const [linear, last, table] = [b.parameter(0), b.parameter(1), b.parameter(2)];
+  const low = b.op("i32.wrap_i64", b.op("i64.shr_u", linear, b.i64(8n)));
+  const high = b.op("i32.wrap_i64", b.op("i64.shr_u", linear, b.i64(20n)));
+  const index = b.op("i32.and", b.op("i32.xor", low, high), b.i32(0xfff0));
+  const bank = b.op("i32.add", stateOf(b).get32(cpu.TLB_BASE), table);
+  const entry = b.bind(b.op("i32.add", bank, index));
+  const into = b.op("i64.sub", linear, b.load("i64.load", entry, TLB_TAG));
+  const misses = b.op("i64.gt_u", into, b.op("i64.extend_i32_u", last));
+  b.if(misses, () => b.return(b.i32(0)));
+  const addend = b.load("i32.load", entry, TLB_ADDEND);
+  b.return(b.op("i32.add", b.op("i32.wrap_i64", linear), addend));
   return b;
 }

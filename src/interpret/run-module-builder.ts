@@ -118,13 +118,16 @@ function addRegionFunctions(
   const declare = (name: RegionFunction) => module.declareFunction(name, REGION_FUNCTIONS[name]);
   const continueAt = declare("continueAt");
   const findRegion = declare("findRegion");
+  const hostAddress = declare("hostAddress");
   const continueBySlot = declare("continueBySlot");
   const vacant = module.declareFunction("vacant", HANDLER_TYPE);
   module.defineFunction(continueAt, links.buildContinueAt(table, findCode, hotCount));
   module.defineFunction(findRegion, links.buildFindRegion(findCode));
   module.defineFunction(continueBySlot, links.buildContinueBySlot(table, findRegion, continueAt));
   module.defineFunction(vacant, links.buildVacant(continueAt));
-  for (const ref of [continueAt, findRegion, continueBySlot, vacant]) module.exportFunction(ref.name, ref);
+  module.defineFunction(hostAddress, links.buildHostAddress());
+  for (const ref of [continueAt, findRegion, continueBySlot, vacant, hostAddress])
+    module.exportFunction(ref.name, ref);
 }
 
 function buildRun(

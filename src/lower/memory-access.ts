@@ -3,14 +3,14 @@ import type { Bits } from "../isa/ops.ts";
 import { TLB_BASE } from "../layout/cpu-state.ts";
 import { invariant } from "../layout/invariant.ts";
 import { SCRATCH, TLB_ADDEND, TLB_TAG, TLB_WRITE } from "../layout/memory-map.ts";
-import { type Expr, lanesOf } from "../wasm/function-builder.ts";
+import { type Expr, type LateNumber, lanesOf } from "../wasm/function-builder.ts";
 import type { OpName } from "../wasm/opcodes.ts";
-import type { RecordContext } from "./record-context.ts";
+import type { HostAddress, RecordContext } from "./record-context.ts";
 
 /** Memory that is read now and written later by the same instruction. */
 export interface Modification {
   readonly value: Value;
-  readonly host: Expr;
+  readonly host: HostAddress;
   readonly bits: MemoryBits;
 }
 
@@ -48,14 +48,14 @@ export class MemoryAccess {
   load(bits: MemoryBits, address: Expr): Value {
     const host = this.#host(bits, address, 0, "readSlow");
     const vector = bits === 128 ? this.#context.loadVector?.(host) : undefined;
-    return new Value(bits as Bits, vector ?? this.#context.b.load(LOADS[bits], host));
+    return new Value(bits as Bits, vector ?? this.#context.b.load(LOADS[bits], host.base, host.offset));
   }
 
   /** 256 bits as two vectors. */
   load256(address: Expr): WideValue {
     const { b } = this.#context;
     const host = this.#host(256, address, 0, "readSlow");
-    const at = (offset: number) => new Value(128, b.load("v128.load", host, offset));
+    const at = (offset: number) => new Value(128, b.load("v128.load", host.base, plus(host, offset)));
     return new WideValue(at(0), at(16));
   }
 
@@ -64,11 +64,15 @@ export class MemoryAccess {
     const { b } = this.#context;
     const va = b.bind(address);
     const [low, high] = [b.bind(value.low.e), b.bind(value.high.e)];
+    const known = this.#context.hostAddress?.(va, 32, true);
+    if (known !== undefined) {
+      b.store("v128.store", known.base, low, known.offset);
+      return b.store("v128.store", known.base, high, plus(known, 16));
+    }
     const entry = this.#entry(va, TLB_WRITE);
     b.if(
       this.#misses(va, entry, 256),
       () => {
-        if (this.#context.miss !== undefined) return this.#context.miss();
         this.#context.beforeHelper("writeSlow256");
         const quarters = [low, high].flatMap((half) =>
           [0, 1].map((lane) => b.opImm("i64x2.extract_lane", lane, half)),
@@ -90,44 +94,46 @@ export class MemoryAccess {
     const bits = value.bits as MemoryBits;
     const va = b.bind(address);
     const stored = b.bind(value.e);
+    const known = this.#context.hostAddress?.(va, bits / 8, true);
+    if (known !== undefined) return this.#storeAt(known, stored, bits);
     const entry = this.#entry(va, TLB_WRITE);
     b.if(
       this.#misses(va, entry, bits),
       () => {
-        if (this.#context.miss !== undefined) return this.#context.miss();
         this.#context.beforeHelper("writeSlow");
         const done = this.#slowStore(va, stored, bits);
         b.if(b.op("i32.eqz", done), this.#fault);
       },
-      () => this.#storeAt(this.#translated(va, entry), stored, bits),
+      () => b.store(STORES[bits], this.#translated(va, entry), stored),
       "unlikely",
     );
   }
 
-  #storeAt(host: Expr, value: Expr, bits: MemoryBits): void {
+  #storeAt(host: HostAddress, value: Expr, bits: MemoryBits): void {
     const { b } = this.#context;
     const halves = bits === 128 && b.bindsParts ? lanesOf(value) : undefined;
-    if (halves === undefined) return b.store(STORES[bits], host, value);
-    const at = b.bind(host);
-    for (const [i, half] of halves.entries()) {
-      const number = b.op("f64.reinterpret_i64", half);
-      b.store("f64.store", at, number, 8 * i);
-    }
+    if (halves === undefined) return b.store(STORES[bits], host.base, value, host.offset);
+    for (const [i, half] of halves.entries())
+      b.store("f64.store", host.base, b.op("f64.reinterpret_i64", half), plus(host, 8 * i));
   }
 
   /** Checks for writing and reads; `finish` stores. Nothing in between may fault. */
   modify(bits: MemoryBits, address: Expr): Modification {
     const host = this.#host(bits, address, TLB_WRITE, "modifySlow");
-    return { value: new Value(bits as Bits, this.#context.b.load(LOADS[bits], host)), host, bits };
+    const { b } = this.#context;
+    const kept = { base: b.bind(host.base), offset: host.offset };
+    const value = b.load(LOADS[bits], kept.base, kept.offset);
+    return { value: new Value(bits as Bits, value), host: kept, bits };
   }
 
   finish(modification: Modification, value: Value): void {
     const { b } = this.#context;
     invariant(value.bits === modification.bits, "a modified operand keeps its width");
-    b.store(STORES[modification.bits], modification.host, value.e);
-    if (this.#context.miss !== undefined) return;
+    const { base, offset } = modification.host;
+    b.store(STORES[modification.bits], base, value.e, offset);
+    if (this.#context.hostAddress !== undefined) return;
     b.if(
-      b.op("i32.eq", modification.host, b.i32(SCRATCH)),
+      b.op("i32.eq", base, b.i32(SCRATCH)),
       () => void b.call(this.#context.helper("commitWrite")),
       undefined,
       "unlikely",
@@ -145,15 +151,12 @@ export class MemoryAccess {
     return b.call(this.#context.helper("writeSlow"), va, b.i32(bits / 8), wide)!;
   }
 
-  #host(bits: MemoryBits | 256, address: Expr, table: number, slow: "readSlow" | "modifySlow"): Expr {
+  #host(bits: MemoryBits | 256, address: Expr, table: number, slow: "readSlow" | "modifySlow"): HostAddress {
     const { b } = this.#context;
     const va = b.bind(address);
+    const known = this.#context.hostAddress?.(va, bits / 8, table === TLB_WRITE);
+    if (known !== undefined) return known;
     const entry = this.#entry(va, table);
-    const { miss } = this.#context;
-    if (miss !== undefined) {
-      b.if(this.#misses(va, entry, bits), miss, undefined, "unlikely");
-      return b.bind(this.#translated(va, entry));
-    }
     const host = b.variable("i32");
     b.if(
       this.#misses(va, entry, bits),
@@ -165,7 +168,7 @@ export class MemoryAccess {
       () => b.set(host, this.#translated(va, entry)),
       "unlikely",
     );
-    return b.getLazy(host);
+    return { base: b.getLazy(host), offset: 0 };
   }
 
   /** Address of the TLB entry for a linear address, without the write table's offset. */
@@ -190,4 +193,8 @@ export class MemoryAccess {
     const addend = b.load("i32.load", entry.at, entry.table + TLB_ADDEND);
     return b.op("i32.add", b.op("i32.wrap_i64", va), addend);
   }
+}
+
+function plus({ offset }: HostAddress, bytes: number): number | LateNumber {
+  return typeof offset === "number" ? offset + bytes : () => offset() + bytes;
 }

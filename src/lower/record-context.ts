@@ -1,11 +1,18 @@
 import type { HelperName } from "../isa/helpers.ts";
-import type { Expr, FunctionBuilder } from "../wasm/function-builder.ts";
+import type { Expr, FunctionBuilder, LateNumber } from "../wasm/function-builder.ts";
 import type { FunctionRef } from "../wasm/module-writer.ts";
 
 export type FieldLoad = "i32.load8_u" | "i32.load16_u" | "i32.load" | "i64.load" | "i64.load32_s";
 
 /** Widths in which processor state is read and written; up to 32 bits are an i32, zero-extended. */
 export type RegisterBits = 8 | 16 | 32 | 64 | 128;
+
+/** A place in the one memory. */
+export interface HostAddress {
+  readonly base: Expr;
+  /** To be added, at least 0. */
+  readonly offset: number | LateNumber;
+}
 
 /**
  * What an engine provides for lowering one decoded instruction: where the
@@ -25,16 +32,16 @@ export interface RecordContext {
   /** Flags stay pending from one instruction to the next; the context writes them where control leaves. */
   readonly defersFlags?: boolean;
   /**
-   * What to do on a TLB miss, if not to call the slow path and go on: leaves
-   * the code with the state before the instruction.
+   * Where guest memory is, if the TLB has it; otherwise leaves the code with the state before the instruction. If absent, a
+   * miss calls the slow path and goes on. The address is good until this is called again.
    */
-  readonly miss?: () => void;
+  hostAddress?(linear: Expr, bytes: number, writes: boolean): HostAddress;
   /** A helper's result computed inline, where that cannot be told from calling it; "done" of one without a result. */
   inlineHelper?(name: HelperName, args: readonly Expr[]): Expr | "done" | undefined;
   /** SSE has been found enabled when the code was entered. */
   readonly sseIsEnabled?: boolean;
   /** A vector read from a host address, where it is not to be read as a whole. */
-  loadVector?(host: Expr): Expr | undefined;
+  loadVector?(host: HostAddress): Expr | undefined;
   /** Whether the instruction may have raised SIMD floating-point exceptions; if absent, it may. */
   mayHaveRaised?(): boolean;
   /** Called before and after a helper of src/core is called. */

@@ -9,6 +9,7 @@ import { type Expr, FunctionBuilder, type Label, type Variable } from "../wasm/f
 import type { FunctionRef, TableRef } from "../wasm/module-writer.ts";
 import type { FunctionType } from "../wasm/value-type.ts";
 import type { ControlFlow, FlowNode } from "./control-flow.ts";
+import { HostPages } from "./host-pages.ts";
 import { isMxcsrSimple } from "./inline-float.ts";
 import { type Position, pageDelta, type RegionBlock, type RegionInstruction } from "./region-code.ts";
 import { type RegionExits, RegionRecord } from "./region-record.ts";
@@ -78,6 +79,7 @@ export class RegionBuilder {
   readonly #b = new FunctionBuilder(REGION_TYPE);
   readonly #plan: RegionPlan;
   readonly #state: RegionState;
+  readonly #pages: HostPages;
   readonly #use: StateUse;
   /** Instructions that may still be executed, as BUDGET was at the start of the running block. */
   readonly #left: Variable;
@@ -106,6 +108,8 @@ export class RegionBuilder {
     this.#exitStatus = b.variable("i32", b.i32(0));
     this.#dispatchTo = b.variable("i32", b.i32(0));
     this.#state = new RegionState(b, new StateUse(), plan.use);
+    const { numbers, tlbBase } = this.#state;
+    this.#pages = new HostPages(b, numbers, tlbBase, plan.imports.link("hostAddress"));
   }
 
   build(): FunctionBuilder {
@@ -158,8 +162,22 @@ export class RegionBuilder {
     refuseWhen(this.#state.hasDenormal());
   }
 
-  /** Writes a node and all that it dominates. */
+  /**
+   * Writes a node and all that it dominates. What is known of addresses holds in a node that
+   * control comes to from one other only, where it is written.
+   */
   #tree(node: FlowNode): void {
+    const state = this.#state;
+    const [registers, pages] = [state.registerNumbers, this.#pages.known];
+    const goesOn = !node.isMerge && !node.isLoopHeader;
+    state.knowRegisters(goesOn ? registers : undefined);
+    if (!goesOn) this.#pages.forget();
+    this.#write(node);
+    state.knowRegisters(registers);
+    this.#pages.restore(pages);
+  }
+
+  #write(node: FlowNode): void {
     const merges = node.children.filter((child) => child.isMerge).sort((x, y) => y.order - x.order);
     const within = (i: number): void => {
       const merge = merges[i];
@@ -228,6 +246,7 @@ export class RegionBuilder {
       memory,
       instruction,
       state: this.#state,
+      pages: this.#pages,
       use: this.#use,
       exits,
       helper: (name) => imports.helper(name),
@@ -360,6 +379,7 @@ export class RegionBuilder {
     if (to === undefined) return this.#leaveSynced(EXIT_JUMP);
     b.store("i64.store", b.i32(0), this.#state.ripBase, CPU_STATE + cpu.RIP_BASE);
     this.#state.reload();
+    this.#pages.forget();
     const denormal = this.#state.hasDenormal();
     b.if(
       denormal,

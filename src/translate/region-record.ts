@@ -2,9 +2,10 @@ import { SLOT_FIELDS } from "../decode/record-writer.ts";
 import type { HelperName } from "../isa/helpers.ts";
 import * as cpu from "../layout/cpu-state.ts";
 import * as record from "../layout/record.ts";
-import type { FieldLoad, RecordContext, RegisterBits } from "../lower/record-context.ts";
+import type { FieldLoad, HostAddress, RecordContext, RegisterBits } from "../lower/record-context.ts";
 import { constantOf, type Expr, type FunctionBuilder, vectorOf } from "../wasm/function-builder.ts";
 import type { FunctionRef } from "../wasm/module-writer.ts";
+import type { HostPages } from "./host-pages.ts";
 import { inlineFloat } from "./inline-float.ts";
 import { pageDelta, type RegionInstruction } from "./region-code.ts";
 import type { RegionState, StateUse } from "./region-state.ts";
@@ -28,6 +29,7 @@ export interface RegionRecordParts {
   readonly memory: DataView;
   readonly instruction: RegionInstruction;
   readonly state: RegionState;
+  readonly pages: HostPages;
   /** Where what the instruction needs is noted. */
   readonly use: StateUse;
   readonly exits: RegionExits;
@@ -39,7 +41,6 @@ export class RegionRecord implements RecordContext {
   readonly b: FunctionBuilder;
   readonly defersFlags = true;
   readonly sseIsEnabled = true;
-  readonly miss: () => void;
   readonly #parts: RegionRecordParts;
   readonly #instruction: RegionInstruction;
   #callsFloatHelpers = false;
@@ -49,8 +50,12 @@ export class RegionRecord implements RecordContext {
     this.b = parts.b;
     this.#parts = parts;
     this.#instruction = parts.instruction;
-    this.miss = () => parts.exits.resume();
     if (parts.instruction.shape.instruction.unit === "sse") parts.use.usesSse = true;
+  }
+
+  hostAddress(linear: Expr, bytes: number, writes: boolean): HostAddress {
+    const { pages, exits } = this.#parts;
+    return pages.host(linear, bytes, writes, () => exits.resume());
   }
 
   helper(name: HelperName): FunctionRef {
@@ -107,7 +112,7 @@ export class RegionRecord implements RecordContext {
   }
 
   /** For a register that is kept in halves, they are read one by one. */
-  loadVector(host: Expr): Expr | undefined {
+  loadVector({ base, offset }: HostAddress): Expr | undefined {
     const { instruction, memory, state } = this.#parts;
     const registers = instruction.shape.operands.filter((operand) => operand.kind === "xmm");
     const inHalves = registers.some(({ slot }) =>
@@ -115,7 +120,10 @@ export class RegionRecord implements RecordContext {
     );
     if (!inHalves) return undefined;
     const [low, high] = [0, 8].map((at) =>
-      this.b.op("i64.reinterpret_f64", this.b.load("f64.load", host, at)),
+      this.b.op(
+        "i64.reinterpret_f64",
+        this.b.load("f64.load", base, typeof offset === "number" ? offset + at : () => offset() + at),
+      ),
     );
     return vectorOf(low!, high!);
   }

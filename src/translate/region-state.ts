@@ -3,6 +3,7 @@ import { invariant } from "../layout/invariant.ts";
 import { CPU_STATE } from "../layout/memory-map.ts";
 import type { RegisterBits } from "../lower/record-context.ts";
 import {
+  type CodeSpan,
   constantOf,
   type Expr,
   type FunctionBuilder,
@@ -11,6 +12,7 @@ import {
   vectorOf,
 } from "../wasm/function-builder.ts";
 import type { OpName } from "../wasm/opcodes.ts";
+import { type NumberedValue, ValueNumbers } from "../wasm/value-numbers.ts";
 import { isDenormal } from "./inline-float.ts";
 
 const LOADS: Record<RegisterBits, OpName> = {
@@ -73,6 +75,11 @@ export class RegionState {
   readonly #constants = new Map<number, Expr>();
   /** Lanes, as i64, that are known not to be denormal. */
   readonly #clean = new WeakSet<Expr>();
+  readonly numbers = new ValueNumbers();
+  /** What the general registers hold, as far as it is known. */
+  #general = new Map<number, NumberedValue>();
+  /** The code in which that holds. */
+  #span: CodeSpan | undefined;
 
   /** Loads what `known` says is used; without it, everything. */
   constructor(b: FunctionBuilder, use: StateUse, known: StateUse | undefined) {
@@ -97,6 +104,7 @@ export class RegionState {
   /** Reads all locals from memory. */
   reload(): void {
     const b = this.#b;
+    this.#general.clear();
     for (const [slot, local] of this.#locals) {
       if (local.kind === "halves") {
         for (const [i, half] of local.halves.entries())
@@ -105,9 +113,24 @@ export class RegionState {
     }
   }
 
+  /** What is known of the general registers here. */
+  get registerNumbers(): ReadonlyMap<number, NumberedValue> {
+    return new Map(this.#general);
+  }
+
+  /** Goes on in this span with what is known of the general registers, or with nothing. */
+  knowRegisters(known: ReadonlyMap<number, NumberedValue> | undefined): void {
+    this.#general = new Map(known);
+    this.#span = this.#b.span;
+  }
+
   /** What added to a position gives RIP. */
   get ripBase(): Expr {
     return this.#constants.get(cpu.RIP_BASE)!;
+  }
+
+  get tlbBase(): Expr {
+    return this.#constants.get(cpu.TLB_BASE)!;
   }
 
   get modeKey(): Expr {
@@ -174,6 +197,7 @@ export class RegionState {
       invariant(bits === 128 && at === slot, "a vector register is read whole");
       return value;
     }
+    if (slot < GENERAL_END) this.#assume(slot, value);
     if (bits === 64 || slot === cpu.FLAG_C) return value;
     const shifted = at === slot ? value : b.op("i64.shr_u", value, b.i64(BigInt(8 * (at - slot))));
     const low = b.op("i32.wrap_i64", shifted);
@@ -192,6 +216,7 @@ export class RegionState {
     this.#use.written.add(slot);
     const local = this.#local(slot);
     if (local.kind === "halves") return this.#storeHalves(slot, local.halves, value, refuse);
+    if (slot < GENERAL_END) this.#noteStored(slot, bits, value);
     if (slot >= cpu.XMM || slot === cpu.FLAG_C || bits === 64) return this.#b.set(local.value, value);
     invariant(bits === 8 || bits === 16, "32 bits are written as 64");
     const b = this.#b;
@@ -200,6 +225,22 @@ export class RegionState {
     const kept = b.op("i64.and", b.get(local.value), b.i64(BigInt.asIntN(64, ~mask)));
     const narrow = b.op("i64.extend_i32_u", b.op("i32.and", value, b.i32(bits === 8 ? 0xff : 0xffff)));
     b.set(local.value, b.op("i64.or", kept, b.op("i64.shl", narrow, b.i64(shift))));
+  }
+
+  /** A general register has been read. */
+  #assume(slot: number, value: Expr): void {
+    let number = this.#general.get(slot);
+    if (number === undefined) {
+      number = this.numbers.fresh();
+      this.#general.set(slot, number);
+    }
+    this.numbers.assume(value, number);
+  }
+
+  /** What is stored under a condition is not there without it. */
+  #noteStored(slot: number, bits: RegisterBits, value: Expr): void {
+    const isKnown = bits === 64 && this.#b.span === this.#span;
+    this.#general.set(slot, isKnown ? this.numbers.of(value) : this.numbers.fresh());
   }
 
   #storeHalves(slot: number, halves: readonly [Variable, Variable], value: Expr, refuse: () => void): void {

@@ -1,3 +1,4 @@
+import { REGION_FUNCTIONS } from "../cpu/region-functions.ts";
 import { SLOT_FIELDS } from "../decode/record-writer.ts";
 import type { HandlerShape } from "../decode/shape.ts";
 import type { HelperName } from "../isa/helpers.ts";
@@ -8,6 +9,7 @@ import { buildRecord } from "../lower/build-record.ts";
 import { FlagState } from "../lower/flag-state.ts";
 import { helperType } from "../lower/helper-type.ts";
 import { FunctionBuilder } from "../wasm/function-builder.ts";
+import { HostPages } from "./host-pages.ts";
 import type { RegionInstruction } from "./region-code.ts";
 import { isRegisterFree, RegionRecord } from "./region-record.ts";
 import { FLAG_WORDS, RegionState, StateUse, slotOf } from "./region-state.ts";
@@ -46,11 +48,14 @@ export class ShapeUse {
     // ENTER stores several times and loads in between: it cannot begin anew after a part.
     let translatable = shape.instruction.mnemonic !== "enter";
     const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
+    const state = new RegionState(b, this.#use, undefined);
+    const lookUp = { index: 0, name: "hostAddress", type: REGION_FUNCTIONS.hostAddress };
     const context = new RegionRecord({
       b,
       memory: trial,
       instruction: { ...instruction, record: 0 },
-      state: new RegionState(b, this.#use, undefined),
+      state,
+      pages: new HostPages(b, state.numbers, state.tlbBase, lookUp),
       use: this.#use,
       exits: { resume: NOWHERE, status: NOWHERE, jumpTo: NOWHERE, takeJump: NOWHERE },
       helper: (name) => {

@@ -1,5 +1,14 @@
 import { ByteWriter } from "./encoding.ts";
-import { Expr, Frame, KIND_CONSTANT, KIND_GLOBAL, KIND_LOCAL, MUTABLE } from "./expression.ts";
+import {
+  Expr,
+  Frame,
+  KIND_CONSTANT,
+  KIND_GLOBAL,
+  KIND_LATE,
+  KIND_LOCAL,
+  type LateNumber,
+  MUTABLE,
+} from "./expression.ts";
 import type { Opcode } from "./opcodes.ts";
 import { type FunctionType, VALUE_TYPE_BYTE, type ValueType } from "./value-type.ts";
 
@@ -9,6 +18,10 @@ const LOCAL_GET = 0x20;
 const LOCAL_SET = 0x21;
 const LOCAL_TEE = 0x22;
 const GLOBAL_GET = 0x23;
+const I64_CONST = 0x42;
+
+/** Bytes that are kept free for a late number, which as LEB128 may have leading zeros. */
+const LATE_BYTES = 3;
 
 /** Packs a position in the code with a local's index, so that an array of them sorts by position. */
 const LOCALS_LIMIT = 2 ** 20;
@@ -49,6 +62,7 @@ export class CodeEmitter {
   private lastSetEnd = -1;
   private readonly tees: number[] = [];
   private readonly typeUses: { readonly position: number; readonly type: FunctionType }[] = [];
+  private readonly lates: { readonly position: number; readonly value: LateNumber }[] = [];
   private readonly hints: { readonly position: number; readonly likely: boolean }[] = [];
 
   constructor(type: FunctionType) {
@@ -125,6 +139,12 @@ export class CodeEmitter {
     this.typeUses.push({ position: this.code.length, type });
   }
 
+  /** Keeps room here for a number that is known only when the function is finished. */
+  late(value: LateNumber): void {
+    this.lates.push({ position: this.code.length, value });
+    for (let i = 0; i < LATE_BYTES; i++) this.code.u8(0);
+  }
+
   /** Notes a hint for the branch instruction that comes next. */
   hint(likely: boolean): void {
     this.hints.push({ position: this.code.length, likely });
@@ -144,6 +164,11 @@ export class CodeEmitter {
     if (e.kind === KIND_GLOBAL) {
       this.code.u8(GLOBAL_GET);
       this.code.u32(e.local);
+      return;
+    }
+    if (e.kind === KIND_LATE) {
+      this.code.u8(I64_CONST);
+      this.late(e.payload as LateNumber);
       return;
     }
     const frame = frameOfValue(e);
@@ -167,6 +192,7 @@ export class CodeEmitter {
 
   assemble(typeIndex: (type: FunctionType) => number): AssembledFunction {
     const { code, hints, typeUses } = this;
+    for (const { position, value } of this.lates) writeLate(code.bytes, position, value());
     const out = new ByteWriter(code.length + 4 * this.tees.length + 2 * typeUses.length + 32);
     this.writeLocals(out);
     const tees = Float64Array.from(this.tees).sort();
@@ -242,7 +268,7 @@ export class CodeEmitter {
         code.s32(e.payload as number);
         return;
       case "i64":
-        code.u8(0x42);
+        code.u8(I64_CONST);
         code.s64(e.payload as bigint);
         return;
       case "f32":
@@ -279,6 +305,16 @@ export class CodeEmitter {
       out.u32(i - start);
       out.u8(VALUE_TYPE_BYTE[type]);
     }
+  }
+}
+
+/** Signed LEB128 of a fixed length; of a number below 2^20 that is not negative, also the unsigned one. */
+function writeLate(bytes: Uint8Array, position: number, value: number): void {
+  if (!Number.isInteger(value) || value < -(2 ** 20) || value >= 2 ** 20)
+    throw new RangeError(`wasm: ${value} is too big for a late number`);
+  for (let i = 0; i < LATE_BYTES; i++) {
+    const more = i < LATE_BYTES - 1 ? 0x80 : 0;
+    bytes[position + i] = ((value >> (7 * i)) & 0x7f) | more;
   }
 }
 

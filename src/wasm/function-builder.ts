@@ -1,4 +1,4 @@
-import { type Expr, type Frame, isConstant } from "./expression.ts";
+import { type Expr, type Frame, isConstant, type LateNumber } from "./expression.ts";
 import { simplifyCondition } from "./folding.ts";
 import type { FunctionRef, TableRef } from "./module-writer.ts";
 import { type AtomicStoreName, OPCODES, type Opcode, type OpName } from "./opcodes.ts";
@@ -6,7 +6,7 @@ import { expectLane, expectTypes, ValueBuilder } from "./value-builder.ts";
 import type { FunctionType, ValueType } from "./value-type.ts";
 import { widthOfAccess } from "./width.ts";
 
-export type { Expr } from "./expression.ts";
+export type { Expr, LateNumber } from "./expression.ts";
 export { constantOf, isConstant } from "./expression.ts";
 export { lanesOf, vectorOf } from "./lane-folding.ts";
 export type { Variable } from "./value-builder.ts";
@@ -16,6 +16,9 @@ export interface Label {
   readonly frame: Frame;
   readonly isLoop: boolean;
 }
+
+/** A span of code in which control runs straight, apart from spans nested in it. */
+export type CodeSpan = Pick<Frame, "closed">;
 
 export type Hint = "likely" | "unlikely";
 
@@ -35,13 +38,13 @@ function opcodeOf(name: OpName, immediate: Opcode["immediate"], what: string): O
  * Pure operations that can trap, such as divisions, therefore trap where their value is first needed.
  */
 export class FunctionBuilder extends ValueBuilder {
-  load(name: OpName, address: Expr, offset = 0): Expr {
+  load(name: OpName, address: Expr, offset: number | LateNumber = 0): Expr {
     const opcode = opcodeOf(name, "memory", "load");
     this.access(name, opcode, offset, [address]);
     return this.bindTop(resultOf(name, opcode), widthOfAccess(name, opcode));
   }
 
-  store(name: OpName, address: Expr, value: Expr, offset = 0): void {
+  store(name: OpName, address: Expr, value: Expr, offset: number | LateNumber = 0): void {
     const opcode = opcodeOf(name, "memory", "store");
     if (opcode.result !== undefined) throw new TypeError(`wasm: ${name} is no store`);
     this.access(name, opcode, offset, [address, value]);
@@ -204,6 +207,11 @@ export class FunctionBuilder extends ValueBuilder {
     this.emitter.opcode(OPCODES.unreachable);
   }
 
+  /** The innermost span of code that is open: what is computed in it is there until it closes. */
+  get span(): CodeSpan {
+    return this.emitter.frame;
+  }
+
   /** Locals of what is bound in the body, and its variables, serve again after its end. */
   scope(body: () => void): void {
     this.within(this.emitter.openScope(), body);
@@ -234,13 +242,14 @@ export class FunctionBuilder extends ValueBuilder {
     return this.emitter.frame.depth - frame.depth;
   }
 
-  private access(name: OpName, opcode: Opcode, offset: number, values: readonly Expr[]): void {
+  private access(name: OpName, opcode: Opcode, offset: number | LateNumber, values: readonly Expr[]): void {
     expectTypes(name, values, opcode.operands);
     const { emitter } = this;
     for (const value of values) emitter.push(value);
     emitter.opcode(opcode);
     emitter.code.u8(opcode.alignment);
-    emitter.code.u32(offset);
+    if (typeof offset === "number") emitter.code.u32(offset);
+    else emitter.late(offset);
   }
 
   private bulk(name: OpName, memoryIndices: number, values: readonly Expr[]): Expr | undefined {

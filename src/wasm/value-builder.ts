@@ -6,8 +6,10 @@ import {
   i64Constant,
   isConstant,
   KIND_GLOBAL,
+  KIND_LATE,
   KIND_LOCAL,
   KIND_OPERATION,
+  type LateNumber,
   MUTABLE,
   operation,
 } from "./expression.ts";
@@ -92,6 +94,11 @@ export class ValueBuilder {
     return constant("v128", bytes.slice());
   }
 
+  /** An i64 constant that is known only when the function is finished. */
+  lateI64(value: LateNumber): Expr {
+    return new Expr(KIND_LATE, "i64", undefined, undefined, undefined, undefined, value, -1, undefined);
+  }
+
   /** An imported global, which does not change. */
   global(ref: GlobalRef): Expr {
     return new Expr(
@@ -148,7 +155,9 @@ export class ValueBuilder {
       if (parts !== undefined) return parts;
     }
     this.emitter.push(e);
-    return this.bindTop(e.type, e.width);
+    const bound = this.bindTop(e.type, e.width);
+    bound.origin = e;
+    return bound;
   }
 
   /** Of a vector made of lanes, and of a number that is another type's bits, what they are made of is computed. */

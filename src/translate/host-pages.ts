@@ -1,0 +1,130 @@
+import { TLB_ADDEND, TLB_TAG, TLB_WRITE } from "../layout/memory-map.ts";
+import type { HostAddress } from "../lower/record-context.ts";
+import type { CodeSpan, Expr, FunctionBuilder, Variable } from "../wasm/function-builder.ts";
+import type { FunctionRef } from "../wasm/module-writer.ts";
+import type { ValueNumbers } from "../wasm/value-numbers.ts";
+
+/** Bytes from the lowest to the highest access that are looked up together: the more, the more often a page ends between. */
+const MOST_BYTES = 512;
+const PAGE_BYTES = 4096;
+
+/** Accesses at one root, looked up in the TLB by the first of them. */
+interface AccessGroup {
+  readonly root: number;
+  /** The code in which the look-up stands. */
+  readonly span: CodeSpan;
+  /** Host address of the lowest access; 0 where they do not all lie on one page that the TLB has. */
+  readonly host: Variable;
+  /** Displacement of the lowest access, and of the end of the highest. */
+  lowest: bigint;
+  end: bigint;
+  writes: boolean;
+}
+
+/** What is known at a place of the code: groups whose look-up control has come through. */
+export type KnownPages = readonly AccessGroup[];
+
+/**
+ * The memory accesses of a region. Those that are at constant distances from each other are looked up in the TLB together,
+ * where the first of them stands: an entry found there stays good, since no instruction of a region flushes the TLB. Where that
+ * fails, because the page is not there or ends among them, each is looked up by itself.
+ */
+export class HostPages {
+  readonly #b: FunctionBuilder;
+  readonly #numbers: ValueNumbers;
+  readonly #tlbBase: Expr;
+  /** `hostAddress` of REGION_FUNCTIONS. */
+  readonly #lookUp: FunctionRef;
+  /** What the load or store that comes next is relative to. */
+  readonly #base: Variable;
+  #groups: KnownPages = [];
+
+  constructor(b: FunctionBuilder, numbers: ValueNumbers, tlbBase: Expr, lookUp: FunctionRef) {
+    this.#b = b;
+    this.#numbers = numbers;
+    this.#tlbBase = tlbBase;
+    this.#lookUp = lookUp;
+    this.#base = b.variable("i32");
+  }
+
+  get known(): KnownPages {
+    return this.#groups;
+  }
+
+  /** Goes on from a place where that was known. */
+  restore(known: KnownPages): void {
+    this.#groups = known;
+  }
+
+  /** Nothing is known any more: mappings may have changed. */
+  forget(): void {
+    this.#groups = [];
+  }
+
+  /** Where `bytes` bytes at a linear address are; `miss` leaves the code. */
+  host(linear: Expr, bytes: number, writes: boolean, miss: () => void): HostAddress {
+    const b = this.#b;
+    const address = b.bind(linear);
+    const { root, displacement } = this.#numbers.of(address);
+    const end = displacement + BigInt(bytes);
+    const lookUp = (group: AccessGroup): Expr => {
+      const last = b.i32(PAGE_BYTES - bytes);
+      const found = b.call(this.#lookUp, address, last, b.i32(writes ? TLB_WRITE : 0))!;
+      b.if(b.op("i32.eqz", found), miss, undefined, "unlikely");
+      const before = b.op(
+        "i32.wrap_i64",
+        b.lateI64(() => Number(displacement - group.lowest)),
+      );
+      return b.op("i32.sub", found, before);
+    };
+    const known = this.#groups.find((group) => fits(group, root, displacement, end));
+    const group = known ?? { root, span: b.span, host: b.variable("i32"), lowest: displacement, end, writes };
+    if (known === undefined) {
+      this.#groups = [...this.#groups.filter((g) => !g.span.closed), group];
+      this.#open(group, address, displacement, lookUp);
+    } else {
+      known.lowest = min(known.lowest, displacement);
+      known.end = max(known.end, end);
+      known.writes ||= writes;
+      b.set(this.#base, b.getLazy(known.host));
+      const isAlone = b.op("i32.eqz", b.getLazy(this.#base));
+      b.if(isAlone, () => b.set(this.#base, lookUp(known)), undefined, "unlikely");
+    }
+    return { base: b.getLazy(this.#base), offset: () => Number(displacement - group.lowest) };
+  }
+
+  /** The look-up of a group, at its first access. */
+  #open(group: AccessGroup, address: Expr, displacement: bigint, lookUp: (group: AccessGroup) => Expr): void {
+    const b = this.#b;
+    const before = b.lateI64(() => Number(group.lowest - displacement));
+    const lowest = b.bind(b.op("i64.add", address, before));
+    const low = b.op("i32.wrap_i64", b.op("i64.shr_u", lowest, b.i64(8n)));
+    const high = b.op("i32.wrap_i64", b.op("i64.shr_u", lowest, b.i64(20n)));
+    const index = b.op("i32.and", b.op("i32.xor", low, high), b.i32(0xfff0));
+    const entry = b.bind(b.op("i32.add", this.#tlbBase, index));
+    const field = (offset: number) => () => (group.writes ? TLB_WRITE : 0) + offset;
+    const tag = b.load("i64.load", entry, field(TLB_TAG));
+    const room = b.lateI64(() => PAGE_BYTES - Number(group.end - group.lowest));
+    b.if(
+      b.op("i64.gt_u", b.op("i64.sub", lowest, tag), room),
+      () => {
+        b.set(this.#base, lookUp(group));
+        b.set(group.host, b.i32(0));
+      },
+      () => {
+        const addend = b.load("i32.load", entry, field(TLB_ADDEND));
+        b.set(group.host, b.op("i32.add", b.op("i32.wrap_i64", lowest), addend));
+        b.set(this.#base, b.getLazy(group.host));
+      },
+      "unlikely",
+    );
+  }
+}
+
+function fits(group: AccessGroup, root: number, displacement: bigint, end: bigint): boolean {
+  if (group.root !== root || group.span.closed) return false;
+  return max(group.end, end) - min(group.lowest, displacement) <= BigInt(MOST_BYTES);
+}
+
+const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);
+const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);
