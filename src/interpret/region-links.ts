@@ -11,6 +11,7 @@ import {
   TLB_TAG,
 } from "../layout/memory-map.ts";
 import * as record from "../layout/record.ts";
+import { tlbEntry } from "../lower/tlb-entry.ts";
 import { type Expr, FunctionBuilder } from "../wasm/function-builder.ts";
 import type { FunctionRef, TableRef } from "../wasm/module-writer.ts";
 import { HANDLER_TYPE } from "./handler-module.ts";
@@ -120,11 +121,8 @@ export function buildVacant(continueAt: FunctionRef): FunctionBuilder {
 export function buildHostAddress(): FunctionBuilder {
   const b = new FunctionBuilder(REGION_FUNCTIONS.hostAddress);
   const [linear, last, table] = [b.parameter(0), b.parameter(1), b.parameter(2)];
-  const low = b.op("i32.wrap_i64", b.op("i64.shr_u", linear, b.i64(8n)));
-  const high = b.op("i32.wrap_i64", b.op("i64.shr_u", linear, b.i64(20n)));
-  const index = b.op("i32.and", b.op("i32.xor", low, high), b.i32(0xfff0));
   const bank = b.op("i32.add", stateOf(b).get32(cpu.TLB_BASE), table);
-  const entry = b.bind(b.op("i32.add", bank, index));
+  const entry = b.bind(tlbEntry(b, bank, linear));
   const into = b.op("i64.sub", linear, b.load("i64.load", entry, TLB_TAG));
   const misses = b.op("i64.gt_u", into, b.op("i64.extend_i32_u", last));
   b.if(misses, () => b.return(b.i32(0)));

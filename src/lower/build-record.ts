@@ -256,7 +256,7 @@ function memoryOperand(
   writes: boolean,
   unaligned: boolean,
 ): Operand {
-  const address = new Value(64, ops.b.bind(effectiveAddress(ops)));
+  const address = new Value(64, effectiveAddress(ops));
   const vector = shape.kind === "vectorMemory";
   if (shape.bits >= 128 && !unaligned) {
     const mask = ops.b.i32(shape.bits / 8 - 1);

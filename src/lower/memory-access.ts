@@ -6,6 +6,7 @@ import { SCRATCH, TLB_ADDEND, TLB_TAG, TLB_WRITE } from "../layout/memory-map.ts
 import { type Expr, type LateNumber, lanesOf } from "../wasm/function-builder.ts";
 import type { OpName } from "../wasm/opcodes.ts";
 import type { HostAddress, RecordContext } from "./record-context.ts";
+import { tlbEntry } from "./tlb-entry.ts";
 
 /** Memory that is read now and written later by the same instruction. */
 export interface Modification {
@@ -62,13 +63,13 @@ export class MemoryAccess {
   /** All or nothing, like any store. */
   store256(address: Expr, value: WideValue): void {
     const { b } = this.#context;
-    const va = b.bind(address);
     const [low, high] = [b.bind(value.low.e), b.bind(value.high.e)];
-    const known = this.#context.hostAddress?.(va, 32, true);
+    const known = this.#context.hostAddress?.(address, 32, true);
     if (known !== undefined) {
       b.store("v128.store", known.base, low, known.offset);
       return b.store("v128.store", known.base, high, plus(known, 16));
     }
+    const va = b.bind(address);
     const entry = this.#entry(va, TLB_WRITE);
     b.if(
       this.#misses(va, entry, 256),
@@ -92,10 +93,10 @@ export class MemoryAccess {
     if (value instanceof WideValue) return this.store256(address, value);
     const { b } = this.#context;
     const bits = value.bits as MemoryBits;
-    const va = b.bind(address);
     const stored = b.bind(value.e);
-    const known = this.#context.hostAddress?.(va, bits / 8, true);
+    const known = this.#context.hostAddress?.(address, bits / 8, true);
     if (known !== undefined) return this.#storeAt(known, stored, bits);
+    const va = b.bind(address);
     const entry = this.#entry(va, TLB_WRITE);
     b.if(
       this.#misses(va, entry, bits),
@@ -153,9 +154,9 @@ export class MemoryAccess {
 
   #host(bits: MemoryBits | 256, address: Expr, table: number, slow: "readSlow" | "modifySlow"): HostAddress {
     const { b } = this.#context;
-    const va = b.bind(address);
-    const known = this.#context.hostAddress?.(va, bits / 8, table === TLB_WRITE);
+    const known = this.#context.hostAddress?.(address, bits / 8, table === TLB_WRITE);
     if (known !== undefined) return known;
+    const va = b.bind(address);
     const entry = this.#entry(va, table);
     const host = b.variable("i32");
     b.if(
@@ -174,11 +175,8 @@ export class MemoryAccess {
   /** Address of the TLB entry for a linear address, without the write table's offset. */
   #entry(va: Expr, table: number): { at: Expr; table: number } {
     const { b } = this.#context;
-    const low = b.op("i32.wrap_i64", b.op("i64.shr_u", va, b.i64(8n)));
-    const high = b.op("i32.wrap_i64", b.op("i64.shr_u", va, b.i64(20n)));
-    const index = b.op("i32.and", b.op("i32.xor", low, high), b.i32(0xfff0));
     const base = this.#context.loadState(32, b.i32(TLB_BASE));
-    return { at: b.bind(b.op("i32.add", base, index)), table };
+    return { at: b.bind(tlbEntry(b, base, va)), table };
   }
 
   /** The entry is for another page, or the access goes beyond the page's end. */

@@ -1,5 +1,6 @@
 import { TLB_ADDEND, TLB_TAG, TLB_WRITE } from "../layout/memory-map.ts";
 import type { HostAddress } from "../lower/record-context.ts";
+import { tlbEntry } from "../lower/tlb-entry.ts";
 import type { CodeSpan, Expr, FunctionBuilder, Variable } from "../wasm/function-builder.ts";
 import type { FunctionRef } from "../wasm/module-writer.ts";
 import type { ValueNumbers } from "../wasm/value-numbers.ts";
@@ -62,9 +63,8 @@ export class HostPages {
   }
 
   /** Where `bytes` bytes at a linear address are; `miss` leaves the code. */
-  host(linear: Expr, bytes: number, writes: boolean, miss: () => void): HostAddress {
+  host(address: Expr, bytes: number, writes: boolean, miss: () => void): HostAddress {
     const b = this.#b;
-    const address = b.bind(linear);
     const { root, displacement } = this.#numbers.of(address);
     const end = displacement + BigInt(bytes);
     const lookUp = (group: AccessGroup): Expr => {
@@ -98,10 +98,7 @@ export class HostPages {
     const b = this.#b;
     const before = b.lateI64(() => Number(group.lowest - displacement));
     const lowest = b.bind(b.op("i64.add", address, before));
-    const low = b.op("i32.wrap_i64", b.op("i64.shr_u", lowest, b.i64(8n)));
-    const high = b.op("i32.wrap_i64", b.op("i64.shr_u", lowest, b.i64(20n)));
-    const index = b.op("i32.and", b.op("i32.xor", low, high), b.i32(0xfff0));
-    const entry = b.bind(b.op("i32.add", this.#tlbBase, index));
+    const entry = b.bind(tlbEntry(b, this.#tlbBase, lowest));
     const field = (offset: number) => () => (group.writes ? TLB_WRITE : 0) + offset;
     const tag = b.load("i64.load", entry, field(TLB_TAG));
     const room = b.lateI64(() => PAGE_BYTES - Number(group.end - group.lowest));

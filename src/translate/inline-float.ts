@@ -215,15 +215,15 @@ const constant = (b: FunctionBuilder, { type }: Format, value: bigint): Expr =>
   type === "i64" ? b.i64(value) : b.i32(Number(BigInt.asIntN(32, value)));
 
 /**
- * The exponent field is neither 0 nor 1 nor all ones. The smallest normal number is left out because a result that is
- * tiny before it is rounded to the format's range may become it.
+ * The exponent field is none of 0, 1, 2 and all ones: plus 1, it has a bit above the lowest two. The smallest normal numbers are left
+ * out because a result that is tiny before it is rounded to the format's range may become the least of them.
  */
 function isNormal(b: FunctionBuilder, bits: Expr, format: Format): Expr {
   const { type, significandBits, exponentMask } = format;
   const shifted = b.op(`${type}.shr_u`, bits, constant(b, format, BigInt(significandBits)));
-  const exponent = b.op(`${type}.and`, shifted, constant(b, format, BigInt(exponentMask)));
-  const lowered = b.op(`${type}.sub`, exponent, constant(b, format, 2n));
-  return b.op(`${type}.lt_u`, lowered, constant(b, format, BigInt(exponentMask - 2)));
+  const next = b.op(`${type}.add`, shifted, constant(b, format, 1n));
+  const high = b.op(`${type}.and`, next, constant(b, format, BigInt(exponentMask & ~3)));
+  return type === "i64" ? b.op("i64.ne", high, b.i64(0n)) : b.op("i32.ne", high, b.i32(0));
 }
 
 /** Not zero, but with an exponent field of 0. */

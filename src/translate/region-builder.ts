@@ -83,7 +83,6 @@ export class RegionBuilder {
   readonly #use: StateUse;
   /** Instructions that may still be executed, as BUDGET was at the start of the running block. */
   readonly #left: Variable;
-  readonly #depth: Variable;
   readonly #exitKind: Variable;
   /** The record, or the link slot. */
   readonly #exitRecord: Variable;
@@ -101,8 +100,6 @@ export class RegionBuilder {
     this.#plan = plan;
     this.#use = plan.use;
     this.#left = b.variable("i32", b.load("i32.load", b.i32(0), CPU_STATE + cpu.BUDGET));
-    const isDepth = b.op("i32.lt_u", b.parameter(0), b.i32(RECORDS));
-    this.#depth = b.variable("i32", b.select(isDepth, b.parameter(0), b.i32(0)));
     this.#exitKind = b.variable("i32", b.i32(EXIT_RESUME));
     this.#exitRecord = b.variable("i32", b.i32(0));
     this.#exitStatus = b.variable("i32", b.i32(0));
@@ -127,17 +124,34 @@ export class RegionBuilder {
     const kind = b.getLazy(this.#exitKind);
     const caller = b.parameter(0);
     const isKind = (value: number): Expr => b.op("i32.eq", kind, b.i32(value));
-    b.if(b.op("i32.eqz", kind), () => b.return(b.getLazy(this.#exitRecord)));
+    b.if(b.op("i32.eqz", kind), () => {
+      this.#restoreRipBase();
+      b.return(b.getLazy(this.#exitRecord));
+    });
     b.if(isKind(EXIT_SLOT), () =>
       b.returnCall(imports.link("continueBySlot"), b.getLazy(this.#exitRecord), caller),
     );
-    b.if(isKind(EXIT_STATUS), () =>
-      b.returnCall(imports.leaveStatus, b.getLazy(this.#exitRecord), b.getLazy(this.#exitStatus)),
-    );
-    const called = b.op("i32.lt_u", caller, b.i32(RECORDS));
-    b.if(b.op("i32.and", called, isKind(EXIT_RETURN)), () => b.return(b.i32(REGION_RETURNED)));
+    b.if(isKind(EXIT_STATUS), () => {
+      this.#restoreRipBase();
+      b.returnCall(imports.leaveStatus, b.getLazy(this.#exitRecord), b.getLazy(this.#exitStatus));
+    });
+    b.if(isKind(EXIT_RETURN), () => this.#return());
     b.returnCall(imports.link("continueAt"), caller);
     return b;
+  }
+
+  /** After a RET, with the state in memory: to the region that called this one. */
+  #return(): void {
+    const b = this.#b;
+    const caller = b.parameter(0);
+    const isCalled = b.op("i32.lt_u", caller, b.i32(RECORDS));
+    b.if(isCalled, () => b.return(b.i32(REGION_RETURNED)), undefined, "likely");
+    b.returnCall(this.#plan.imports.link("continueAt"), caller);
+  }
+
+  /** Regions that have been called lately may have left their own in memory. */
+  #restoreRipBase(): void {
+    if (this.#plan.pageCount === 1) this.#storeRipBase(0);
   }
 
   /** The region can be entered only under conditions; otherwise the interpreter executes its first block. */
@@ -301,7 +315,9 @@ export class RegionBuilder {
     if (block.end.kind === "call") return this.#call(node, block.end.next, undefined, rip);
     if (block.end.kind === "indirect") this.#dispatchIndirect(rip);
     this.#storeRip(rip);
-    this.#leaveWith(block.end.kind === "return" ? EXIT_RETURN : EXIT_JUMP, 0, undefined);
+    if (block.end.kind !== "return") return this.#leaveWith(EXIT_JUMP, 0, undefined);
+    this.#writeBack();
+    this.#return();
   }
 
   /** An indirect jump to a block of the region goes by the dispatcher. */
@@ -327,13 +343,17 @@ export class RegionBuilder {
     const { places, imports, entry } = this.#plan;
     this.#storeRip(rip);
     this.#writeBack();
-    const tooDeep = b.op("i32.ge_u", b.getLazy(this.#depth), b.i32(MAX_DEPTH));
+    const caller = b.parameter(0);
+    const isCalled = b.op("i32.lt_u", caller, b.i32(RECORDS));
+    const depth = b.bind(b.op("i32.add", b.select(isCalled, caller, b.i32(0)), b.i32(1)));
+    const tooDeep = b.op("i32.gt_u", depth, b.i32(MAX_DEPTH));
     const exhausted = b.op("i32.le_s", b.getLazy(this.#left), b.i32(0));
     b.if(b.op("i32.or", tooDeep, exhausted), () => this.#leaveSynced(EXIT_JUMP), undefined, "unlikely");
-    const depth = b.op("i32.add", b.getLazy(this.#depth), b.i32(1));
     let result: Expr;
-    if (target === entry) result = b.call(imports.self, depth)!;
-    else {
+    if (target === entry) {
+      this.#storeRipBase(0);
+      result = b.call(imports.self, depth)!;
+    } else {
       const handler =
         target === undefined
           ? b.call(imports.link("findRegion"), b.i32(0))!
@@ -377,7 +397,6 @@ export class RegionBuilder {
     b.if(b.op("i32.or", elsewhere, exhausted), () => this.#leaveSynced(EXIT_RETURN), undefined, "unlikely");
     const to = this.#successor(node, next);
     if (to === undefined) return this.#leaveSynced(EXIT_JUMP);
-    b.store("i64.store", b.i32(0), this.#state.ripBase, CPU_STATE + cpu.RIP_BASE);
     this.#state.reload();
     this.#pages.forget();
     const denormal = this.#state.hasDenormal();
@@ -439,10 +458,12 @@ export class RegionBuilder {
     this.#b.store("i64.store", this.#b.i32(0), rip, CPU_STATE + cpu.RIP);
   }
 
-  /** The interpreter goes on at a position: RIP_BASE in memory, which is that of the entry's page, follows. */
+  /** The interpreter goes on at a position: RIP_BASE in memory follows. Where there is one page only, the exit block sees to it. */
   #setRipBase(position: Position): void {
-    const delta = pageDelta(position);
-    if (delta === 0) return;
+    if (this.#plan.pageCount > 1) this.#storeRipBase(pageDelta(position));
+  }
+
+  #storeRipBase(delta: number): void {
     const b = this.#b;
     const base = b.op("i64.add", this.#state.ripBase, b.i64(BigInt(delta * PAGE_BYTES)));
     b.store("i64.store", b.i32(0), base, CPU_STATE + cpu.RIP_BASE);
