@@ -45,7 +45,7 @@ export class HostPages {
     this.#numbers = numbers;
     this.#tlbBase = tlbBase;
     this.#lookUp = lookUp;
-    this.#base = b.variable("i32");
+    this.#base = b.local("i32");
   }
 
   get known(): KnownPages {
@@ -78,7 +78,7 @@ export class HostPages {
       return b.op("i32.sub", found, before);
     };
     const known = this.#groups.find((group) => fits(group, root, displacement, end));
-    const group = known ?? { root, span: b.span, host: b.variable("i32"), lowest: displacement, end, writes };
+    const group = known ?? { root, span: b.span, host: b.local("i32"), lowest: displacement, end, writes };
     if (known === undefined) {
       this.#groups = [...this.#groups.filter((g) => !g.span.closed), group];
       this.#open(group, address, displacement, lookUp);

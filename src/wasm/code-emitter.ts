@@ -9,6 +9,7 @@ import {
   type LateNumber,
   MUTABLE,
 } from "./expression.ts";
+import { type LoopRange, shareLocals } from "./local-slots.ts";
 import type { Opcode } from "./opcodes.ts";
 import { type FunctionType, VALUE_TYPE_BYTE, type ValueType } from "./value-type.ts";
 
@@ -61,6 +62,11 @@ export class CodeEmitter {
   private lastSetStart = -1;
   private lastSetEnd = -1;
   private readonly tees: number[] = [];
+  /** Where the index of a local stands in the code, each followed by the local. */
+  private readonly localUses: number[] = [];
+  /** Locals of variables, which keep their index. */
+  private readonly kept = new Set<number>();
+  private readonly loops: LoopRange[] = [];
   private readonly typeUses: { readonly position: number; readonly type: FunctionType }[] = [];
   private readonly lates: { readonly position: number; readonly value: LateNumber }[] = [];
   private readonly hints: { readonly position: number; readonly likely: boolean }[] = [];
@@ -79,6 +85,13 @@ export class CodeEmitter {
   takeLocal(type: ValueType): number {
     const local = this.freeLocals[type].pop() ?? this.addLocal(type);
     this.scope.bound.push(local);
+    return local;
+  }
+
+  /** A local that may be set wherever its scope is. */
+  takeVariable(type: ValueType): number {
+    const local = this.takeLocal(type);
+    this.kept.add(local);
     return local;
   }
 
@@ -130,7 +143,7 @@ export class CodeEmitter {
     this.lastSetLocal = local;
     this.lastSetStart = this.code.length;
     this.code.u8(LOCAL_SET);
-    this.code.u32(local);
+    this.localIndex(local);
     this.lastSetEnd = this.code.length;
   }
 
@@ -143,6 +156,11 @@ export class CodeEmitter {
   late(value: LateNumber): void {
     this.lates.push({ position: this.code.length, value });
     for (let i = 0; i < LATE_BYTES; i++) this.code.u8(0);
+  }
+
+  /** Notes that the code from `start` to here is a loop. */
+  loopEnds(start: number): void {
+    this.loops.push({ start, end: this.code.length });
   }
 
   /** Notes a hint for the branch instruction that comes next. */
@@ -175,7 +193,7 @@ export class CodeEmitter {
     if (frame !== undefined) {
       if (e.local < 0) this.share(e, frame);
       this.code.u8(LOCAL_GET);
-      this.code.u32(e.local);
+      this.localIndex(e.local);
       return;
     }
     if (e.a !== undefined) this.push(e.a);
@@ -191,28 +209,31 @@ export class CodeEmitter {
   }
 
   assemble(typeIndex: (type: FunctionType) => number): AssembledFunction {
-    const { code, hints, typeUses } = this;
+    const { code, hints, typeUses, localUses } = this;
     for (const { position, value } of this.lates) writeLate(code.bytes, position, value());
     const out = new ByteWriter(code.length + 4 * this.tees.length + 2 * typeUses.length + 32);
-    this.writeLocals(out);
     const tees = Float64Array.from(this.tees).sort();
+    const indices = this.writeLocals(out, this.shareSlots());
     const placedHints: BranchHint[] = [];
+    const { length } = code;
     let from = 0;
     let teeAt = 0;
     let typeAt = 0;
     let hintAt = 0;
+    let useAt = 0;
     for (;;) {
       const packed = tees[teeAt] ?? Number.POSITIVE_INFINITY;
       const tee = Math.floor(packed / LOCALS_LIMIT);
       const type = typeUses[typeAt]?.position ?? Number.POSITIVE_INFINITY;
       const hint = hints[hintAt]?.position ?? Number.POSITIVE_INFINITY;
-      const next = Math.min(tee, type, hint, code.length);
+      const use = localUses[useAt] ?? Number.POSITIVE_INFINITY;
+      const next = Math.min(tee, type, hint, use, length);
       out.rawRange(code.bytes, from, next);
       from = next;
       // A value's end may be where a branch begins, and then the tee comes first.
       if (next === tee) {
         out.u8(LOCAL_TEE);
-        out.u32(packed % LOCALS_LIMIT);
+        out.u32(indices[packed % LOCALS_LIMIT] as number);
         teeAt++;
       } else if (next === type) {
         out.u32(typeIndex((typeUses[typeAt++] as { readonly type: FunctionType }).type));
@@ -221,12 +242,36 @@ export class CodeEmitter {
           offset: out.length,
           likely: (hints[hintAt++] as { readonly likely: boolean }).likely,
         });
+      } else if (next === use) {
+        const local = localUses[useAt + 1] as number;
+        out.u32(indices[local] as number);
+        from += bytesOfU32(local);
+        useAt += 2;
       } else break;
     }
     // Results leave by `return`, so the end of the body, if code gets there, is a mistake.
     if (this.hasResults) out.u8(UNREACHABLE);
     out.u8(END);
     return { body: out.toBytes(), hints: placedHints };
+  }
+
+  /** Which local's place each local takes. */
+  private shareSlots(): Int32Array {
+    const { localTypes, kept, parameterCount } = this;
+    const first = new Int32Array(localTypes.length).fill(-1);
+    const last = new Int32Array(localTypes.length).fill(-1);
+    const note = (local: number, position: number): void => {
+      const known = first[local] as number;
+      if (known < 0 || position < known) first[local] = position;
+      if (position > (last[local] as number)) last[local] = position;
+    };
+    for (let i = 0; i < this.localUses.length; i += 2)
+      note(this.localUses[i + 1] as number, this.localUses[i] as number);
+    for (const packed of this.tees) note(packed % LOCALS_LIMIT, Math.floor(packed / LOCALS_LIMIT));
+    const mayShare = (local: number): boolean => local >= parameterCount && !kept.has(local);
+    return shareLocals({ first, last }, this.loops, (local) =>
+      mayShare(local) ? VALUE_TYPE_BYTE[localTypes[local] as ValueType] : -1,
+    );
   }
 
   /** A local that is set by the instruction right before is set by `local.tee` instead. */
@@ -237,6 +282,11 @@ export class CodeEmitter {
       return;
     }
     this.code.u8(LOCAL_GET);
+    this.localIndex(local);
+  }
+
+  private localIndex(local: number): void {
+    this.localUses.push(this.code.length, local);
     this.code.u32(local);
   }
 
@@ -289,23 +339,37 @@ export class CodeEmitter {
     }
   }
 
-  private writeLocals(out: ByteWriter): void {
-    const types = this.localTypes;
-    if (types.length >= LOCALS_LIMIT) throw new Error(`wasm: a function has ${types.length} locals`);
-    let groups = 0;
-    for (let i = this.parameterCount; i < types.length; i++) {
-      if (i === this.parameterCount || types[i] !== types[i - 1]) groups++;
+  /** Writes the locals that are left, those of a type together; returns the index of each. */
+  private writeLocals(out: ByteWriter, slots: Int32Array): Int32Array {
+    const { localTypes, parameterCount } = this;
+    if (localTypes.length >= LOCALS_LIMIT)
+      throw new Error(`wasm: a function has ${localTypes.length} locals`);
+    const indices = new Int32Array(localTypes.length);
+    const byType = new Map<ValueType, number[]>();
+    for (let local = 0; local < slots.length; local++) {
+      if (local < parameterCount) indices[local] = local;
+      else if (slots[local] === local) {
+        const type = localTypes[local] as ValueType;
+        const group = byType.get(type);
+        if (group === undefined) byType.set(type, [local]);
+        else group.push(local);
+      }
     }
-    out.u32(groups);
-    let i = this.parameterCount;
-    while (i < types.length) {
-      const type = types[i] as ValueType;
-      const start = i;
-      while (i < types.length && types[i] === type) i++;
-      out.u32(i - start);
+    out.u32(byType.size);
+    let next = parameterCount;
+    for (const [type, group] of byType) {
+      out.u32(group.length);
       out.u8(VALUE_TYPE_BYTE[type]);
+      for (const local of group) indices[local] = next++;
     }
+    for (let local = parameterCount; local < slots.length; local++)
+      indices[local] = indices[slots[local] as number] as number;
+    return indices;
   }
+}
+
+function bytesOfU32(value: number): number {
+  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5;
 }
 
 /** Signed LEB128 of a fixed length; of a number below 2^20 that is not negative, also the unsigned one. */

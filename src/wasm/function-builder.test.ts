@@ -169,7 +169,7 @@ test("bind computes a value now, and leaves constants and bound values as they a
     "i32.popcnt",
     "local.set 2",
     "local.get 1",
-    "local.set 3",
+    "local.set 2",
   ]);
 });
 

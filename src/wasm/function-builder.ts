@@ -226,8 +226,10 @@ export class FunctionBuilder extends ValueBuilder {
     const { emitter } = this;
     emitter.opcode(opcode);
     emitter.code.u8(VOID_BLOCK);
+    const start = emitter.code.length;
     const frame = emitter.openFrame(true, Number.POSITIVE_INFINITY);
     this.within(frame, () => body({ frame, isLoop }));
+    if (isLoop) emitter.loopEnds(start);
     emitter.opcode(OPCODES.end);
   }
 

@@ -172,10 +172,16 @@ export class ValueBuilder {
   }
 
   variable(type: ValueType, initial?: Expr): Variable {
-    const local = this.emitter.takeLocal(type);
+    const local = this.emitter.takeVariable(type);
     const variable = { type, local, read: this.emitter.localRead(type, local, true) };
     if (initial !== undefined) this.set(variable, initial);
     return variable;
+  }
+
+  /** A variable that is set before it is read, in the order of the code and in each turn of a loop. */
+  local(type: ValueType): Variable {
+    const local = this.emitter.takeLocal(type);
+    return { type, local, read: this.emitter.localRead(type, local, true) };
   }
 
   /** The variable's value at this point. */
