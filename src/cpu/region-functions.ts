@@ -12,10 +12,11 @@ export const REGION_FUNCTIONS = {
   /** `findRegion(slot) -> handler`: the region at RIP, which a link slot, unless it is 0, then leads to; or 0. */
   findRegion: { params: ["i32"], results: ["i32"] },
   /**
-   * `hostAddress(linear, last, table) -> host`: where an access is that starts at most `last` bytes into its page, by the TLB's
-   * table for reads (0) or writes (TLB_WRITE); 0 where the TLB does not have it.
+   * `hostAddress(linear, last, table, unused) -> host`: where an access is that starts at most `last` bytes into its page, by the TLB's
+   * table for reads (0) or writes (TLB_WRITE); 0 where the TLB does not have it. A region gives the tag it has found for `unused`: V8
+   * would read a tag that is used only once twice.
    */
-  hostAddress: { params: ["i64", "i32", "i32"], results: ["i32"] },
+  hostAddress: { params: ["i64", "i32", "i32", "i64"], results: ["i32"] },
 } as const;
 
 export type RegionFunction = keyof typeof REGION_FUNCTIONS;

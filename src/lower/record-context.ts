@@ -56,6 +56,8 @@ export interface RecordContext {
   raise(vector: number, errorCode: number): void;
   /** A helper returned a status other than STATUS_OK. */
   status(status: Expr): void;
+  /** Continues at an offset in the code segment if that is a place known to be there; otherwise goes on. */
+  jumpToKnown?(rip: Expr): void;
   /** Continues at an offset in the code segment, already cut to the operand size. */
   jumpTo(rip: Expr): void;
   /** Continues at the record's relative target. */

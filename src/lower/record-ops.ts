@@ -251,6 +251,7 @@ export class RecordOps extends VectorValues implements Ops<Value> {
       );
     const { b } = this;
     if (this.code64) {
+      this.#context.jumpToKnown?.(target.e);
       const canonical = b.op("i64.shr_s", b.op("i64.shl", target.e, b.i64(16n)), b.i64(16n));
       return refuse(b.op("i64.ne", canonical, target.e));
     }

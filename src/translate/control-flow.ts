@@ -31,10 +31,13 @@ export class ControlFlow {
   readonly entry: FlowNode;
   /** What the dispatcher goes to, by number; 0 is the entry. Empty when there is no dispatcher. */
   readonly dispatched: readonly Position[];
+  /** Some block may be reached by an indirect jump of the region. */
+  readonly hasIndirectTargets: boolean;
   readonly #nodes: ReadonlyMap<Position, FlowNode>;
   readonly #dominator: readonly number[];
 
   constructor(code: RegionCode) {
+    this.hasIndirectTargets = code.indirectTargets.length > 0;
     const dispatched = code.indirectTargets.length > 0 ? [code.entry, ...code.indirectTargets] : [];
     for (;;) {
       const graph = new Graph(code, dispatched);

@@ -67,9 +67,9 @@ export class HostPages {
     const b = this.#b;
     const { root, displacement } = this.#numbers.of(address);
     const end = displacement + BigInt(bytes);
-    const lookUp = (group: AccessGroup): Expr => {
+    const lookUp = (group: AccessGroup, tag: Expr): Expr => {
       const last = b.i32(PAGE_BYTES - bytes);
-      const found = b.call(this.#lookUp, address, last, b.i32(writes ? TLB_WRITE : 0))!;
+      const found = b.call(this.#lookUp, address, last, b.i32(writes ? TLB_WRITE : 0), tag)!;
       b.if(b.op("i32.eqz", found), miss, undefined, "unlikely");
       const before = b.op(
         "i32.wrap_i64",
@@ -88,13 +88,18 @@ export class HostPages {
       known.writes ||= writes;
       b.set(this.#base, b.getLazy(known.host));
       const isAlone = b.op("i32.eqz", b.getLazy(this.#base));
-      b.if(isAlone, () => b.set(this.#base, lookUp(known)), undefined, "unlikely");
+      b.if(isAlone, () => b.set(this.#base, lookUp(known, b.i64(0n))), undefined, "unlikely");
     }
     return { base: b.getLazy(this.#base), offset: () => Number(displacement - group.lowest) };
   }
 
   /** The look-up of a group, at its first access. */
-  #open(group: AccessGroup, address: Expr, displacement: bigint, lookUp: (group: AccessGroup) => Expr): void {
+  #open(
+    group: AccessGroup,
+    address: Expr,
+    displacement: bigint,
+    lookUp: (group: AccessGroup, tag: Expr) => Expr,
+  ): void {
     const b = this.#b;
     const before = b.lateI64(() => Number(group.lowest - displacement));
     const lowest = b.bind(b.op("i64.add", address, before));
@@ -105,7 +110,7 @@ export class HostPages {
     b.if(
       b.op("i64.gt_u", b.op("i64.sub", lowest, tag), room),
       () => {
-        b.set(this.#base, lookUp(group));
+        b.set(this.#base, lookUp(group, tag));
         b.set(group.host, b.i32(0));
       },
       () => {

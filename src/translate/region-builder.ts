@@ -47,7 +47,7 @@ export interface RegionPlaces {
   slot(target: Position): number;
   /** The slot that says for which address space the region's pages have been validated. */
   readonly validation: number;
-  /** For each byte of the entry's page: the number of the dispatched block that begins there, or 0. */
+  /** For each byte of the entry's page: the number of the dispatched block that begins there, or NOT_DISPATCHED. 0 where there is none. */
   readonly dispatchTable: number;
   readonly handler: number;
 }
@@ -213,7 +213,9 @@ export class RegionBuilder {
   #dispatch(): void {
     const { flow } = this.#plan;
     const labels = flow.dispatched.map((start) => this.#labels.get(flow.node(start)!)!);
-    this.#b.brTable(this.#b.getLazy(this.#dispatchTo), labels, labels[0]!);
+    const b = this.#b;
+    b.block((elsewhere) => b.brTable(b.getLazy(this.#dispatchTo), labels, elsewhere));
+    this.#leaveWith(EXIT_JUMP, 0, undefined);
   }
 
   /** `returnsTo` is given for a function that stands in the place of its call. */
@@ -234,6 +236,11 @@ export class RegionBuilder {
           flags.spill();
           this.#setRipBase(instruction.position);
           this.#leaveWith(EXIT_STATUS, instruction.record, status);
+        },
+        jumpToKnown: (rip) => {
+          if (block.end.kind !== "indirect") return;
+          flags.flush();
+          this.#dispatchIndirect(rip, count);
         },
         jumpTo: (rip) => {
           flags.flush();
@@ -313,28 +320,34 @@ export class RegionBuilder {
       b.if(b.op("i32.and", isThere, hasBudget), () => this.#goTo(node, back), undefined, "likely");
     }
     if (block.end.kind === "call") return this.#call(node, block.end.next, undefined, rip);
-    if (block.end.kind === "indirect") this.#dispatchIndirect(rip);
     this.#storeRip(rip);
     if (block.end.kind !== "return") return this.#leaveWith(EXIT_JUMP, 0, undefined);
     this.#writeBack();
     this.#return();
   }
 
-  /** An indirect jump to a block of the region goes by the dispatcher. */
-  #dispatchIndirect(rip: Expr): void {
+  /** An indirect jump into the entry's page goes by the dispatcher, which knows what of it is in the region. */
+  #dispatchIndirect(target: Expr, instructions: number): void {
     const b = this.#b;
     const { flow, places } = this.#plan;
     const { dispatcher } = flow;
-    if (dispatcher === undefined) return;
+    if (dispatcher === undefined || places.dispatchTable === 0) return;
+    const rip = b.bind(target);
     const offset = b.bind(b.op("i64.sub", rip, this.#state.ripBase));
-    b.if(b.op("i64.lt_u", offset, b.i64(BigInt(PAGE_BYTES))), () => {
-      const number = b.bind(b.load("i32.load8_u", b.op("i32.wrap_i64", offset), places.dispatchTable));
-      const hasBudget = b.op("i32.gt_s", b.getLazy(this.#left), b.i32(0));
-      b.if(b.op("i32.and", b.op("i32.ne", number, b.i32(0)), hasBudget), () => {
-        b.set(this.#dispatchTo, number);
-        b.br(this.#loops.get(dispatcher)!);
-      });
-    });
+    const inPage = (): void => {
+      this.#count(instructions);
+      this.#storeRip(rip);
+      const at = b.op("i32.wrap_i64", offset);
+      b.set(this.#dispatchTo, b.load("i32.load8_u", at, places.dispatchTable));
+      b.br(this.#loops.get(dispatcher)!);
+    };
+    const hasBudget = b.op("i32.gt_s", b.getLazy(this.#left), b.i32(instructions));
+    b.if(
+      b.op("i64.lt_u", offset, b.i64(BigInt(PAGE_BYTES))),
+      () => b.if(hasBudget, inPage, undefined, "likely"),
+      undefined,
+      "likely",
+    );
   }
 
   /** A near call, whose return address has been pushed: of the region at `rip` if there is one. */

@@ -8,6 +8,9 @@ import type { Position } from "./region-code.ts";
 /** The tag of an empty link slot, as of an empty entry of the jump cache: all bits set. */
 const EMPTY = 0xff;
 
+/** In a dispatch table: beyond the number of any dispatched block. */
+const NOT_DISPATCHED = 255;
+
 /** Places in the one memory that regions use besides their records. */
 export class RegionMemory {
   readonly #bytes: Uint8Array;
@@ -39,12 +42,13 @@ export class RegionMemory {
   /** Places for a region that is executed by `handler`; undefined when there is no room for them. */
   placesFor(handler: number, flow: ControlFlow): RegionPlaces | undefined {
     let dispatchTable = 0;
-    if (flow.dispatched.length > 1) {
+    if (flow.hasIndirectTargets) {
       dispatchTable = this.#regions.allocateRecords(PAGE_BYTES / RECORD_BYTES);
       if (dispatchTable === 0) return undefined;
-      this.#bytes.fill(0, dispatchTable, dispatchTable + PAGE_BYTES);
+      this.#bytes.fill(NOT_DISPATCHED, dispatchTable, dispatchTable + PAGE_BYTES);
       for (const [number, start] of flow.dispatched.entries())
-        if (number > 0 && start >= 0 && start < PAGE_BYTES) this.#bytes[dispatchTable + start] = number;
+        if (number < NOT_DISPATCHED && start >= 0 && start < PAGE_BYTES)
+          this.#bytes[dispatchTable + start] = number;
     }
     const slots = new Map<Position, number>();
     return {

@@ -16,6 +16,8 @@ export interface RegionExits {
   resume(): void;
   /** After a helper's status. */
   status(status: Expr): void;
+  /** To an offset in the code segment if a block of the region begins there; the instruction counts. */
+  jumpToKnown(rip: Expr): void;
   /** To an offset in the code segment; the instruction counts. */
   jumpTo(rip: Expr): void;
   /** Along the instruction's relative target. */
@@ -167,6 +169,10 @@ export class RegionRecord implements RecordContext {
 
   status(status: Expr): void {
     this.#parts.exits.status(status);
+  }
+
+  jumpToKnown(rip: Expr): void {
+    this.#parts.exits.jumpToKnown(rip);
   }
 
   jumpTo(rip: Expr): void {

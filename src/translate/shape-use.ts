@@ -57,7 +57,7 @@ export class ShapeUse {
       state,
       pages: new HostPages(b, state.numbers, state.tlbBase, lookUp),
       use: this.#use,
-      exits: { resume: NOWHERE, status: NOWHERE, jumpTo: NOWHERE, takeJump: NOWHERE },
+      exits: { resume: NOWHERE, status: NOWHERE, jumpToKnown: NOWHERE, jumpTo: NOWHERE, takeJump: NOWHERE },
       helper: (name) => {
         if (!isRegisterFree(name)) translatable = false;
         this.#helpers.add(name);
