@@ -132,7 +132,6 @@ export class Interpreter implements Engine {
       shapes: this.#shapes,
       regions: this.#blocks,
       pageAt: (delta) => this.#surroundings.pageAt(delta),
-      entryTag: () => this.#surroundings.entryTag(),
     });
   }
 

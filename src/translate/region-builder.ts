@@ -17,8 +17,8 @@ import { RegionState, StateUse } from "./region-state.ts";
 /** `region(caller) -> record`: see REGION_FUNCTIONS. */
 export const REGION_TYPE: FunctionType = { params: ["i32"], results: ["i32"] };
 export const LEAVE_STATUS_TYPE: FunctionType = { params: ["i32", "i32"], results: ["i32"] };
-/** `validate(handler) -> whether the region's pages are where they were`. */
-export const VALIDATE_TYPE: FunctionType = { params: ["i32"], results: ["i32"] };
+/** `validate(pages, count, slot) -> whether the region's pages are where they were`. */
+export const VALIDATE_TYPE: FunctionType = { params: ["i32", "i32", "i32"], results: ["i32"] };
 
 /** Regions that have called each other; what is deeper goes on without coming back. */
 const MAX_DEPTH = 200;
@@ -46,6 +46,8 @@ export interface RegionPlaces {
   slot(target: Position): number;
   /** The slot that says for which address space the region's pages have been validated. */
   readonly validation: number;
+  /** Its pages but the one of the entry, for the validation. */
+  readonly pages: number;
   /** For each byte of the entry's page: the number of the dispatched block that begins there, or 0. */
   readonly dispatchTable: number;
   readonly handler: number;
@@ -146,9 +148,10 @@ export class RegionBuilder {
     if (pageCount > 1) {
       const key = b.bind(b.op("i64.xor", this.#state.ripBase, this.#state.modeKey));
       const slot = b.i32(places.validation);
+      const validate = (): Expr => b.call(imports.validate, b.i32(places.pages), b.i32(pageCount - 1), slot)!;
       b.if(
         b.op("i64.ne", b.load("i64.load", slot, LINK_TAG), key),
-        () => refuseWhen(b.op("i32.eqz", b.call(imports.validate, b.i32(places.handler))!)),
+        () => refuseWhen(b.op("i32.eqz", validate())),
         undefined,
         "unlikely",
       );
