@@ -189,12 +189,24 @@ export class RegionBuilder {
 
   /** `returnsTo` is given for a function that stands in the place of its call. */
   #block(node: FlowNode, block: RegionBlock, returnsTo?: Position): void {
+    // What V8's compilers take grows with the number of locals at every branch: those of a block serve again behind it.
+    let goesOn = true;
+    this.#b.scope(() => {
+      goesOn = this.#instructions(node, block, returnsTo);
+    });
+    if (goesOn && (block.end.kind === "onward" || block.end.kind === "branch"))
+      this.#goOnward(node, block, block.end.next);
+  }
+
+  /** The instructions of a block. False when the last of them is left to the interpreter. */
+  #instructions(node: FlowNode, block: RegionBlock, returnsTo: Position | undefined): boolean {
     const flags = this.#newFlags();
     const count = block.instructions.length;
     for (const instruction of block.instructions) {
       if (instruction.interpreted) {
         flags.flush();
-        return this.#resumeAt(instruction.position, instruction.firstRecord);
+        this.#resumeAt(instruction.position, instruction.firstRecord);
+        return false;
       }
       const exits: RegionExits = {
         resume: () => {
@@ -220,8 +232,7 @@ export class RegionBuilder {
       buildRecord(this.#record(instruction, exits), instruction.shape, flags);
     }
     flags.flush();
-    if (block.end.kind === "onward" || block.end.kind === "branch")
-      this.#goOnward(node, block, block.end.next);
+    return true;
   }
 
   #record(instruction: RegionInstruction, exits: RegionExits): RegionRecord {
