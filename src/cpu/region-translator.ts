@@ -52,6 +52,8 @@ export interface TranslatorHost {
    * asking changes nothing in the guest's page tables.
    */
   pageAt(delta: number): number | undefined;
+  /** Whether some jump has led to code at an offset of a guest physical page: what no jump has led to is left out of regions. */
+  hasBeenReached(page: number, offset: number): boolean;
 }
 
 /** A place in 64-bit code that has become hot, and what is known of its surroundings. */

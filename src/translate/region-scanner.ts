@@ -52,6 +52,7 @@ export class RegionScanner {
   readonly #isTranslatable: (shape: HandlerShape, instruction: RegionInstruction) => boolean;
   readonly #decoder: Decoder;
   readonly #pageAt: (delta: number) => number | undefined;
+  readonly #hasBeenReached: TranslatorHost["hasBeenReached"];
   #pages: RegionPage[] = [];
 
   constructor(
@@ -62,6 +63,7 @@ export class RegionScanner {
     this.#shapes = host.shapes;
     this.#regions = host.regions;
     this.#pageAt = (delta) => host.pageAt(delta);
+    this.#hasBeenReached = (page, offset) => host.hasBeenReached(page, offset);
     this.#decoder = new Decoder(host.regions.forms);
     this.#isTranslatable = isTranslatable;
   }
@@ -122,7 +124,7 @@ export class RegionScanner {
         const flow = this.#flow(at);
         if (flow === undefined) break;
         flows.set(at, flow);
-        if (flow.target !== undefined && flow.end !== "call") queue.push(flow.target);
+        if (flow.target !== undefined && this.#isFollowed(flow.end, flow.target)) queue.push(flow.target);
         if (flow.end === "indirect" && !knowsTargets) {
           knowsTargets = true;
           indirectTargets.push(...likelyTargets(place, at));
@@ -134,6 +136,14 @@ export class RegionScanner {
       }
     }
     return { flows, indirectTargets: indirectTargets.filter((target) => flows.has(target)) };
+  }
+
+  /** Compilers move unlikely code to where only a taken jump leads: a branch that was never taken is not followed. */
+  #isFollowed(end: Flow["end"], target: Position): boolean {
+    if (end === "call") return false;
+    if (end !== "branch") return true;
+    const page = this.#pageOf(target);
+    return page !== undefined && this.#hasBeenReached(page, target & (PAGE_BYTES - 1));
   }
 
   #flow(position: Position): Flow | undefined {
