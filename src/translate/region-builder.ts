@@ -221,13 +221,17 @@ export class RegionBuilder {
         jumpTo: (rip) => {
           flags.flush();
           this.#count(count);
-          this.#jumpIndirectly(node, block, rip, returnsTo);
+          // STI goes on behind itself by a jump, so that the budget is looked at.
+          if (block.end.kind === "jump") this.#takeJump(node, block, instruction.target!);
+          else this.#jumpIndirectly(node, block, rip, returnsTo);
         },
         takeJump: () => {
           flags.spill();
           this.#count(count);
           this.#takeJump(node, block, instruction.target!);
         },
+        storeBudget: () => this.#storeBudget(),
+        loadBudget: () => this.#loadBudget(),
       };
       buildRecord(this.#record(instruction, exits), instruction.shape, flags);
     }
@@ -367,9 +371,10 @@ export class RegionBuilder {
     const b = this.#b;
     const expected = this.#ripOf(next);
     const elsewhere = b.op("i64.ne", b.load("i64.load", b.i32(0), CPU_STATE + cpu.RIP), expected);
-    b.set(this.#left, b.load("i32.load", b.i32(0), CPU_STATE + cpu.BUDGET));
+    this.#loadBudget();
     const exhausted = b.op("i32.le_s", b.getLazy(this.#left), b.i32(0));
-    b.if(b.op("i32.or", elsewhere, exhausted), () => this.#leaveSynced(EXIT_RETURN), undefined, "unlikely");
+    const cannotGoOn = b.op("i32.or", exhausted, this.#state.hasOtherTlbBank());
+    b.if(b.op("i32.or", elsewhere, cannotGoOn), () => this.#leaveSynced(EXIT_RETURN), undefined, "unlikely");
     const to = this.#successor(node, next);
     if (to === undefined) return this.#leaveSynced(EXIT_JUMP);
     b.store("i64.store", b.i32(0), this.#state.ripBase, CPU_STATE + cpu.RIP_BASE);
@@ -443,9 +448,18 @@ export class RegionBuilder {
   }
 
   #writeBack(): void {
-    const b = this.#b;
     this.#state.writeBack(this.#use);
+    this.#storeBudget();
+  }
+
+  #storeBudget(): void {
+    const b = this.#b;
     b.store("i32.store", b.i32(0), b.getLazy(this.#left), CPU_STATE + cpu.BUDGET);
+  }
+
+  #loadBudget(): void {
+    const b = this.#b;
+    b.set(this.#left, b.load("i32.load", b.i32(0), CPU_STATE + cpu.BUDGET));
   }
 
   #resumeAt(position: Position, recordAddress: number): void {

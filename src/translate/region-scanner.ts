@@ -152,12 +152,13 @@ export class RegionScanner {
     const d = this.#decoder.result;
     const shape = this.#shapes.shapeOf(d.form, d.operandBits, true, d.isMemory);
     const relative = shape.operands.some((operand) => operand.kind === "relative");
+    const next = position + length;
     return {
       length,
       shape,
       end: endOf(shape, relative),
       separateAddress: this.#regions.writer.recordsFor(d, 64) === 2,
-      target: relative ? position + length + Number(d.immediate) : undefined,
+      target: relative ? next + Number(d.immediate) : jumpsOnward(shape) ? next : undefined,
     };
   }
 
@@ -273,11 +274,17 @@ function likelyTargets(place: HotPlace, position: Position): Position[] {
     .slice(0, MAX_INDIRECT_TARGETS);
 }
 
+/** STI ends a block only so that interrupts are looked for behind it. */
+function jumpsOnward(shape: HandlerShape): boolean {
+  return shape.instruction.mnemonic === "sti";
+}
+
 function endOf(shape: HandlerShape, relative: boolean): Flow["end"] {
   const { mnemonic, endsBlock } = shape.instruction;
   if (mnemonic === "ret") return "return";
   if (relative) return mnemonic === "jmp" ? "jump" : mnemonic === "call" ? "call" : "branch";
   if (!endsBlock) return "onward";
+  if (jumpsOnward(shape)) return "jump";
   const near = shape.operands[0]?.kind === "general" || shape.operands[0]?.kind === "memory";
   if (near && mnemonic === "call") return "call";
   if (near && mnemonic === "jmp") return "indirect";

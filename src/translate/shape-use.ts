@@ -52,7 +52,14 @@ export class ShapeUse {
       instruction: { ...instruction, record: 0 },
       state: new RegionState(b, this.#use, undefined),
       use: this.#use,
-      exits: { resume: NOWHERE, status: NOWHERE, jumpTo: NOWHERE, takeJump: NOWHERE },
+      exits: {
+        resume: NOWHERE,
+        status: NOWHERE,
+        jumpTo: NOWHERE,
+        takeJump: NOWHERE,
+        storeBudget: NOWHERE,
+        loadBudget: NOWHERE,
+      },
       helper: (name) => {
         if (!isRegisterFree(name)) translatable = false;
         this.#helpers.add(name);
@@ -112,6 +119,7 @@ export class ShapeUse {
     add(this.#use.floatLanes, use.floatLanes);
     use.usesHostFloat ||= this.#use.usesHostFloat;
     use.usesSse ||= this.#use.usesSse;
+    use.changesTlbBank ||= this.#use.changesTlbBank;
     for (const helper of this.#helpers) helpers.add(helper);
   }
 }
