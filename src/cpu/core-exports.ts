@@ -16,6 +16,8 @@ export interface CoreExports {
   readFlags(): bigint;
   writeFlags(value: bigint, mask: bigint): void;
   translateExecute(linear: bigint): bigint;
+  /** Guest physical page that code at a linear address may be executed from, or -1; notes that it is, and changes nothing. */
+  regionPageAt(linear: bigint): number;
   enterCode(physical: number, nextPage: number, record: number): void;
   forgetCode(): void;
   protectCodePage(page: number): void;

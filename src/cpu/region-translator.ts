@@ -48,12 +48,12 @@ export interface TranslatorHost {
   readonly shapes: ShapeTable;
   readonly regions: RegionStore;
   /**
-   * Physical page of the linear page `delta` pages from the one that RIP_BASE is for, if code may be executed there and the
-   * TLB knows it: nothing is asked of the guest's page tables.
+   * Physical page of the linear page `delta` pages from the one that RIP_BASE is for, if code may be executed there and
+   * asking changes nothing in the guest's page tables.
    */
   pageAt(delta: number): number | undefined;
-  /** RIP_BASE XOR the mode key: the page and address space that the running code is in. */
-  entryTag(): bigint;
+  /** Whether some jump has led to code at an offset of a guest physical page: what no jump has led to is left out of regions. */
+  hasBeenReached(page: number, offset: number): boolean;
 }
 
 /** A place in 64-bit code that has become hot, and what is known of its surroundings. */

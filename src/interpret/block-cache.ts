@@ -322,6 +322,11 @@ export class BlockCache implements RegionStore {
     this.#enliven(newBlock(this.#pageOf(page), NO_KEY, { start, end, records, recordsEnd }));
   }
 
+  /** Whether 64-bit code has been decoded from a page offset on, even if it has been written since. */
+  hasBlock(page: number, offset: number): boolean {
+    return this.#pages.get(page)?.find(blockKey(offset, 64)) !== undefined;
+  }
+
   hasRegion(page: number, offset: number): boolean {
     const key = blockKey(offset, 64);
     return (

@@ -88,6 +88,8 @@ export class Interpreter implements Engine {
   readonly #u8: Uint8Array;
   readonly #u16: Uint16Array;
   readonly #i64: BigInt64Array;
+  /** Code is translated before it runs, so nothing has been reached yet. */
+  #translatesAhead: boolean;
   #compiled = 0;
   #lookups = 0;
   #links = 0;
@@ -98,6 +100,7 @@ export class Interpreter implements Engine {
 
   constructor(parts: InterpreterParts) {
     this.#parts = parts;
+    this.#translatesAhead = parts.eager === true;
     const { buffer } = parts.memory;
     this.#i32 = new Int32Array(buffer);
     this.#u8 = new Uint8Array(buffer);
@@ -132,7 +135,7 @@ export class Interpreter implements Engine {
       shapes: this.#shapes,
       regions: this.#blocks,
       pageAt: (delta) => this.#surroundings.pageAt(delta),
-      entryTag: () => this.#surroundings.entryTag(),
+      hasBeenReached: (page, offset) => this.#translatesAhead || this.#blocks.hasBlock(page, offset),
     });
   }
 
@@ -287,7 +290,9 @@ export class Interpreter implements Engine {
 
   /** Translates the code at RIP at once, if there is a translator and RIP can be fetched from. For tests. */
   translateHere(): void {
+    this.#translatesAhead = true;
     const at = this.#heat();
+    this.#translatesAhead = this.#parts.eager === true;
     this.#translator?.compileWaiting();
     if (at === 0) this.#setState32(cpu.FAULT_VECTOR, -1);
     else this.#lookup();

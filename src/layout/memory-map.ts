@@ -149,6 +149,11 @@ export const LINK_SLOT_BYTES = 16;
 export const LINK_TAG = 0;
 export const LINK_HANDLER = 8;
 
+/** Where a region on several pages lies, as its validation compares it: pages from the one that it is entered on, guest physical page (i32 each). */
+export const REGION_PAGE_BYTES = 8;
+export const REGION_PAGE_DELTA = 0;
+export const REGION_PAGE_NUMBER = 4;
+
 export const RECORDS = 0x1000000;
 export const RECORDS_END = 0x4000000;
 

@@ -33,14 +33,14 @@ export type KnownPages = readonly AccessGroup[];
 export class HostPages {
   readonly #b: FunctionBuilder;
   readonly #numbers: ValueNumbers;
-  readonly #tlbBase: Expr;
+  readonly #tlbBase: () => Expr;
   /** `hostAddress` of REGION_FUNCTIONS. */
   readonly #lookUp: FunctionRef;
   /** What the load or store that comes next is relative to. */
   readonly #base: Variable;
   #groups: KnownPages = [];
 
-  constructor(b: FunctionBuilder, numbers: ValueNumbers, tlbBase: Expr, lookUp: FunctionRef) {
+  constructor(b: FunctionBuilder, numbers: ValueNumbers, tlbBase: () => Expr, lookUp: FunctionRef) {
     this.#b = b;
     this.#numbers = numbers;
     this.#tlbBase = tlbBase;
@@ -103,7 +103,7 @@ export class HostPages {
     const b = this.#b;
     const before = b.lateI64(() => Number(group.lowest - displacement));
     const lowest = b.bind(b.op("i64.add", address, before));
-    const entry = b.bind(tlbEntry(b, this.#tlbBase, lowest));
+    const entry = b.bind(tlbEntry(b, this.#tlbBase(), lowest));
     const field = (offset: number) => () => (group.writes ? TLB_WRITE : 0) + offset;
     const tag = b.load("i64.load", entry, field(TLB_TAG));
     const room = b.lateI64(() => PAGE_BYTES - Number(group.end - group.lowest));

@@ -18,8 +18,8 @@ import { RegionState, StateUse } from "./region-state.ts";
 /** `region(caller) -> record`: see REGION_FUNCTIONS. */
 export const REGION_TYPE: FunctionType = { params: ["i32"], results: ["i32"] };
 export const LEAVE_STATUS_TYPE: FunctionType = { params: ["i32", "i32"], results: ["i32"] };
-/** `validate(handler) -> whether the region's pages are where they were`. */
-export const VALIDATE_TYPE: FunctionType = { params: ["i32"], results: ["i32"] };
+/** `validate(pages, count, slot) -> whether the region's pages are where they were`. */
+export const VALIDATE_TYPE: FunctionType = { params: ["i32", "i32", "i32"], results: ["i32"] };
 
 /** Regions that have called each other; what is deeper goes on without coming back. */
 const MAX_DEPTH = 200;
@@ -47,6 +47,8 @@ export interface RegionPlaces {
   slot(target: Position): number;
   /** The slot that says for which address space the region's pages have been validated. */
   readonly validation: number;
+  /** Its pages but the one of the entry, for the validation. */
+  readonly pages: number;
   /** For each byte of the entry's page: the number of the dispatched block that begins there, or NOT_DISPATCHED. 0 where there is none. */
   readonly dispatchTable: number;
   readonly handler: number;
@@ -105,8 +107,8 @@ export class RegionBuilder {
     this.#exitStatus = b.variable("i32", b.i32(0));
     this.#dispatchTo = b.variable("i32", b.i32(0));
     this.#state = new RegionState(b, new StateUse(), plan.use);
-    const { numbers, tlbBase } = this.#state;
-    this.#pages = new HostPages(b, numbers, tlbBase, plan.imports.link("hostAddress"));
+    const state = this.#state;
+    this.#pages = new HostPages(b, state.numbers, () => state.tlbBase, plan.imports.link("hostAddress"));
   }
 
   build(): FunctionBuilder {
@@ -164,9 +166,10 @@ export class RegionBuilder {
     if (pageCount > 1) {
       const key = b.bind(b.op("i64.xor", this.#state.ripBase, this.#state.modeKey));
       const slot = b.i32(places.validation);
+      const validate = (): Expr => b.call(imports.validate, b.i32(places.pages), b.i32(pageCount - 1), slot)!;
       b.if(
         b.op("i64.ne", b.load("i64.load", slot, LINK_TAG), key),
-        () => refuseWhen(b.op("i32.eqz", b.call(imports.validate, b.i32(places.handler))!)),
+        () => refuseWhen(b.op("i32.eqz", validate())),
         undefined,
         "unlikely",
       );
@@ -245,13 +248,17 @@ export class RegionBuilder {
         jumpTo: (rip) => {
           flags.flush();
           this.#count(count);
-          this.#jumpIndirectly(node, block, rip, returnsTo);
+          // STI goes on behind itself by a jump, so that the budget is looked at.
+          if (block.end.kind === "jump") this.#takeJump(node, block, instruction.target!);
+          else this.#jumpIndirectly(node, block, rip, returnsTo);
         },
         takeJump: () => {
           flags.spill();
           this.#count(count);
           this.#takeJump(node, block, instruction.target!);
         },
+        storeBudget: () => this.#storeBudget(),
+        loadBudget: () => this.#loadBudget(),
       };
       buildRecord(this.#record(instruction, exits), instruction.shape, flags);
     }
@@ -405,9 +412,10 @@ export class RegionBuilder {
     const b = this.#b;
     const expected = this.#ripOf(next);
     const elsewhere = b.op("i64.ne", b.load("i64.load", b.i32(0), CPU_STATE + cpu.RIP), expected);
-    b.set(this.#left, b.load("i32.load", b.i32(0), CPU_STATE + cpu.BUDGET));
+    this.#loadBudget();
     const exhausted = b.op("i32.le_s", b.getLazy(this.#left), b.i32(0));
-    b.if(b.op("i32.or", elsewhere, exhausted), () => this.#leaveSynced(EXIT_RETURN), undefined, "unlikely");
+    const cannotGoOn = b.op("i32.or", exhausted, this.#state.hasOtherTlbBank());
+    b.if(b.op("i32.or", elsewhere, cannotGoOn), () => this.#leaveSynced(EXIT_RETURN), undefined, "unlikely");
     const to = this.#successor(node, next);
     if (to === undefined) return this.#leaveSynced(EXIT_JUMP);
     this.#state.reload();
@@ -483,9 +491,18 @@ export class RegionBuilder {
   }
 
   #writeBack(): void {
-    const b = this.#b;
     this.#state.writeBack(this.#use);
+    this.#storeBudget();
+  }
+
+  #storeBudget(): void {
+    const b = this.#b;
     b.store("i32.store", b.i32(0), b.getLazy(this.#left), CPU_STATE + cpu.BUDGET);
+  }
+
+  #loadBudget(): void {
+    const b = this.#b;
+    b.set(this.#left, b.load("i32.load", b.i32(0), CPU_STATE + cpu.BUDGET));
   }
 
   #resumeAt(position: Position, recordAddress: number): void {

@@ -1,9 +1,17 @@
 import type { RegionStore } from "../cpu/region-translator.ts";
-import { LINK_SLOT_BYTES, LINK_SLOTS, LINK_SLOTS_END, PAGE_BYTES } from "../layout/memory-map.ts";
+import {
+  LINK_SLOT_BYTES,
+  LINK_SLOTS,
+  LINK_SLOTS_END,
+  PAGE_BYTES,
+  REGION_PAGE_BYTES,
+  REGION_PAGE_DELTA,
+  REGION_PAGE_NUMBER,
+} from "../layout/memory-map.ts";
 import { RECORD_BYTES } from "../layout/record.ts";
 import type { ControlFlow } from "./control-flow.ts";
 import type { RegionPlaces } from "./region-builder.ts";
-import type { Position } from "./region-code.ts";
+import type { Position, RegionPage } from "./region-code.ts";
 
 /** The tag of an empty link slot, as of an empty entry of the jump cache: all bits set. */
 const EMPTY = 0xff;
@@ -40,7 +48,9 @@ export class RegionMemory {
   }
 
   /** Places for a region that is executed by `handler`; undefined when there is no room for them. */
-  placesFor(handler: number, flow: ControlFlow): RegionPlaces | undefined {
+  placesFor(handler: number, flow: ControlFlow, pages: readonly RegionPage[]): RegionPlaces | undefined {
+    const others = this.#describePages(pages.slice(1));
+    if (others === undefined) return undefined;
     let dispatchTable = 0;
     if (flow.hasIndirectTargets) {
       dispatchTable = this.#regions.allocateRecords(PAGE_BYTES / RECORD_BYTES);
@@ -53,6 +63,7 @@ export class RegionMemory {
     const slots = new Map<Position, number>();
     return {
       handler,
+      pages: others,
       dispatchTable,
       validation: this.#takeSlot(),
       slot: (target) => {
@@ -63,6 +74,19 @@ export class RegionMemory {
         return slot;
       },
     };
+  }
+
+  /** Leaves in memory where a region's pages are; undefined when there is no room. */
+  #describePages(pages: readonly RegionPage[]): number | undefined {
+    if (pages.length === 0) return 0;
+    const at = this.#regions.allocateRecords(Math.ceil((pages.length * REGION_PAGE_BYTES) / RECORD_BYTES));
+    if (at === 0) return undefined;
+    const view = new DataView(this.#bytes.buffer, at);
+    for (const [i, { delta, page }] of pages.entries()) {
+      view.setInt32(i * REGION_PAGE_BYTES + REGION_PAGE_DELTA, delta, true);
+      view.setInt32(i * REGION_PAGE_BYTES + REGION_PAGE_NUMBER, page, true);
+    }
+    return at;
   }
 
   #takeSlot(): number {

@@ -41,7 +41,7 @@ export function buildRegionModule(
   const links = new Map<RegionFunction, FunctionRef>();
   for (const name of LINKS) links.set(name, module.importFunction("run", name, REGION_FUNCTIONS[name]));
   const leaveStatus = module.importFunction("run", "leaveStatus", LEAVE_STATUS_TYPE);
-  const validate = module.importFunction("env", "validate", VALIDATE_TYPE);
+  const validate = module.importFunction("core", "validateRegion", VALIDATE_TYPE);
   const refs = sources.map(({ name }) => module.declareFunction(name, REGION_TYPE));
   const shared = {
     helper: (name: HelperName) => helpers.get(name)!,

@@ -22,6 +22,9 @@ export interface RegionExits {
   jumpTo(rip: Expr): void;
   /** Along the instruction's relative target. */
   takeJump(): void;
+  /** Before and after a helper that may use the budget up. */
+  storeBudget(): void;
+  loadBudget(): void;
 }
 
 /** What the lowering of one instruction of a region works with. */
@@ -148,11 +151,20 @@ export class RegionRecord implements RecordContext {
 
   beforeHelper(name: HelperName): void {
     // One that faults leaves the flags in memory as they are.
-    if (writesFlags(name)) this.#parts.state.storeFlags();
+    if (writesFlags(name) || name === "flagsForPush") this.#parts.state.storeFlags();
+    if (name === "sti") this.#parts.exits.storeBudget();
   }
 
   afterHelper(name: HelperName): void {
     if (writesFlags(name)) this.#parts.state.reloadFlags();
+    if (name === "sti") this.#parts.exits.loadBudget();
+    if (name === "stac" || name === "clac") this.#changeTlbBank();
+  }
+
+  #changeTlbBank(): void {
+    const { state, pages } = this.#parts;
+    state.reloadTlbBank();
+    pages.forget();
   }
 
   fault(): void {
@@ -196,7 +208,12 @@ function writesFlags(name: HelperName): boolean {
 
 /** Helpers that look at no general register, vector register or flag in memory, and change none but flags. */
 export function isRegisterFree(name: HelperName): boolean {
-  return /^(f16|f32|f64|i32To|i64To|x87|multiply|divide|commitSse|mmx|pdep|pext|crc32|compareStrings|aes)/.test(
-    name,
+  return (
+    /^(f16|f32|f64|i32To|i64To|x87|multiply|divide|commitSse|mmx|pdep|pext|crc32|compareStrings|aes)/.test(
+      name,
+    ) || PRIVILEGED.has(name)
   );
 }
+
+/** Those that work on system flags and bases alone; `beforeHelper` and `afterHelper` see to what else they touch. */
+const PRIVILEGED: ReadonlySet<string> = new Set(["cli", "sti", "stac", "clac", "swapgs", "flagsForPush"]);

@@ -52,6 +52,7 @@ export class RegionScanner {
   readonly #isTranslatable: (shape: HandlerShape, instruction: RegionInstruction) => boolean;
   readonly #decoder: Decoder;
   readonly #pageAt: (delta: number) => number | undefined;
+  readonly #hasBeenReached: TranslatorHost["hasBeenReached"];
   #pages: RegionPage[] = [];
 
   constructor(
@@ -62,6 +63,7 @@ export class RegionScanner {
     this.#shapes = host.shapes;
     this.#regions = host.regions;
     this.#pageAt = (delta) => host.pageAt(delta);
+    this.#hasBeenReached = (page, offset) => host.hasBeenReached(page, offset);
     this.#decoder = new Decoder(host.regions.forms);
     this.#isTranslatable = isTranslatable;
   }
@@ -122,7 +124,7 @@ export class RegionScanner {
         const flow = this.#flow(at);
         if (flow === undefined) break;
         flows.set(at, flow);
-        if (flow.target !== undefined && flow.end !== "call") queue.push(flow.target);
+        if (flow.target !== undefined && this.#isFollowed(flow.end, flow.target)) queue.push(flow.target);
         if (flow.end === "indirect" && !knowsTargets) {
           knowsTargets = true;
           indirectTargets.push(...likelyTargets(place, at));
@@ -136,18 +138,27 @@ export class RegionScanner {
     return { flows, indirectTargets: indirectTargets.filter((target) => flows.has(target)) };
   }
 
+  /** Compilers move unlikely code to where only a taken jump leads: a branch that was never taken is not followed. */
+  #isFollowed(end: Flow["end"], target: Position): boolean {
+    if (end === "call") return false;
+    if (end !== "branch") return true;
+    const page = this.#pageOf(target);
+    return page !== undefined && this.#hasBeenReached(page, target & (PAGE_BYTES - 1));
+  }
+
   #flow(position: Position): Flow | undefined {
     const length = this.#decode(position);
     if (length <= 0) return undefined;
     const d = this.#decoder.result;
     const shape = this.#shapes.shapeOf(d.form, d.operandBits, true, d.isMemory);
     const relative = shape.operands.some((operand) => operand.kind === "relative");
+    const next = position + length;
     return {
       length,
       shape,
       end: endOf(shape, relative),
       separateAddress: this.#regions.writer.recordsFor(d, 64) === 2,
-      target: relative ? position + length + Number(d.immediate) : undefined,
+      target: relative ? next + Number(d.immediate) : jumpsOnward(shape) ? next : undefined,
     };
   }
 
@@ -263,11 +274,17 @@ function likelyTargets(place: HotPlace, position: Position): Position[] {
     .slice(0, MAX_INDIRECT_TARGETS);
 }
 
+/** STI ends a block only so that interrupts are looked for behind it. */
+function jumpsOnward(shape: HandlerShape): boolean {
+  return shape.instruction.mnemonic === "sti";
+}
+
 function endOf(shape: HandlerShape, relative: boolean): Flow["end"] {
   const { mnemonic, endsBlock } = shape.instruction;
   if (mnemonic === "ret") return "return";
   if (relative) return mnemonic === "jmp" ? "jump" : mnemonic === "call" ? "call" : "branch";
   if (!endsBlock) return "onward";
+  if (jumpsOnward(shape)) return "jump";
   const near = shape.operands[0]?.kind === "general" || shape.operands[0]?.kind === "memory";
   if (near && mnemonic === "call") return "call";
   if (near && mnemonic === "jmp") return "indirect";

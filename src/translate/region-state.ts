@@ -33,7 +33,7 @@ const GENERAL_END = cpu.GPR + 16 * 8;
 /** The upper halves of the YMM registers follow. */
 const XMM_END = cpu.YMM_HIGH + 16 * 16;
 export const FLAG_WORDS: readonly number[] = [cpu.FLAG_C, cpu.FLAG_R, cpu.FLAG_X, cpu.FLAG_Y];
-/** State that no translated instruction changes: read once, at the region's entry. */
+/** State that no translated instruction changes, but for TLB_BASE: read once, at the region's entry. */
 const CONSTANT_32: readonly number[] = [cpu.TLB_BASE, cpu.CR0, cpu.CR4];
 const CONSTANT_64: readonly number[] = [cpu.RIP_BASE, cpu.MODE_KEY];
 const CR0_EM_TS = 12;
@@ -50,6 +50,8 @@ export class StateUse {
   usesHostFloat = false;
   /** It has instructions of SSE, which have to be enabled. */
   usesSse = false;
+  /** It has instructions that change which TLB bank accesses go by. */
+  changesTlbBank = false;
 }
 
 /** Where a register or flag word is kept. Of a vector register that holds numbers, two f64 locals. */
@@ -73,6 +75,8 @@ export class RegionState {
   readonly #known: StateUse | undefined;
   readonly #locals = new Map<number, Local>();
   readonly #constants = new Map<number, Expr>();
+  /** TLB_BASE in a region that changes it. */
+  readonly #tlbBank: Variable | undefined;
   /** Lanes, as i64, that are known not to be denormal. */
   readonly #clean = new WeakSet<Expr>();
   readonly numbers = new ValueNumbers();
@@ -97,6 +101,7 @@ export class RegionState {
       this.#locals.set(slot, { kind, value: b.variable(kind) });
     }
     for (const field of CONSTANT_32) this.#constants.set(field, this.#memoryLoad(32, b.i32(field)));
+    if (known?.changesTlbBank) this.#tlbBank = b.variable("i32", this.#constants.get(cpu.TLB_BASE)!);
     for (const field of CONSTANT_64) this.#constants.set(field, this.#memoryLoad(64, b.i32(field)));
     this.reload();
   }
@@ -124,13 +129,32 @@ export class RegionState {
     this.#span = this.#b.span;
   }
 
+  /** An instruction has changed TLB_BASE. */
+  reloadTlbBank(): void {
+    this.#use.changesTlbBank = true;
+    if (this.#tlbBank !== undefined) this.#b.set(this.#tlbBank, this.#memoryTlbBank());
+  }
+
+  /** Behind a call: non-zero when what was called has left another TLB_BASE, and the region cannot go on with that. */
+  hasOtherTlbBank(): Expr {
+    const b = this.#b;
+    if (this.#tlbBank === undefined)
+      return b.op("i32.ne", this.#memoryTlbBank(), this.#constants.get(cpu.TLB_BASE)!);
+    this.reloadTlbBank();
+    return b.i32(0);
+  }
+
+  #memoryTlbBank(): Expr {
+    return this.#memoryLoad(32, this.#b.i32(cpu.TLB_BASE));
+  }
+
   /** What added to a position gives RIP. */
   get ripBase(): Expr {
     return this.#constants.get(cpu.RIP_BASE)!;
   }
 
   get tlbBase(): Expr {
-    return this.#constants.get(cpu.TLB_BASE)!;
+    return this.load(32, this.#b.i32(cpu.TLB_BASE));
   }
 
   get modeKey(): Expr {
@@ -180,6 +204,7 @@ export class RegionState {
     const slot = slotOf(at);
     if (slot === undefined) {
       if (at === cpu.ZERO) return this.#b.i64(0n);
+      if (at === cpu.TLB_BASE && this.#tlbBank !== undefined) return this.#b.get(this.#tlbBank);
       return this.#constants.get(at) ?? this.#memoryLoad(bits, offset);
     }
     const b = this.#b;

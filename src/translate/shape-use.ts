@@ -55,9 +55,17 @@ export class ShapeUse {
       memory: trial,
       instruction: { ...instruction, record: 0 },
       state,
-      pages: new HostPages(b, state.numbers, state.tlbBase, lookUp),
+      pages: new HostPages(b, state.numbers, () => state.tlbBase, lookUp),
       use: this.#use,
-      exits: { resume: NOWHERE, status: NOWHERE, jumpToKnown: NOWHERE, jumpTo: NOWHERE, takeJump: NOWHERE },
+      exits: {
+        resume: NOWHERE,
+        status: NOWHERE,
+        jumpToKnown: NOWHERE,
+        jumpTo: NOWHERE,
+        takeJump: NOWHERE,
+        storeBudget: NOWHERE,
+        loadBudget: NOWHERE,
+      },
       helper: (name) => {
         if (!isRegisterFree(name)) translatable = false;
         this.#helpers.add(name);
@@ -117,6 +125,7 @@ export class ShapeUse {
     add(this.#use.floatLanes, use.floatLanes);
     use.usesHostFloat ||= this.#use.usesHostFloat;
     use.usesSse ||= this.#use.usesSse;
+    use.changesTlbBank ||= this.#use.changesTlbBank;
     for (const helper of this.#helpers) helpers.add(helper);
   }
 }

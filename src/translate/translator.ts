@@ -2,7 +2,7 @@ import type { CodeTicket, HotPlace, RegionTranslator, TranslatorHost } from "../
 import type { HandlerShape } from "../decode/shape.ts";
 import type { HelperName } from "../isa/helpers.ts";
 import { ControlFlow } from "./control-flow.ts";
-import type { RegionBlock, RegionInstruction, RegionPage } from "./region-code.ts";
+import type { RegionBlock, RegionInstruction } from "./region-code.ts";
 import { RegionMemory } from "./region-memory.ts";
 import { buildRegionModule, type RegionSource } from "./region-module.ts";
 import { RegionScanner, type ScannedRegion } from "./region-scanner.ts";
@@ -24,12 +24,6 @@ interface Waiting {
   readonly ticket: CodeTicket;
 }
 
-/** What a region that lies on several pages is validated by. */
-interface SpreadRegion {
-  readonly pages: readonly RegionPage[];
-  readonly slot: number;
-}
-
 /** Translates hot code into regions: WebAssembly functions that the interpreter runs like handlers. */
 export class Translator implements RegionTranslator {
   readonly #host: TranslatorHost;
@@ -39,8 +33,6 @@ export class Translator implements RegionTranslator {
   readonly #shapes = new Map<HandlerShape, ShapeUse>();
   readonly #freeHandlers: number[] = [];
   readonly #handlers: number[] = [];
-  /** The live regions that lie on several pages, by handler. */
-  readonly #spread = new Map<number, SpreadRegion>();
   /** Some handler is vacant that link slots may still name. */
   #hasDangling = false;
   #waiting: Waiting[] = [];
@@ -104,10 +96,7 @@ export class Translator implements RegionTranslator {
     if (ready.length === 0) return;
     const functions = this.#compile(ready.map(({ source }) => source));
     for (const [i, { source, ticket }] of ready.entries()) {
-      const { handler, validation } = source.places;
-      const { pages } = source.scanned.code;
-      this.#host.handlers.set(handler, functions[i]!);
-      if (pages.length > 1) this.#spread.set(handler, { pages, slot: validation });
+      this.#host.handlers.set(source.places.handler, functions[i]!);
       this.#made++;
       this.#instructions += source.scanned.instructions;
       ticket.install();
@@ -130,7 +119,7 @@ export class Translator implements RegionTranslator {
   #prepare(place: HotPlace, scanned: ScannedRegion): RegionSource | undefined {
     const flow = new ControlFlow(scanned.code);
     const handler = this.#takeHandler();
-    const places = this.#places.placesFor(handler, flow);
+    const places = this.#places.placesFor(handler, flow, scanned.code.pages);
     if (places === undefined) {
       this.#freeHandlers.push(handler);
       return undefined;
@@ -152,7 +141,6 @@ export class Translator implements RegionTranslator {
   /** Puts a function in place of the region's that leads on, and lets go of the module. */
   #free(handler: number): void {
     this.#host.handlers.set(handler, this.#host.run.vacant);
-    this.#spread.delete(handler);
     this.#freeHandlers.push(handler);
     this.#hasDangling = true;
   }
@@ -175,21 +163,12 @@ export class Translator implements RegionTranslator {
     this.#bytes += bytes.length;
     this.#modules++;
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
-      env: { memory: host.memory, handlers: host.handlers, validate: this.#validate },
+      env: { memory: host.memory, handlers: host.handlers },
       core: host.core,
       run: host.run,
     });
     return sources.map((_, i) => exports[`${i}`] as RegionFunction);
   }
-
-  /** Whether the pages of a region are where they were when it was made; noted in its slot for this address space. */
-  readonly #validate = (handler: number): number => {
-    const region = this.#spread.get(handler);
-    if (region === undefined) return 0;
-    for (const { delta, page } of region.pages) if (this.#host.pageAt(delta) !== page) return 0;
-    this.#memory.setBigInt64(region.slot, this.#host.entryTag(), true);
-    return 1;
-  };
 
   #useOf(shape: HandlerShape, instruction: RegionInstruction): ShapeUse {
     const known = this.#shapes.get(shape);

@@ -105,6 +105,33 @@ function walkLong(va: u64, access: i32): bool {
   return true;
 }
 
+/**
+ * Translates the address of an instruction under 4-level paging without touching the tables or the fault: only if every entry
+ * on the way is accessed already. Leaves the same results as `walk`.
+ */
+export function peekCode(va: u64, user: bool): bool {
+  const reserved = RESERVED_ADDRESS | (load<u64>(CPU_STATE + MSR_EFER) & EFER_NXE ? 0 : NX);
+  const access = ACCESS_FETCH | (user ? ACCESS_USER : ACCESS_READ);
+  let table = load<u64>(CPU_STATE + CR3) & FRAME;
+  let rights: u64 = NX | US | RW;
+  for (let shift: u64 = 39; shift >= 12; shift -= 9) {
+    const entry = tableEntry(table | (((va >> shift) & 511) << 3));
+    if ((entry & (P | A)) != (P | A) || entry & reserved) return false;
+    rights &= entry ^ NX;
+    const isPage = shift == 12 || (entry & PS) != 0;
+    if (!isPage) {
+      table = entry & FRAME;
+      continue;
+    }
+    const offsetMask = (<u64>1 << shift) - 1;
+    if (shift == 39 || (shift != 12 && entry & offsetMask & RESERVED_1G)) return false;
+    if (!isPermitted(rights, access) || !isExecutable(rights, access)) return false;
+    noteResult(va, entry, rights, offsetMask, TLB_FLAG_EXECUTABLE | (shift == 12 ? 0 : shift == 21 ? TLB_FLAG_LARGE : TLB_FLAG_HUGE));
+    return true;
+  }
+  return false;
+}
+
 function walkPAE(va: u64, access: i32): bool {
   const reserved = RESERVED_ADDRESS | RESERVED_PAE | (load<u64>(CPU_STATE + MSR_EFER) & EFER_NXE ? 0 : NX);
   const pdpte = tableEntry((load<u64>(CPU_STATE + CR3) & 0xffffffe0) | (((va >> 30) & 3) << 3));
@@ -165,12 +192,17 @@ function finish(va: u64, access: i32, at: u64, entry: u64, rights: u64, offsetMa
     return fault(va, access, ERROR_PRESENT);
   }
   mark(at, entry, access & ACCESS_WRITE ? A | D : A);
-  walkPhysical = (entry & FRAME & ~offsetMask) | (va & offsetMask);
-  let flags = executable ? sizeFlag | TLB_FLAG_EXECUTABLE : sizeFlag;
-  if (entry & G && load<u64>(CPU_STATE + CR4) & CR4_PGE) flags |= TLB_FLAG_GLOBAL;
-  walkFlags = flags;
-  walkUser = (rights & US) != 0;
+  noteResult(va, entry, rights, offsetMask, executable ? sizeFlag | TLB_FLAG_EXECUTABLE : sizeFlag);
   return true;
+}
+
+// @ts-ignore: decorator
+@inline
+function noteResult(va: u64, entry: u64, rights: u64, offsetMask: u64, flags: i32): void {
+  walkPhysical = (entry & FRAME & ~offsetMask) | (va & offsetMask);
+  const global = (entry & G) != 0 && (load<u64>(CPU_STATE + CR4) & CR4_PGE) != 0;
+  walkFlags = global ? flags | TLB_FLAG_GLOBAL : flags;
+  walkUser = (rights & US) != 0;
 }
 
 // @ts-ignore: decorator

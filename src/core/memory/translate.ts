@@ -24,6 +24,7 @@ import {
   ACCESS_SMAP,
   ACCESS_USER,
   ACCESS_WRITE,
+  peekCode,
   walk,
   walkFlags,
   walkPhysical,
@@ -163,9 +164,27 @@ export function translateExecute(va: u64): i64 {
   }
   const user = load<i32>(CPU_STATE + CPL) == 3;
   if (!walk(va, ACCESS_FETCH | (user ? ACCESS_USER : ACCESS_READ))) return -1;
+  fillForCode(bank, va);
+  return <i64>walkPhysical;
+}
+
+/** The same for 64-bit code that nobody executes yet: -1 without a fault, and when the page tables would have to be changed. */
+export function peekExecute(va: u64): i64 {
+  const bank = currentBank();
+  const entry = bank + tlbSlot(va);
+  if (load<u64>(entry, TLB_TAG) == (va & ~0xfff) && load<i32>(entry, TLB_FLAGS) & TLB_FLAG_EXECUTABLE) {
+    noteExecute(va, load<i32>(entry, TLB_FLAGS));
+    return <i64>(<u64>(<u32>va + load<u32>(entry, TLB_ADDEND) - GUEST_RAM));
+  }
+  if (!isCanonical(va) || !peekCode(va, load<i32>(CPU_STATE + CPL) == 3)) return -1;
+  fillForCode(bank, va);
+  return <i64>walkPhysical;
+}
+
+/** After a walk for an instruction. */
+function fillForCode(bank: usize, va: u64): void {
   noteExecute(va, walkFlags);
   const host = locatePhysical(walkPhysical);
   // A user page that the supervisor may execute it may not always read.
   if (host != DEVICE && !(walkUser && bank == TLB_BANK_SUPERVISOR) && mayFill(va)) fillTlb(bank, va, host, walkFlags);
-  return <i64>walkPhysical;
 }
