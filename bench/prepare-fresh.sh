@@ -17,7 +17,7 @@ if [ ! -d unpacked ]; then
 fi
 rm -rf root; mkdir -p root/{bin,dev,proc,sys,tmp,lib64,lib/x86_64-linux-gnu}
 cp /bin/busybox root/bin/busybox
-for c in sh cat mount mkdir uname md5sum poweroff; do ln -s busybox root/bin/$c; done
+for c in sh cat mount mkdir uname md5sum poweroff awk gzip grep head rm sed sort tail wc; do ln -s busybox root/bin/$c; done
 cp "$(find unpacked -path '*bin/*tcc' -type f | head -1)" root/bin/tcc
 for file in libc.so.6 libdl.so.2 libm.so.6 libpthread.so.0; do cp -L "$(find unpacked -name $file | head -1)" root/lib/x86_64-linux-gnu/; done
 cp -L "$(find unpacked -name 'ld-linux-x86-64.so.2' | head -1)" root/lib64/
@@ -44,6 +44,7 @@ cat > root/init <<'X'
 #!/bin/sh
 mount -t proc proc /proc; mount -t devtmpfs dev /dev 2>/dev/null
 echo "BOOTED $(cat /proc/uptime) $(uname -rm)"
+if grep -q churn /proc/cmdline; then exec /churn; fi
 echo "S tcc 0"
 tcc -c /work.c -o /tmp/work.o || exit 1
 echo "R tcc 0 1 0 0 0 0 XX"
@@ -53,7 +54,26 @@ echo "R exec150 0 1 0 0 0 0 $i"
 echo ALLDONE
 poweroff -f
 X
-chmod +x root/init
+cat > root/churn <<'X'
+#!/bin/sh
+# For ever: another piece of the source is compiled, linked with other numbers, run, and shell tools work on it.
+n=0
+while :; do
+  n=$((n + 1))
+  tail -n +$((n % 200 * 210 + 1)) /work.c | head -n 4200 | sed "s/sum = 0/sum = $n/" > /tmp/part.c
+  tcc -c /tmp/part.c -o /tmp/part.o || exit 1
+  { head -n 14 /tmp/part.c | sed "s/function[0-9]*/work/"
+    echo "void _start(void) { int i, r = 0; for (i = 0; i < 300000; i++) r += work(i, $n);"
+    echo '__asm__ volatile ("movl $60, %eax; xorl %edi, %edi; syscall"); }'; } > /tmp/program.c
+  tcc -nostdlib -o /tmp/program /tmp/program.c && /tmp/program || exit 1
+  grep -c "int function" /tmp/part.c > /tmp/count
+  sort -r /tmp/part.c | awk '{ s += length($0) * NR } END { print s }' >> /tmp/count
+  gzip -c /tmp/part.c | md5sum >> /tmp/count
+  i=0; while [ $i -lt 20 ]; do wc -c < /tmp/part.o > /dev/null; i=$((i + 1)); done
+  echo "ROUND $n $(md5sum < /tmp/count)"
+done
+X
+chmod +x root/init root/churn
 wc -l < root/work.c
 (cd root && find . | cpio -o -H newc --quiet | gzip -9 > ../initrd.gz)
 rm -rf root

@@ -3,6 +3,7 @@ import type { Engine, EngineExit } from "../cpu/engine.ts";
 import type { Meter } from "../cpu/meter.ts";
 import type { RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
 import type { StateView } from "../cpu/state-view.ts";
+import { isStepped } from "../cpu/stepped-instructions.ts";
 import { type CodeBits, MAX_INSTRUCTION_BYTES } from "../decode/decoder.ts";
 import { FORMS_BY_OPCODE, type OpcodeIndex } from "../decode/form-table.ts";
 import { FIRST_SHAPE_HANDLER, HANDLER_CROSSING, HANDLER_UNDEFINED } from "../decode/record-writer.ts";
@@ -403,7 +404,9 @@ export class Interpreter implements Engine {
     if (this.#compiled === all.length) return;
     const pending: HandlerShape[] = all
       .slice(this.#compiled)
-      .filter((shape) => !this.#hot.isInline(shape.id));
+      .filter(
+        (shape) => !this.#hot.isInline(shape.id) || (this.#translator !== undefined && isStepped(shape)),
+      );
     this.#compiled = all.length;
     if (pending.length === 0) return;
     invariant(this.#shapes.nextId <= TABLE_SIZE, "the handler table has room for every shape");

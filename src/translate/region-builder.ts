@@ -3,6 +3,7 @@ import type { HelperName } from "../isa/helpers.ts";
 import { VectorValues } from "../isa/lowering/vector-values.ts";
 import * as cpu from "../layout/cpu-state.ts";
 import { CPU_STATE, LINK_HANDLER, LINK_TAG, PAGE_BYTES, RECORDS } from "../layout/memory-map.ts";
+import { RECORD_BYTES } from "../layout/record.ts";
 import { buildRecord } from "../lower/build-record.ts";
 import { FlagState } from "../lower/flag-state.ts";
 import { type Expr, FunctionBuilder, type Label, type Variable } from "../wasm/function-builder.ts";
@@ -226,6 +227,11 @@ export class RegionBuilder {
     const flags = this.#newFlags();
     const count = block.instructions.length;
     for (const instruction of block.instructions) {
+      if (instruction.stepped) {
+        flags.flush();
+        this.#step(instruction);
+        continue;
+      }
       if (instruction.interpreted) {
         flags.flush();
         return this.#resumeAt(instruction.position, instruction.firstRecord);
@@ -265,6 +271,22 @@ export class RegionBuilder {
     flags.flush();
     if (block.end.kind === "onward" || block.end.kind === "branch")
       this.#goOnward(node, block, block.end.next);
+  }
+
+  /** Has the interpreter's handler execute one instruction, and goes on unless that led elsewhere or to code being written. */
+  #step({ shape, record, position }: RegionInstruction): void {
+    const b = this.#b;
+    const codeWrites = (): Expr => b.load("i64.load", b.i32(0), CPU_STATE + cpu.COUNT_CODE_WRITE);
+    this.#storeRipBase(pageDelta(position));
+    this.#writeBack();
+    const before = codeWrites();
+    const next = b.callIndirect(this.#plan.imports.handlers, REGION_TYPE, b.i32(shape.id), b.i32(record))!;
+    const elsewhere = b.op("i32.ne", next, b.i32(record + RECORD_BYTES));
+    const changed = b.op("i32.or", b.op("i64.ne", before, codeWrites()), this.#state.hasOtherTlbBank());
+    b.if(b.op("i32.or", elsewhere, changed), () => b.return(next), undefined, "unlikely");
+    this.#loadBudget();
+    this.#state.reload();
+    this.#pages.forget();
   }
 
   #record(instruction: RegionInstruction, exits: RegionExits): RegionRecord {

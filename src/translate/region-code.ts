@@ -19,6 +19,8 @@ export interface RegionInstruction {
   readonly target: Position | undefined;
   /** It cannot be translated: the interpreter has to execute it. */
   readonly interpreted: boolean;
+  /** Of such a one: the region calls its handler and goes on. */
+  readonly stepped: boolean;
 }
 
 /** How a block of a region ends. */

@@ -1,4 +1,5 @@
 import type { CodeRange, HotPlace, RegionStore, TranslatorHost } from "../cpu/region-translator.ts";
+import { isStepped } from "../cpu/stepped-instructions.ts";
 import { type DecodedInstruction, Decoder } from "../decode/decoder.ts";
 import { continueHandler } from "../decode/record-writer.ts";
 import type { HandlerShape, ShapeTable } from "../decode/shape.ts";
@@ -251,9 +252,11 @@ export class RegionScanner {
         next,
         target: flow.target,
         interpreted: false,
+        stepped: false,
       };
       const interpreted = flow.separateAddress || !this.#isTranslatable(flow.shape, instruction);
-      instructions.push({ ...instruction, interpreted });
+      const stepped = interpreted && !flow.separateAddress && isStepped(flow.shape);
+      instructions.push({ ...instruction, interpreted, stepped });
       to = behind;
     }
     const last = instructions.at(-1)!;
