@@ -116,6 +116,7 @@ export class VirtualProcessor implements Processor {
     const alone = (flags & (RFLAGS_TF | RFLAGS_RF)) !== 0 || state.get32(cpu.INTERRUPT_SHADOW) !== 0;
     if (alone) return this.#step();
     const exit = this.#engine.execute();
+    if (this.#takeDueTrap() && exit !== cpu.EXIT_FAULT) return this.#trap(DR6_BS);
     const watched = exit === cpu.EXIT_FAULT && state.get32(cpu.FAULT_VECTOR) === cpu.FAULT_WATCHED;
     if (watched) state.set32(cpu.FAULT_VECTOR, -1);
     return watched || exit === cpu.EXIT_STEP ? this.#step() : exit;
@@ -143,18 +144,31 @@ export class VirtualProcessor implements Processor {
     state.set32(cpu.HELD_CONDITIONS, 0);
     if (!completed) return exit;
     const inhibited = this.#core.takeStepTrapInhibition() !== 0;
+    const due = this.#takeDueTrap();
     if (state.get32(cpu.INTERRUPT_SHADOW) === SHADOW_OF_STACK_SEGMENT) {
       state.set32(cpu.HELD_CONDITIONS, conditions);
       return exit;
     }
-    if (tracing && !inhibited) conditions |= DR6_BS;
-    if (conditions === 0) return exit;
+    if ((tracing && !inhibited) || due) conditions |= DR6_BS;
+    return conditions === 0 ? exit : this.#trap(conditions);
+  }
+
+  /** Raises #DB behind an instruction. */
+  #trap(conditions: number): EngineExit {
+    const state = this.#state;
     // A trap ends HLT.
     state.set32(cpu.HALTED, 0);
     state.set64(cpu.DR6, state.get64(cpu.DR6) | BigInt(conditions));
     state.set32(cpu.FAULT_VECTOR, VECTOR_DB);
     state.set32(cpu.FAULT_ERROR_CODE, -1);
     return cpu.EXIT_FAULT;
+  }
+
+  /** Whether the last instruction, a SYSRET, has set TF. */
+  #takeDueTrap(): boolean {
+    const due = this.#state.get32(cpu.STEP_TRAP_DUE) !== 0;
+    if (due) this.#state.set32(cpu.STEP_TRAP_DUE, 0);
+    return due;
   }
 
   /** Delivers the waiting fault. False after a triple fault. */

@@ -206,6 +206,8 @@ export const NMI_BLOCKED = 0xd00;
 export const NMI_PENDING = 0xd04;
 /** i32: 1 when the executed instruction takes no single-step trap although TF was set before it. */
 export const STEP_TRAP_INHIBITED = 0xd08;
+/** i32: 1 when the executed instruction takes a single-step trap although TF was clear before it. */
+export const STEP_TRAP_DUE = 0xd0c;
 /** i64: IA32_TSC_ADJUST, the sum of all that software added to the time-stamp counter. */
 export const MSR_TSC_ADJUST = 0xd10;
 /** Ten i64: registers that are stored and nothing more (src/core/system/msr-storage.ts). */

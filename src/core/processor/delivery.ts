@@ -112,10 +112,15 @@ export function takeStepTrapInhibition(): i32 {
   return inhibited;
 }
 
-/** INT1: #DB without a condition in DR6, and without regard to the gate's privilege. */
+/** INT1: #DB without a condition in DR6, and without regard to the gate's privilege. RIP is the next instruction's. */
 export function debugInterrupt(): i32 {
   inhibitStepTrap();
-  return deliverEvent(VECTOR_DB, -1, 0);
+  const watching = suspendWatching();
+  setExternalBit(1);
+  const status = settle(enterHandler(VECTOR_DB, -1, false, 0));
+  setExternalBit(0);
+  resumeWatching(watching);
+  return status;
 }
 
 /** Delivers an event that no instruction can refuse, and what goes wrong with it. */
