@@ -12,6 +12,7 @@ const RFLAGS_IF = 1 << 9;
 const RFLAGS_RF = 1 << 16;
 const DR6_BS = 1 << 14;
 const VECTOR_DB = 1;
+const A20 = 1n << 20n;
 /** Fields that belong to the run under way, to caches or to the machine around: offset and size. */
 const NOT_SAVED: readonly (readonly [field: number, bytes: number])[] = [
   [cpu.EFFECTIVE_ADDRESS, 8],
@@ -210,6 +211,12 @@ export class VirtualProcessor implements Processor {
     this.#endRunSoon();
   }
 
+  setA20(enabled: boolean): void {
+    this.#state.set64(cpu.MASKED_ADDRESS_LINES, enabled ? 0n : A20);
+    this.#core.flushTlb(0);
+    this.#endRunSoon();
+  }
+
   stop(): void {
     this.#stopAsked = true;
     this.#endRunSoon();
@@ -223,6 +230,7 @@ export class VirtualProcessor implements Processor {
     this.#state.set32(cpu.NMI_PENDING, 0);
     this.#state.set32(cpu.HELD_CONDITIONS, 0);
     this.#state.set64(cpu.INSTRUCTIONS, 0n);
+    this.#state.set64(cpu.MASKED_ADDRESS_LINES, 0n);
     this.#core.reset();
     this.#core.resetMsrs();
     this.#engine.forgetCode();

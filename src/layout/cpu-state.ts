@@ -216,6 +216,8 @@ export const STORED_MSRS = 0xd18;
 export const MEMORY_TYPES = 0xd68;
 /** i32: bits of DR6 that a load of SS has earned; they wait for the end of the next instruction. */
 export const HELD_CONDITIONS = 0xe48;
+/** i64: bits of physical addresses that are held at 0: bit 20 while A20 is masked. */
+export const MASKED_ADDRESS_LINES = 0xe50;
 
 // Why an engine returned.
 /** RIP is exact; its record is in no cache. */

@@ -4,16 +4,17 @@ import { describe, expect, test } from "vitest";
 import { nasmAvailable } from "../processor/assemble.ts";
 import { BOCHS_DIFFERENCES, type Difference, QEMU_DIFFERENCES } from "./differences.ts";
 import { assembleGuest, runOnEngine } from "./kernel-guest.ts";
-import { BOCHS_LONG_MODE_DIFFERENCES, QEMU_LONG_MODE_DIFFERENCES } from "./long-mode-differences.ts";
+import { BOCHS_MODE_DIFFERENCES, QEMU_MODE_DIFFERENCES } from "./mode-differences.ts";
 import { bochsAvailable, qemuAvailable, runOnBochs, runOnQemu } from "./witnesses.ts";
 
 // biome-ignore format: a list
 const GUESTS = [
   "segments", "tasks", "virtual-8086", "debug",
   "paging-legacy", "paging-long", "fast-calls", "exceptions", "control",
+  "real",
 ];
-const QEMU = [...QEMU_DIFFERENCES, ...QEMU_LONG_MODE_DIFFERENCES];
-const BOCHS = [...BOCHS_DIFFERENCES, ...BOCHS_LONG_MODE_DIFFERENCES];
+const QEMU = [...QEMU_DIFFERENCES, ...QEMU_MODE_DIFFERENCES];
+const BOCHS = [...BOCHS_DIFFERENCES, ...BOCHS_MODE_DIFFERENCES];
 const TIMEOUT_MS = 120_000;
 
 /** What a guest prints on a right processor, line by line. */

@@ -5,7 +5,7 @@
 // PAE's four page-directory pointers are read at every walk, as AMD processors do, not kept from the last MOV CR3
 // (APM 2 "PAE Paging Mode": "CR3 ... PDPE").
 import { CPU_STATE, GUEST_RAM, TLB_FLAG_GLOBAL } from "../../layout/memory-map";
-import { COUNT_PAGE_WALK, CR0, CR3, CR4, MSR_EFER, RAM_BYTES } from "../../layout/cpu-state";
+import { COUNT_PAGE_WALK, CR0, CR3, CR4, MASKED_ADDRESS_LINES, MSR_EFER, RAM_BYTES } from "../../layout/cpu-state";
 import { raisePageFault } from "../processor/faults";
 import { TLB_FLAG_EXECUTABLE } from "../../layout/memory-map";
 import { TLB_FLAG_HUGE, TLB_FLAG_LARGE } from "./tlb";
@@ -65,8 +65,17 @@ export let walkFlags: i32 = 0;
 /** Result of a walk: whether the page is a user page. */
 export let walkUser: bool = false;
 
-/** Translates an address; sets accessed and dirty flags. Returns false with #PF set. */
+/**
+ * Translates an address; sets accessed and dirty flags. Returns false with #PF set. The address lines that are masked
+ * count for the result only, not for where the tables lie.
+ */
 export function walk(va: u64, access: i32): bool {
+  if (!translate(va, access)) return false;
+  walkPhysical &= ~load<u64>(CPU_STATE + MASKED_ADDRESS_LINES);
+  return true;
+}
+
+function translate(va: u64, access: i32): bool {
   const cr0 = load<u64>(CPU_STATE + CR0);
   if (!(cr0 & CR0_PG)) {
     walkPhysical = va & 0xffffffff;

@@ -23,7 +23,7 @@ const WITHOUT_NXE = [
 ];
 
 // biome-ignore format: lists of lines
-export const QEMU_LONG_MODE_DIFFERENCES: readonly Difference[] = [
+export const QEMU_MODE_DIFFERENCES: readonly Difference[] = [
   {
     guest: "paging-legacy",
     lines: [
@@ -64,6 +64,21 @@ export const QEMU_LONG_MODE_DIFFERENCES: readonly Difference[] = [
     why: NOT_CANONICAL_STACK,
   },
   { guest: "paging-long", lines: ["wrmsr of FS base"], why: NOT_CANONICAL_MSR },
+  {
+    guest: "real",
+    lines: [
+      "word at ffff #", "word write at ffff", "dword at fffe", "word at ffff by bp", "ss override",
+      "32-bit address 10000", "lodsw at ffff", "smaller segment from protected mode",
+      "and its base by a load in real mode #", "null selector from protected mode",
+    ],
+    why: 'TCG checks no limits. SDM 3B "Real-Address Mode": beyond 64 KiB is #GP or #SS, and limits loaded before stay',
+  },
+  {
+    guest: "real",
+    lines: ["beyond 64 KiB", "CR0.PG without PE"],
+    why: "TCG lets them pass, and nothing goes on: they are not tried on it",
+  },
+  { guest: "real", lines: ["wrmsr of what is not there"], why: EVERY_MSR },
   {
     guest: "fast-calls",
     lines: ["syscall 0008", "syscall with a mask of all", "syscall from the supervisor"],
@@ -176,7 +191,7 @@ export const QEMU_LONG_MODE_DIFFERENCES: readonly Difference[] = [
 ];
 
 // biome-ignore format: lists of lines
-export const BOCHS_LONG_MODE_DIFFERENCES: readonly Difference[] = [
+export const BOCHS_MODE_DIFFERENCES: readonly Difference[] = [
   {
     guest: "fast-calls",
     lines: ["FMASK beyond 32 bits"],
