@@ -12,6 +12,8 @@ export interface CoreExports {
   withholdControl4(bits: bigint): void;
   /** Components that XCR0 may have, and EAX of CPUID leaf 0xd, subleaf 1. */
   offerStates(components: bigint, variants: number): void;
+  /** Whether the performance counters' MSRs exist. */
+  offerPerformanceCounters(offered: number): void;
   updateMode(): void;
   readFlags(): bigint;
   writeFlags(value: bigint, mask: bigint): void;

@@ -218,6 +218,10 @@ export const MEMORY_TYPES = 0xd68;
 export const HELD_CONDITIONS = 0xe48;
 /** i64: bits of physical addresses that are held at 0: bit 20 while A20 is masked. */
 export const MASKED_ADDRESS_LINES = 0xe50;
+/** i32: access-disable and write-disable of 16 protection keys. */
+export const PKRU = 0xe58;
+/** Ten i64: the performance counters (src/core/system/performance-counters.ts). */
+export const PERFORMANCE_COUNTERS = 0xe60;
 
 // Why an engine returned.
 /** RIP is exact; its record is in no cache. */

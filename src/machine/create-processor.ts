@@ -24,10 +24,12 @@ const HOT_COUNT = 50000;
 /** CR4 bits that exist with a feature. */
 const CONTROL_4_BITS: readonly (readonly [FeatureName, bigint])[] = [
   ["umip", 11n],
+  ["pcid", 17n],
   ["fsgsbase", 16n],
   ["xsave", 18n],
   ["smep", 20n],
   ["smap", 21n],
+  ["pku", 22n],
 ];
 
 /** `auto` interprets, and translates what is hot; `translator` translates all it can before it runs, for tests. */
@@ -89,6 +91,7 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
   core.withholdControl4(
     CONTROL_4_BITS.reduce((bits, [name, bit]) => (features.has(name) ? bits : bits | (1n << bit)), 0n),
   );
+  core.offerPerformanceCounters(features.has("arch-perfmon") ? 1 : 0);
   core.initialiseTlb();
   const pages = memory.buffer.byteLength / WASM_PAGE_BYTES;
   const isShared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;

@@ -11,7 +11,7 @@ import { bochsAvailable, qemuAvailable, runOnBochs, runOnQemu } from "./witnesse
 const GUESTS = [
   "segments", "tasks", "virtual-8086", "debug",
   "paging-legacy", "paging-long", "fast-calls", "exceptions", "control",
-  "real",
+  "real", "protection",
 ];
 const QEMU = [...QEMU_DIFFERENCES, ...QEMU_MODE_DIFFERENCES];
 const BOCHS = [...BOCHS_DIFFERENCES, ...BOCHS_MODE_DIFFERENCES];
@@ -43,6 +43,12 @@ function compare(guest: string, witness: string, differences: readonly Differenc
 describe.skipIf(!nasmAvailable)(
   `kernel-mode guests${nasmAvailable ? "" : " (skipped: there is no nasm)"}`,
   () => {
+    test.each(["interpreter", "auto", "translator"] as const)(
+      "counters on %s, which no witness has",
+      (engine) => {
+        expect(runOnEngine(assembleGuest("counters"), engine)).toBe(transcriptOf("counters"));
+      },
+    );
     test.each(["interpreter", "auto", "translator"] as const)("a triple fault on %s", (engine) => {
       const printed = runOnEngine(assembleGuest("triple-fault"), engine);
       expect(printed).toBe("begin\nno way out\ntriple-fault\n");

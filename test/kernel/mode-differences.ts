@@ -165,6 +165,27 @@ export const QEMU_MODE_DIFFERENCES: readonly Difference[] = [
     why: 'TCG saves RFLAGS without RF. SDM 3B "Restart Flag": the value saved for a fault is 1',
   },
   {
+    guest: "protection",
+    lines: ["with PKE again"],
+    why: 'TCG goes on with a translation from before CR4.PKE was set. SDM 3A "Protection Keys": keys hold at each access',
+  },
+  {
+    guest: "protection",
+    lines: [
+      "invpcid, type 4", "invpcid, identifier without PCIDE #", "invpcid, identifier without PCIDE, type 2",
+      "invpcid, reserved bit", "invpcid, address not canonical #", "invpcid, address not canonical, type 1",
+      "invpcid at 3", "invpcid, descriptor not mapped", "PCIDE with an identifier in CR3", "PCIDE ok",
+      "identifier in CR3", "bit 63 does not stay", "bit 62", "another frame, invpcid", "another address space, kept",
+      "PCIDE off",
+    ],
+    why: "TCG has no PCID and no INVPCID: CPUID says so",
+  },
+  {
+    guest: "protection",
+    lines: ["monitor of what is not mapped"],
+    why: 'TCG does not read the address. SDM 2 "MONITOR": "subject to the permission checking and faults associated with a byte load"',
+  },
+  {
     guest: "control",
     lines: ["CR0.PE clear", "CR0.PG clear in 64-bit code", "CR4.PAE clear"],
     why: "TCG lets them pass, and nothing goes on: they are not tried on it. SDM 3A \"Control Registers\", \"IA-32e Mode Operation\"",
@@ -192,6 +213,23 @@ export const QEMU_MODE_DIFFERENCES: readonly Difference[] = [
 
 // biome-ignore format: lists of lines
 export const BOCHS_MODE_DIFFERENCES: readonly Difference[] = [
+  {
+    guest: "protection",
+    lines: [
+      ...["0001", "0003"].flatMap((keys) => [
+        `user page ${keys}`, `read-only user page ${keys}`, `user page, no wp ${keys}`, `user page, smap ${keys}`,
+        `user page, smap, ac ${keys}`, `2 MiB page ${keys}`,
+      ]),
+      "supervisor page 0001", "supervisor page 0002", "supervisor page 0003",
+      "code that may not be read, run and then read", "with PKE again", "xrstor takes rights away",
+    ],
+    why: 'SDM 3A "Protection Keys": ADi and WDi hold for the supervisor\'s accesses to user pages, too, and for no supervisor page. TCG agrees',
+  },
+  {
+    guest: "protection",
+    lines: ["xsave, xrstor of PKRU"],
+    why: "The CPUID of Bochs does not say where PKRU lies in an XSAVE area",
+  },
   {
     guest: "fast-calls",
     lines: ["FMASK beyond 32 bits"],

@@ -27,6 +27,7 @@ import {
   walk,
   walkFlags,
   walkPhysical,
+  walkReadable,
   walkUser,
 } from "./page-walk";
 import { fillTlb, fillWriteTlb, tlbSlot, tracedHost } from "./tlb";
@@ -165,7 +166,8 @@ export function translateExecute(va: u64): i64 {
   if (!walk(va, ACCESS_FETCH | (user ? ACCESS_USER : ACCESS_READ))) return -1;
   noteExecute(va, walkFlags);
   const host = locatePhysical(walkPhysical);
-  // A user page that the supervisor may execute it may not always read.
-  if (host != DEVICE && !(walkUser && bank == TLB_BANK_SUPERVISOR) && mayFill(va)) fillTlb(bank, va, host, walkFlags);
+  // A page that may be executed may not always be read: SMAP, protection keys.
+  const readable = walkReadable && !(walkUser && bank == TLB_BANK_SUPERVISOR);
+  if (host != DEVICE && readable && mayFill(va)) fillTlb(bank, va, host, walkFlags);
   return <i64>walkPhysical;
 }

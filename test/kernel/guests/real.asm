@@ -360,7 +360,10 @@ real_main:
   try16 "syscall", syscall
   try16 "sysenter", sysenter
   try16 "sysexit", sysexit
-  try16 "rdmsr", {mov ecx, 0x10}, rdmsr
+  check16 "rdmsr"
+  mov ecx, 0x10
+  rdmsr
+  done16
   check16 "wrmsr of what is not there"
   mov ecx, 0x12345678
   rdmsr
