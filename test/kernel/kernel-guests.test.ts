@@ -11,7 +11,7 @@ import { bochsAvailable, qemuAvailable, runOnBochs, runOnQemu } from "./witnesse
 const GUESTS = [
   "segments", "tasks", "virtual-8086", "debug",
   "paging-legacy", "paging-long", "fast-calls", "exceptions", "control",
-  "real", "protection",
+  "real", "protection", "protected-16",
 ];
 const QEMU = [...QEMU_DIFFERENCES, ...QEMU_MODE_DIFFERENCES];
 const BOCHS = [...BOCHS_DIFFERENCES, ...BOCHS_MODE_DIFFERENCES];

@@ -80,6 +80,14 @@ export const QEMU_MODE_DIFFERENCES: readonly Difference[] = [
   },
   { guest: "real", lines: ["wrmsr of what is not there"], why: EVERY_MSR },
   {
+    guest: "protected-16",
+    lines: [
+      "push at 1", "push of 32 bits at 2", "pop at ffff", "pusha with SP = 7", "ebp with 32 bits beyond the limit",
+      "esp as a base", "ret beyond the limit", "expand-down 16-bit stack",
+    ],
+    why: 'TCG checks no limits. SDM 3A "Limit Checking"',
+  },
+  {
     guest: "fast-calls",
     lines: ["syscall 0008", "syscall with a mask of all", "syscall from the supervisor"],
     why: 'TCG clears the status flags. SDM 2 "SYSCALL": RFLAGS is ANDed with the inverse of IA32_FMASK, no more',
