@@ -53,6 +53,13 @@ export interface ProcessorRequest {
   readonly observe?: InterpreterParts["observe"];
 }
 
+/** How often the guest asked for MSRs that do not exist since the last reset, and the index of the last of them. */
+export interface UnknownMsrs {
+  readonly reads: number;
+  readonly writes: number;
+  readonly last: number;
+}
+
 /** A processor and the parts behind it, for statistics and traces. */
 export interface ProcessorParts {
   readonly processor: VirtualProcessor;
@@ -61,6 +68,7 @@ export interface ProcessorParts {
   readonly core: CoreExports;
   /** With a meter: how many instructions were translated ones. */
   readonly tiers: TierCounter | undefined;
+  readonly unknownMsrs: () => UnknownMsrs;
 }
 
 /** Builds a processor with the interpreter as its engine, in the state after RESET. */
@@ -117,7 +125,9 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
   const driven = meter === undefined ? engine : meterEngine(engine, meter);
   const processor = new VirtualProcessor({ state, core, engine: driven, surroundings });
   processor.reset();
-  return { processor, engine, state, core, tiers };
+  const note = new Uint32Array(memory.buffer, core.unknownMsrs(), 4);
+  const unknownMsrs = () => ({ last: note[0]!, reads: note[2]!, writes: note[3]! });
+  return { processor, engine, state, core, tiers, unknownMsrs };
 }
 
 function createTranslator(
