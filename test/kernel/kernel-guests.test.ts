@@ -10,7 +10,7 @@ import { bochsAvailable, qemuAvailable, runOnBochs, runOnQemu } from "./witnesse
 // biome-ignore format: a list
 const GUESTS = [
   "segments", "tasks", "virtual-8086", "debug",
-  "paging-legacy", "paging-long", "fast-calls", "exceptions", "control",
+  "paging-legacy", "paging-long", "fast-calls", "exceptions", "control", "interrupts",
   "real", "protection", "protected-16",
 ];
 const QEMU = [...QEMU_DIFFERENCES, ...QEMU_MODE_DIFFERENCES];

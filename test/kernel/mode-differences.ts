@@ -194,6 +194,16 @@ export const QEMU_MODE_DIFFERENCES: readonly Difference[] = [
     why: 'TCG does not read the address. SDM 2 "MONITOR": "subject to the permission checking and faults associated with a byte load"',
   },
   {
+    guest: "interrupts",
+    lines: ["sti, mov ss"],
+    why: 'TCG lets the interrupt in behind MOV SS. SDM 3A "Masking Exceptions and Interrupts When Switching Stacks": the second shadow may count or not; with us, as in Bochs, it does',
+  },
+  {
+    guest: "interrupts",
+    lines: ["with a trap behind the same instruction"],
+    why: 'TCG takes no trap behind STI. SDM 3B "Single-Step Exception Condition": behind each instruction; SDM 2 "STI" delays maskable interrupts only',
+  },
+  {
     guest: "control",
     lines: ["CR0.PE clear", "CR0.PG clear in 64-bit code", "CR4.PAE clear"],
     why: "TCG lets them pass, and nothing goes on: they are not tried on it. SDM 3A \"Control Registers\", \"IA-32e Mode Operation\"",

@@ -7,6 +7,7 @@ import {
   CR2,
   CR3,
   CR4,
+  INTERRUPT_PENDING,
   MSR_EFER,
   SEG_CS,
   SEGMENT_ATTRIBUTES,
@@ -18,6 +19,7 @@ import { PHYSICAL_ADDRESS_BITS } from "../memory/page-walk";
 import { readPhysical64 } from "../memory/physical-memory";
 import { flushTlb } from "../memory/tlb";
 import { raiseGP, raiseUD } from "../processor/faults";
+import { returnForEvents } from "../processor/interrupts";
 import { updateMode } from "../processor/mode";
 import {
   CR0_AM,
@@ -117,7 +119,8 @@ export function writeControl(n: i32, value: u64): i32 {
     case 8:
       if (value > 15) return raiseGP(0);
       taskPriorityWrite(<i32>value);
-      return STATUS_OK;
+      // What a lower priority lets in comes behind this instruction.
+      return load<i32>(CPU_STATE + INTERRUPT_PENDING) && returnForEvents() ? STATUS_JUMP : STATUS_OK;
     default:
       return raiseUD();
   }
