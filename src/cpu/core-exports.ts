@@ -8,10 +8,14 @@ export interface CoreExports {
   reset(): void;
   resetMsrs(): void;
   setFirmwareMemoryTypes(): void;
+  /** Address of four u32: index of the last MSR that does not exist, 1 if it was written, reads, writes. */
+  unknownMsrs(): number;
   /** CR4 bits of features that are not announced. */
   withholdControl4(bits: bigint): void;
   /** Components that XCR0 may have, and EAX of CPUID leaf 0xd, subleaf 1. */
   offerStates(components: bigint, variants: number): void;
+  /** Whether the performance counters' MSRs exist. */
+  offerPerformanceCounters(offered: number): void;
   updateMode(): void;
   readFlags(): bigint;
   writeFlags(value: bigint, mask: bigint): void;

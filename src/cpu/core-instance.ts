@@ -9,6 +9,7 @@ import type { StateView } from "./state-view.ts";
 /** Where the core takes and leaves MSR values (src/core/host.ts, HOST_VALUE). */
 const HOST_VALUE = SCRATCH + 32;
 const CR4_OSXSAVE = 1n << 18n;
+const CR4_PKE = 1n << 22n;
 
 /** What the core's imports need besides the machine around the processor. */
 export interface CoreImports {
@@ -54,6 +55,7 @@ export function instantiateCore(
       const result = cpuid(leaf, subleaf, {
         ...imports.cpuidContext,
         cr4Osxsave,
+        cr4Pke: (state.get64(cpu.CR4) & CR4_PKE) !== 0n,
         xcr0: state.get32(cpu.XCR0),
       });
       state.set64(cpu.RAX, BigInt(result.eax));

@@ -27,6 +27,7 @@ const NEEDS: Partial<Record<FeatureName, readonly FeatureName[]>> = {
   ssse3: ["sse3"],
   "sse4.1": ["ssse3"],
   "sse4.2": ["sse4.1"],
+  pku: ["xsave"],
   xsaveopt: ["xsave"],
   xsavec: ["xsave"],
   xgetbv1: ["xsave"],

@@ -35,9 +35,11 @@ export const FEATURES = [
   // "Feature Information Returned in the ECX Register"
   ["sse3",              0x1, 0, "ecx", 0],
   ["pclmulqdq",         0x1, 0, "ecx", 1],
+  ["monitor",           0x1, 0, "ecx", 3],  // MONITOR and MWAIT; leaf 5
   ["ssse3",             0x1, 0, "ecx", 9],
   ["fma",               0x1, 0, "ecx", 12],
   ["cx16",              0x1, 0, "ecx", 13], // CMPXCHG16B
+  ["pcid",              0x1, 0, "ecx", 17],
   ["sse4.1",            0x1, 0, "ecx", 19],
   ["sse4.2",            0x1, 0, "ecx", 20],
   ["x2apic",            0x1, 0, "ecx", 21],
@@ -59,6 +61,7 @@ export const FEATURES = [
   ["avx2",              0x7, 0, "ebx", 5],
   ["smep",              0x7, 0, "ebx", 7],
   ["bmi2",              0x7, 0, "ebx", 8],
+  ["invpcid",           0x7, 0, "ebx", 10],
   ["rdseed",            0x7, 0, "ebx", 18],
   ["adx",               0x7, 0, "ebx", 19],
   ["smap",              0x7, 0, "ebx", 20],
@@ -66,9 +69,12 @@ export const FEATURES = [
   ["clwb",              0x7, 0, "ebx", 24],
   ["sha",               0x7, 0, "ebx", 29],
   ["umip",              0x7, 0, "ecx", 2],  // CR4.UMIP: SGDT and its like are #GP in user mode
+  ["pku",               0x7, 0, "ecx", 3],  // OSPKE follows CR4.PKE
   ["vaes",              0x7, 0, "ecx", 9],
   ["vpclmulqdq",        0x7, 0, "ecx", 10],
   ["rdpid",             0x7, 0, "ecx", 22],
+  // "Architectural Performance Monitoring Leaf": version 2
+  ["arch-perfmon",      0xa, 0, "eax", 1],
   // "Processor Extended State Enumeration Sub-leaf"
   ["xsaveopt",          0xd, 1, "eax", 0],
   ["xsavec",            0xd, 1, "eax", 1],

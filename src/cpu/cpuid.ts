@@ -31,6 +31,8 @@ export interface CpuidContext {
   processors: number;
   /** CR4.OSXSAVE of the processor that executes CPUID. */
   cr4Osxsave: boolean;
+  /** CR4.PKE of it; clear when absent. */
+  cr4Pke?: boolean;
   /** XCR0 of it, whose components leaf 0xd counts; x87 and SSE state when absent. */
   xcr0?: number;
   tscHz: number;
@@ -61,6 +63,11 @@ const SIGNATURES = { intel: 0x0003_0661, amd: 0x0080_0f12 } as const;
 const XSAVE_AREA_BYTES = 576;
 const AVX_STATE_BYTES = 256;
 const XCR0_AVX = 4;
+const XCR0_PKRU = 1 << 9;
+/** Behind AVX state, whether that is there or not, in the standard form. */
+const PKRU_STATE_OFFSET = 832;
+const PKRU_STATE_BYTES = 8;
+const MONITOR_LINE_BYTES = 64;
 
 /**
  * The answer to CPUID for one leaf and subleaf (EAX and ECX).
@@ -94,8 +101,12 @@ function basicLeaf(leaf: number, subleaf: number, context: CpuidContext): CpuidR
       return intel ? cacheLeaf(subleaf, context) : result();
     case 0x6:
       return withFeatures(result(), leaf, 0, context);
+    case 0x5:
+      return isOffered("monitor", context) ? monitorLeaf() : result();
     case 0x7:
-      return subleaf === 0 ? withFeatures(result(), leaf, 0, context) : result();
+      return subleaf === 0 ? extensionLeaf(context) : result();
+    case 0xa:
+      return isOffered("arch-perfmon", context) ? performanceLeaf(context) : result();
     case 0xb:
       return topologyLeaf(subleaf, context);
     case 0xd:
@@ -107,7 +118,7 @@ function basicLeaf(leaf: number, subleaf: number, context: CpuidContext): CpuidR
       return result(megahertz, megahertz, Math.round(context.apicTimerHz / 1e6), 0);
     }
     default:
-      // 3 (serial number), 5 (MONITOR), 9, 0xa (performance counters) and later ones: not offered.
+      // 3 (serial number), 9 and later ones: not offered.
       return result();
   }
 }
@@ -203,18 +214,62 @@ function topologyLeaf(subleaf: number, context: CpuidContext): CpuidResult {
   return result(0, 0, subleaf & 0xff, context.apicId);
 }
 
+/** "MONITOR/MWAIT Leaf": lines of 64 bytes; only C1 is there, and masked interrupts wake nobody. */
+function monitorLeaf(): CpuidResult {
+  const enumerated = 1;
+  const oneC1State = 1 << 4;
+  return result(MONITOR_LINE_BYTES, MONITOR_LINE_BYTES, enumerated, oneC1State);
+}
+
+function extensionLeaf(context: CpuidContext): CpuidResult {
+  const leaf = withFeatures(result(), 0x7, 0, context);
+  const ospke = context.cr4Pke === true && isOffered("pku", context) ? 1 << 4 : 0;
+  return { ...leaf, ecx: (leaf.ecx | ospke) >>> 0 };
+}
+
+/**
+ * "Architectural Performance Monitoring Leaf", as src/core/system/performance-counters.ts has it. EBX names the events
+ * that are not counted: references and misses of the last cache, branches, and branches mispredicted.
+ */
+function performanceLeaf(context: CpuidContext): CpuidResult {
+  const counters = 2;
+  const counterBits = 48;
+  const eventNames = 7;
+  const fixedCounters = 3;
+  const { eax } = withFeatures(result(), 0xa, 0, context);
+  const notCounted = 0b1111000;
+  return result(
+    eax | (counters << 8) | (counterBits << 16) | (eventNames << 24),
+    notCounted,
+    0,
+    fixedCounters | (counterBits << 5),
+  );
+}
+
 /** "Processor Extended State Enumeration": sizes of areas in bytes, and what XCR0 may have. */
 function stateLeaf(subleaf: number, context: CpuidContext): CpuidResult {
   const size = (components: number): number =>
-    XSAVE_AREA_BYTES + (components & XCR0_AVX ? AVX_STATE_BYTES : 0);
-  const offered = isOffered("avx", context) ? 7 : 3;
+    components & XCR0_PKRU
+      ? PKRU_STATE_OFFSET + PKRU_STATE_BYTES
+      : XSAVE_AREA_BYTES + (components & XCR0_AVX ? AVX_STATE_BYTES : 0);
+  const offered = (isOffered("avx", context) ? 7 : 3) | (isOffered("pku", context) ? XCR0_PKRU : 0);
   const enabled = size(context.xcr0 ?? 3);
   if (subleaf === 0) return result(offered, enabled, size(offered), 0);
   if (subleaf === 1) {
     const variants = withFeatures(result(), 0xd, 1, context);
-    return isOffered("xsavec", context) ? { ...variants, ebx: enabled } : variants;
+    return isOffered("xsavec", context) ? { ...variants, ebx: compacted(context.xcr0 ?? 3) } : variants;
   }
+  if (subleaf === 9 && offered & XCR0_PKRU) return result(PKRU_STATE_BYTES, PKRU_STATE_OFFSET, 0, 0);
   return subleaf === 2 && offered & XCR0_AVX ? result(AVX_STATE_BYTES, XSAVE_AREA_BYTES, 0, 0) : result();
+}
+
+/** Size of the compacted form with all components of XCR0. */
+function compacted(components: number): number {
+  return (
+    XSAVE_AREA_BYTES +
+    (components & XCR0_AVX ? AVX_STATE_BYTES : 0) +
+    (components & XCR0_PKRU ? PKRU_STATE_BYTES : 0)
+  );
 }
 
 /**

@@ -47,6 +47,8 @@ export interface Processor {
   setInterruptPending(pending: boolean): void;
   /** Makes a non-maskable interrupt pending. */
   raiseNonMaskableInterrupt(): void;
+  /** The A20 gate: while it masks, bit 20 of the processor's addresses is 0. On after RESET. */
+  setA20(enabled: boolean): void;
   /** Makes `run` return soon; callable from inside `ProcessorSurroundings`. */
   stop(): void;
   /** A device has written `bytes` bytes of RAM from `address` on: code decoded from there is stale. */

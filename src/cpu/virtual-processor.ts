@@ -12,6 +12,7 @@ const RFLAGS_IF = 1 << 9;
 const RFLAGS_RF = 1 << 16;
 const DR6_BS = 1 << 14;
 const VECTOR_DB = 1;
+const A20 = 1n << 20n;
 /** Fields that belong to the run under way, to caches or to the machine around: offset and size. */
 const NOT_SAVED: readonly (readonly [field: number, bytes: number])[] = [
   [cpu.EFFECTIVE_ADDRESS, 8],
@@ -116,6 +117,7 @@ export class VirtualProcessor implements Processor {
     const alone = (flags & (RFLAGS_TF | RFLAGS_RF)) !== 0 || state.get32(cpu.INTERRUPT_SHADOW) !== 0;
     if (alone) return this.#step();
     const exit = this.#engine.execute();
+    if (this.#takeDueTrap() && exit !== cpu.EXIT_FAULT) return this.#trap(DR6_BS);
     const watched = exit === cpu.EXIT_FAULT && state.get32(cpu.FAULT_VECTOR) === cpu.FAULT_WATCHED;
     if (watched) state.set32(cpu.FAULT_VECTOR, -1);
     return watched || exit === cpu.EXIT_STEP ? this.#step() : exit;
@@ -143,18 +145,31 @@ export class VirtualProcessor implements Processor {
     state.set32(cpu.HELD_CONDITIONS, 0);
     if (!completed) return exit;
     const inhibited = this.#core.takeStepTrapInhibition() !== 0;
+    const due = this.#takeDueTrap();
     if (state.get32(cpu.INTERRUPT_SHADOW) === SHADOW_OF_STACK_SEGMENT) {
       state.set32(cpu.HELD_CONDITIONS, conditions);
       return exit;
     }
-    if (tracing && !inhibited) conditions |= DR6_BS;
-    if (conditions === 0) return exit;
+    if ((tracing && !inhibited) || due) conditions |= DR6_BS;
+    return conditions === 0 ? exit : this.#trap(conditions);
+  }
+
+  /** Raises #DB behind an instruction. */
+  #trap(conditions: number): EngineExit {
+    const state = this.#state;
     // A trap ends HLT.
     state.set32(cpu.HALTED, 0);
     state.set64(cpu.DR6, state.get64(cpu.DR6) | BigInt(conditions));
     state.set32(cpu.FAULT_VECTOR, VECTOR_DB);
     state.set32(cpu.FAULT_ERROR_CODE, -1);
     return cpu.EXIT_FAULT;
+  }
+
+  /** Whether the last instruction, a SYSRET, has set TF. */
+  #takeDueTrap(): boolean {
+    const due = this.#state.get32(cpu.STEP_TRAP_DUE) !== 0;
+    if (due) this.#state.set32(cpu.STEP_TRAP_DUE, 0);
+    return due;
   }
 
   /** Delivers the waiting fault. False after a triple fault. */
@@ -196,6 +211,12 @@ export class VirtualProcessor implements Processor {
     this.#endRunSoon();
   }
 
+  setA20(enabled: boolean): void {
+    this.#state.set64(cpu.MASKED_ADDRESS_LINES, enabled ? 0n : A20);
+    this.#core.flushTlb(0);
+    this.#endRunSoon();
+  }
+
   stop(): void {
     this.#stopAsked = true;
     this.#endRunSoon();
@@ -209,6 +230,7 @@ export class VirtualProcessor implements Processor {
     this.#state.set32(cpu.NMI_PENDING, 0);
     this.#state.set32(cpu.HELD_CONDITIONS, 0);
     this.#state.set64(cpu.INSTRUCTIONS, 0n);
+    this.#state.set64(cpu.MASKED_ADDRESS_LINES, 0n);
     this.#core.reset();
     this.#core.resetMsrs();
     this.#engine.forgetCode();

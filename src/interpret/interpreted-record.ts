@@ -26,7 +26,7 @@ const STORES: Record<RegisterBits, OpName> = {
 
 /** Helpers in which devices and the time-stamp counter are accessed. */
 const ASKS_FOR_TIME =
-  /^(rdtsc|rdtscp|rdmsr|wrmsr|portIn|portOut|string|readSlow|writeSlow|modifySlow|commitWrite|writeControl|readControl|fxsave|fxrstor|xsave|xrstor|x87)/;
+  /^(rdtsc|rdtscp|rdmsr|wrmsr|rdpmc|portIn|portOut|string|readSlow|writeSlow|modifySlow|commitWrite|writeControl|readControl|fxsave|fxrstor|xsave|xrstor|x87)/;
 
 /**
  * Lowering for the interpreter: state in memory, operands from the record at

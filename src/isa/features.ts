@@ -10,7 +10,7 @@ export const ISA_FEATURES = [
   "lzcnt", "bmi1", "bmi2", "adx", "rdseed", "prefetchw", "clflushopt", "clwb",
   "aes", "pclmulqdq", "sha", "vaes", "vpclmulqdq",
   "avx", "f16c", "fma", "avx2", "xsaveopt", "xsavec", "xgetbv1",
-  "fsgsbase", "rdpid", "umip",
+  "fsgsbase", "rdpid", "umip", "pku", "pcid", "invpcid", "monitor", "arch-perfmon",
 ] as const;
 
 export type IsaFeature = (typeof ISA_FEATURES)[number];

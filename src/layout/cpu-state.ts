@@ -206,6 +206,8 @@ export const NMI_BLOCKED = 0xd00;
 export const NMI_PENDING = 0xd04;
 /** i32: 1 when the executed instruction takes no single-step trap although TF was set before it. */
 export const STEP_TRAP_INHIBITED = 0xd08;
+/** i32: 1 when the executed instruction takes a single-step trap although TF was clear before it. */
+export const STEP_TRAP_DUE = 0xd0c;
 /** i64: IA32_TSC_ADJUST, the sum of all that software added to the time-stamp counter. */
 export const MSR_TSC_ADJUST = 0xd10;
 /** Ten i64: registers that are stored and nothing more (src/core/system/msr-storage.ts). */
@@ -214,6 +216,12 @@ export const STORED_MSRS = 0xd18;
 export const MEMORY_TYPES = 0xd68;
 /** i32: bits of DR6 that a load of SS has earned; they wait for the end of the next instruction. */
 export const HELD_CONDITIONS = 0xe48;
+/** i64: bits of physical addresses that are held at 0: bit 20 while A20 is masked. */
+export const MASKED_ADDRESS_LINES = 0xe50;
+/** i32: access-disable and write-disable of 16 protection keys. */
+export const PKRU = 0xe58;
+/** Ten i64: the performance counters (src/core/system/performance-counters.ts). */
+export const PERFORMANCE_COUNTERS = 0xe60;
 
 // Why an engine returned.
 /** RIP is exact; its record is in no cache. */

@@ -84,6 +84,10 @@ export class LockstepProcessor implements Processor {
     this.#apply(({ processor }) => processor.raiseNonMaskableInterrupt());
   }
 
+  setA20(enabled: boolean): void {
+    this.#apply(({ processor }) => processor.setA20(enabled));
+  }
+
   stop(): void {
     this.#apply(({ processor }) => processor.stop());
   }

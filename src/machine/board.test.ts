@@ -12,6 +12,7 @@ function rig() {
     onTimerScheduled() {},
     onInterruptPending: (pending) => log.push(pending ? "INTR" : "no INTR"),
     onNonMaskableInterrupt: () => log.push("NMI"),
+    onA20: (enabled) => log.push(`A20 ${enabled}`),
     onReset: () => log.push("reset"),
     onPowerOff: () => log.push("power-off"),
     onDebugExit() {},
@@ -97,4 +98,15 @@ test("in x2APIC mode the local APIC's page is gone", () => {
   expect(board.readDevice(0xfee00030, 4)).toBe(0x00050014);
   board.localApic.setApicBase(0xfee00d00);
   expect(board.readDevice(0xfee00030, 4)).toBe(0xffffffff);
+});
+
+test("A20 is masked while neither port 0x92 nor the keyboard controller asks for it", () => {
+  const { board, log } = rig();
+  board.ports.write(0x92, 1, 0x00);
+  expect(log).toEqual([]);
+  board.ports.write(0x64, 1, 0xdd); // A20 off
+  expect(log).toEqual(["A20 false"]);
+  board.ports.write(0x92, 1, 0x02);
+  board.ports.write(0x64, 1, 0xdf); // A20 on
+  expect(log).toEqual(["A20 false", "A20 true"]);
 });

@@ -38,6 +38,7 @@ import { COM1_IRQ, COM1_PORT, COM2_IRQ, COM2_PORT, Uart16550 } from "../devices/
 import type { CreateDevices, DeviceServices } from "../virtio/services.ts";
 import { BAR_BYTES } from "../virtio/transport/layout.ts";
 import { VirtioPci } from "../virtio/transport/virtio-pci.ts";
+import { A20Gate, type A20Source } from "./a20-gate.ts";
 import { type AcpiTables, buildAcpiTables } from "./acpi/tables.ts";
 import { acpiPlatform, IO_APIC_ID, PM_TIMER_BITS } from "./board-description.ts";
 import type { BoardState } from "./board-state.ts";
@@ -63,6 +64,7 @@ export interface BoardConnections {
   onTimerScheduled(atNs: number): void;
   onInterruptPending(pending: boolean): void;
   onNonMaskableInterrupt(): void;
+  onA20(enabled: boolean): void;
   onReset(): void;
   onPowerOff(): void;
   /** The low seven bits of what the guest wrote. */
@@ -87,7 +89,7 @@ const PIRQ_ROUTES = 0x60;
  * All devices of a PC, wired, in the state in which firmware hands them to a
  * kernel. A reset makes a new board.
  *
- * A20 is always on, and a reset of the processor alone resets everything.
+ * A reset of the processor alone resets everything.
  */
 export class Board {
   readonly timers: TimerQueue;
@@ -331,19 +333,23 @@ export class Board {
   }
 
   #addOtherPorts(state?: BoardState): () => Pick<BoardState, "i8042" | "systemControl"> {
-    const resets = { resetSystem: () => this.#to.onReset(), setA20() {} };
+    const a20 = new A20Gate((enabled) => this.#to.onA20(enabled), state);
+    const outputsOf = (source: A20Source) => ({
+      resetSystem: () => this.#to.onReset(),
+      setA20: (enabled: boolean) => a20.set(source, enabled),
+    });
     const keyboardLine = this.#interrupts.source(KEYBOARD_IRQ);
     const i8042 = new I8042(
       keyboardLine,
       this.#interrupts.source(AUX_IRQ),
-      resets,
+      outputsOf("keyboard"),
       this.keyboard,
       this.mouse,
       state?.i8042,
     );
     this.#claim(I8042_DATA_PORT, 1, i8042.data, "keyboard controller data");
     this.#claim(I8042_COMMAND_PORT, 1, i8042.command, "keyboard controller command");
-    const systemControl = new SystemControl(resets, state?.systemControl);
+    const systemControl = new SystemControl(outputsOf("port92"), state?.systemControl);
     this.#claim(SYSTEM_CONTROL_PORT_A, 1, systemControl.portA, "system control A");
     this.#claim(RESET_CONTROL_PORT, 1, systemControl.resetControl, "reset control");
     this.#claim(pm.SMI_COMMAND_PORT, 2, this.#power.smiCommand, "SMI command");

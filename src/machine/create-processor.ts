@@ -24,10 +24,12 @@ const HOT_COUNT = 100000;
 /** CR4 bits that exist with a feature. */
 const CONTROL_4_BITS: readonly (readonly [FeatureName, bigint])[] = [
   ["umip", 11n],
+  ["pcid", 17n],
   ["fsgsbase", 16n],
   ["xsave", 18n],
   ["smep", 20n],
   ["smap", 21n],
+  ["pku", 22n],
 ];
 
 /** `auto` interprets, and translates what is hot; `translator` translates all it can before it runs, for tests. */
@@ -51,6 +53,13 @@ export interface ProcessorRequest {
   readonly observe?: InterpreterParts["observe"];
 }
 
+/** How often the guest asked for MSRs that do not exist since the last reset, and the index of the last of them. */
+export interface UnknownMsrs {
+  readonly reads: number;
+  readonly writes: number;
+  readonly last: number;
+}
+
 /** A processor and the parts behind it, for statistics and traces. */
 export interface ProcessorParts {
   readonly processor: VirtualProcessor;
@@ -59,6 +68,7 @@ export interface ProcessorParts {
   readonly core: CoreExports;
   /** With a meter: how many instructions were translated ones. */
   readonly tiers: TierCounter | undefined;
+  readonly unknownMsrs: () => UnknownMsrs;
 }
 
 /** Builds a processor with the interpreter as its engine, in the state after RESET. */
@@ -89,6 +99,7 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
   core.withholdControl4(
     CONTROL_4_BITS.reduce((bits, [name, bit]) => (features.has(name) ? bits : bits | (1n << bit)), 0n),
   );
+  core.offerPerformanceCounters(features.has("arch-perfmon") ? 1 : 0);
   core.initialiseTlb();
   const pages = memory.buffer.byteLength / WASM_PAGE_BYTES;
   const isShared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
@@ -114,7 +125,9 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
   const driven = meter === undefined ? engine : meterEngine(engine, meter);
   const processor = new VirtualProcessor({ state, core, engine: driven, surroundings });
   processor.reset();
-  return { processor, engine, state, core, tiers };
+  const note = new Uint32Array(memory.buffer, core.unknownMsrs(), 4);
+  const unknownMsrs = () => ({ last: note[0]!, reads: note[2]!, writes: note[3]! });
+  return { processor, engine, state, core, tiers, unknownMsrs };
 }
 
 function createTranslator(

@@ -58,6 +58,7 @@ class FakeProcessor implements Processor {
     this.nonMaskable++;
   }
 
+  setA20(): void {}
   stop(): void {
     this.stopped = true;
   }

@@ -400,6 +400,7 @@ export class Machine {
       },
       onInterruptPending: (pending) => this.processor.setInterruptPending(pending),
       onNonMaskableInterrupt: () => this.processor.raiseNonMaskableInterrupt(),
+      onA20: (enabled) => this.processor.setA20(enabled),
       onReset: () => this.#askForReset("reset"),
       onPowerOff: () => this.#finish({ reason: "power-off" }),
       onDebugExit: (value) => this.#finish({ reason: "debug-exit", value }),

@@ -55,7 +55,7 @@ const APIC_PAGE = 0xfee00000;
 export function overheadReport(
   engineName: string,
   statistics: MachineStatistics,
-  { state, engine, tiers }: ProcessorParts,
+  { state, engine, tiers, unknownMsrs }: ProcessorParts,
   meter: Meter,
 ): OverheadReport {
   const all = [...meter.kinds].map(([key, { count, ns }]): OverheadKind => {
@@ -64,6 +64,7 @@ export function overheadReport(
     return { group: key.slice(0, slash), name: key.slice(slash + 1), count, ns: time };
   });
   const translated = tiers?.translated ?? 0;
+  const unknown = unknownMsrs();
   return {
     version: OVERHEAD_REPORT_VERSION,
     engine: engineName,
@@ -78,6 +79,9 @@ export function overheadReport(
     devices: deviceUses(all, statistics),
     counters: {
       ...Object.fromEntries(COUNTERS.map(([name, field]) => [name, Number(state.get64(field))])),
+      unknownMsrReads: unknown.reads,
+      unknownMsrWrites: unknown.writes,
+      lastUnknownMsr: unknown.last,
       ...engine.statistics,
     },
   };

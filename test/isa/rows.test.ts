@@ -47,7 +47,8 @@ const ELSEWHERE = new Set(
   (
     "retf iret int int3 int1 syscall sysret sysenter sysexit lar lsl verr verw sldt str sgdt sidt smsw " +
     "les lds lss lfs lgs fwait emms cpuid rdtsc rdtscp rdpmc rdrand xgetbv xsetbv fxsave fxrstor xsave xrstor " +
-    "xsaveopt xsavec rdseed rdpid rdfsbase rdgsbase wrfsbase wrgsbase clflushopt clwb"
+    "xsaveopt xsavec rdseed rdpid rdfsbase rdgsbase wrfsbase wrgsbase clflushopt clwb " +
+    "rdpkru wrpkru invpcid monitor mwait"
   ).split(" "),
 );
 

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { CPU_MODELS } from "../../src/cpu/cpu-model.ts";
 import { createProcessor, type EngineName } from "../../src/machine/create-processor.ts";
 import { Machine } from "../../src/machine/machine.ts";
 import type { MachineHost } from "../../src/machine/machine-host.ts";
@@ -54,6 +55,7 @@ export function runOnEngine(image: Uint8Array<ArrayBuffer>, engine: EngineName):
         ramBytes: RAM_BYTES,
         deterministic: true,
         engine,
+        features: CPU_MODELS["max"]!,
         surroundings,
         memory,
       }).processor,

@@ -19,7 +19,18 @@ export function runOnQemu(image: Uint8Array): string {
   return inFolder((folder) => {
     const kernel = path.join(folder, "guest.bin");
     writeFileSync(kernel, image);
-    const machine = ["-accel", "tcg", "-cpu", "max", "-M", "pc", "-m", "64", "-display", "none"];
+    const machine = [
+      "-accel",
+      "tcg",
+      "-cpu",
+      "max,vendor=GenuineIntel",
+      "-M",
+      "pc",
+      "-m",
+      "64",
+      "-display",
+      "none",
+    ];
     const devices = ["-debugcon", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"];
     const options = [...machine, "-nodefaults", "-no-reboot", ...devices, "-kernel", kernel];
     return spawnSync("qemu-system-x86_64", options, { timeout: TIMEOUT_MS, encoding: "latin1" }).stdout;
@@ -59,7 +70,7 @@ romimage: file=/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
 floppya: 1_44=floppy.img, status=inserted
 boot: floppy
-cpu: model=corei7_skylake_x, ips=50000000, reset_on_triple_fault=0
+cpu: model=corei7_icelake_u, ips=50000000, ignore_bad_msrs=0, reset_on_triple_fault=0
 port_e9_hack: enabled=1
 clock: sync=none
 log: log.txt

@@ -46,6 +46,7 @@ function meddled(side: Side, from: number, meddle: (side: Side) => void): Side {
       restoreState: (saved) => processor.restoreState(saved),
       forgetCode: () => processor.forgetCode(),
       stop: () => processor.stop(),
+      setA20: (enabled) => processor.setA20(enabled),
       reset: () => processor.reset(),
       applyFirmwareSettings: () => processor.applyFirmwareSettings(),
     },

@@ -89,6 +89,7 @@ export function boardRanges(): { ports: readonly AccessCount[]; addresses: reado
     onTimerScheduled() {},
     onInterruptPending() {},
     onNonMaskableInterrupt() {},
+    onA20() {},
     onReset() {},
     onPowerOff() {},
     onDebugExit() {},

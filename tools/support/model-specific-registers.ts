@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { CPU_MODELS } from "../../src/cpu/cpu-model.ts";
 import type { ProcessorSurroundings } from "../../src/cpu/processor.ts";
 import { readApicMsr, writeApicMsr } from "../../src/devices/local-apic/apic-msrs.ts";
 import { apicRig } from "../../src/devices/local-apic/test-rig.ts";
@@ -36,18 +37,25 @@ const KNOWN: readonly (readonly [first: number, last: number, name: string, stat
   [0x3a, 0x3a, "IA32_FEATURE_CONTROL", "locked, nothing enabled"],
   [0x3b, 0x3b, "IA32_TSC_ADJUST", "works"],
   [0x8b, 0x8b, "IA32_BIOS_SIGN_ID", "microcode revision 1, whatever is written"],
+  [0xc1, 0xc2, "IA32_PMC0, 1", "works with arch-perfmon"],
   [0xfe, 0xfe, "IA32_MTRRCAP", "eight variable ranges, fixed ranges, write combining"],
   [0x174, 0x176, "IA32_SYSENTER_CS, _ESP, _EIP", "works"],
   [0x179, 0x179, "IA32_MCG_CAP", "no banks"],
   [0x17a, 0x17a, "IA32_MCG_STATUS", STORED],
   [0x1a0, 0x1a0, "IA32_MISC_ENABLE", STORED],
   [0x1d9, 0x1d9, "IA32_DEBUGCTL", STORED],
+  [0x186, 0x187, "IA32_PERFEVTSEL0, 1", "works with arch-perfmon: instructions and cycles"],
   [0x200, 0x20f, "IA32_MTRR_PHYSBASE0 to PHYSMASK7", STORED],
   [0x250, 0x250, "IA32_MTRR_FIX64K_00000", STORED],
   [0x258, 0x259, "IA32_MTRR_FIX16K", STORED],
   [0x268, 0x26f, "IA32_MTRR_FIX4K", STORED],
   [0x277, 0x277, "IA32_PAT", STORED],
   [0x2ff, 0x2ff, "IA32_MTRR_DEF_TYPE", STORED],
+  [0x309, 0x30b, "IA32_FIXED_CTR0 to 2", "works with arch-perfmon"],
+  [0x38d, 0x38d, "IA32_FIXED_CTR_CTRL", "works with arch-perfmon"],
+  [0x38e, 0x38e, "IA32_PERF_GLOBAL_STATUS", "always 0"],
+  [0x38f, 0x38f, "IA32_PERF_GLOBAL_CTRL", "works with arch-perfmon"],
+  [0x390, 0x390, "IA32_PERF_GLOBAL_OVF_CTRL", "always 0"],
   [0x6e0, 0x6e0, "IA32_TSC_DEADLINE", "works"],
   [0x802, 0x802, "x2APIC ID", "works, in x2APIC mode like all that follow"],
   [0x803, 0x803, "x2APIC version", "works"],
@@ -115,6 +123,7 @@ function openCore(): { core: MsrCore; result: () => bigint } {
     coreModule,
     ramBytes: RAM_BYTES,
     deterministic: true,
+    features: CPU_MODELS["max"]!,
     surroundings,
     memory,
   });

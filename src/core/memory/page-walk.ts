@@ -5,7 +5,7 @@
 // PAE's four page-directory pointers are read at every walk, as AMD processors do, not kept from the last MOV CR3
 // (APM 2 "PAE Paging Mode": "CR3 ... PDPE").
 import { CPU_STATE, GUEST_RAM, TLB_FLAG_GLOBAL } from "../../layout/memory-map";
-import { COUNT_PAGE_WALK, CR0, CR3, CR4, MSR_EFER, RAM_BYTES } from "../../layout/cpu-state";
+import { COUNT_PAGE_WALK, CR0, CR3, CR4, MASKED_ADDRESS_LINES, MSR_EFER, PKRU, RAM_BYTES } from "../../layout/cpu-state";
 import { raisePageFault } from "../processor/faults";
 import { TLB_FLAG_EXECUTABLE } from "../../layout/memory-map";
 import { TLB_FLAG_HUGE, TLB_FLAG_LARGE } from "./tlb";
@@ -24,6 +24,9 @@ export const ACCESS_SMAP: i32 = 256;
 
 const ERROR_PRESENT: i32 = 1;
 const ERROR_RESERVED: i32 = 8;
+const ERROR_KEY: i32 = 32;
+
+const KEY_ACCESS_DISABLED: i32 = 1;
 
 const CR0_WP: u64 = 1 << 16;
 const CR0_PG: u64 = 1 << 31;
@@ -31,6 +34,7 @@ const CR4_PSE: u64 = 1 << 4;
 const CR4_PAE: u64 = 1 << 5;
 const CR4_PGE: u64 = 1 << 7;
 const CR4_SMEP: u64 = 1 << 20;
+const CR4_PKE: u64 = 1 << 22;
 const EFER_LMA: u64 = 1 << 10;
 const EFER_NXE: u64 = 1 << 11;
 
@@ -64,14 +68,26 @@ export let walkPhysical: u64 = 0;
 export let walkFlags: i32 = 0;
 /** Result of a walk: whether the page is a user page. */
 export let walkUser: bool = false;
+/** Result of a walk: whether the page's protection key lets it be read. */
+export let walkReadable: bool = true;
 
-/** Translates an address; sets accessed and dirty flags. Returns false with #PF set. */
+/**
+ * Translates an address; sets accessed and dirty flags. Returns false with #PF set. The address lines that are masked
+ * count for the result only, not for where the tables lie.
+ */
 export function walk(va: u64, access: i32): bool {
+  if (!translate(va, access)) return false;
+  walkPhysical &= ~load<u64>(CPU_STATE + MASKED_ADDRESS_LINES);
+  return true;
+}
+
+function translate(va: u64, access: i32): bool {
   const cr0 = load<u64>(CPU_STATE + CR0);
   if (!(cr0 & CR0_PG)) {
     walkPhysical = va & 0xffffffff;
     walkFlags = TLB_FLAG_EXECUTABLE;
     walkUser = false;
+    walkReadable = true;
     return true;
   }
   store<i64>(CPU_STATE + COUNT_PAGE_WALK, load<i64>(CPU_STATE + COUNT_PAGE_WALK) + 1);
@@ -127,6 +143,8 @@ export function peekCode(va: u64, user: bool): bool {
     if (shift == 39 || (shift != 12 && entry & offsetMask & RESERVED_1G)) return false;
     if (!isPermitted(rights, access) || !isExecutable(rights, access)) return false;
     noteResult(va, entry, rights, offsetMask, TLB_FLAG_EXECUTABLE | (shift == 12 ? 0 : shift == 21 ? TLB_FLAG_LARGE : TLB_FLAG_HUGE));
+    walkPhysical &= ~load<u64>(CPU_STATE + MASKED_ADDRESS_LINES);
+    walkReadable = !(rights & US && keyOf(entry) & KEY_ACCESS_DISABLED);
     return true;
   }
   return false;
@@ -188,9 +206,12 @@ function walk32(va: u64, access: i32): bool {
  */
 function finish(va: u64, access: i32, at: u64, entry: u64, rights: u64, offsetMask: u64, sizeFlag: i32): bool {
   const executable = isExecutable(rights, access);
-  if (!isPermitted(rights, access) || (access & ACCESS_FETCH && !executable)) {
-    return fault(va, access, ERROR_PRESENT);
+  const keyDenies = rights & US ? keyOf(entry) : 0;
+  const keyError = keyDenies ? keyErrorOf(keyDenies, access) : 0;
+  if (!isPermitted(rights, access) || keyError || (access & ACCESS_FETCH && !executable)) {
+    return fault(va, access, ERROR_PRESENT | keyError);
   }
+  walkReadable = !(keyDenies & KEY_ACCESS_DISABLED);
   mark(at, entry, access & ACCESS_WRITE ? A | D : A);
   noteResult(va, entry, rights, offsetMask, executable ? sizeFlag | TLB_FLAG_EXECUTABLE : sizeFlag);
   return true;
@@ -214,6 +235,20 @@ function isPermitted(rights: u64, access: i32): bool {
   }
   if (rights & US && access & ACCESS_SMAP && !(access & ACCESS_FETCH)) return false;
   return !(access & ACCESS_WRITE) || (rights & RW) != 0 || !(load<u64>(CPU_STATE + CR0) & CR0_WP);
+}
+
+/** What PKRU denies a user page's key: KEY_*. */
+function keyOf(entry: u64): i32 {
+  if (!(load<u64>(CPU_STATE + CR4) & CR4_PKE) || !(load<u64>(CPU_STATE + MSR_EFER) & EFER_LMA)) return 0;
+  return (load<i32>(CPU_STATE + PKRU) >> (<i32>(entry >> 59) & 15) * 2) & 3;
+}
+
+/** The error code's bit for an access to data that a key denies, or 0. SDM 3A "Protection Keys". */
+function keyErrorOf(denied: i32, access: i32): i32 {
+  if (access & ACCESS_FETCH) return 0;
+  if (denied & KEY_ACCESS_DISABLED) return ERROR_KEY;
+  const binds = (access & ACCESS_USER) != 0 || (load<u64>(CPU_STATE + CR0) & CR0_WP) != 0;
+  return access & ACCESS_WRITE && binds ? ERROR_KEY : 0;
 }
 
 /** Whether instructions may be fetched there at the access's privilege: NX and SMEP. The right to read is not looked at. */

@@ -28,6 +28,7 @@ import {
   walk,
   walkFlags,
   walkPhysical,
+  walkReadable,
   walkUser,
 } from "./page-walk";
 import { fillTlb, fillWriteTlb, tlbSlot, tracedHost } from "./tlb";
@@ -185,6 +186,7 @@ export function peekExecute(va: u64): i64 {
 function fillForCode(bank: usize, va: u64): void {
   noteExecute(va, walkFlags);
   const host = locatePhysical(walkPhysical);
-  // A user page that the supervisor may execute it may not always read.
-  if (host != DEVICE && !(walkUser && bank == TLB_BANK_SUPERVISOR) && mayFill(va)) fillTlb(bank, va, host, walkFlags);
+  // A page that may be executed may not always be read: SMAP, protection keys.
+  const readable = walkReadable && !(walkUser && bank == TLB_BANK_SUPERVISOR);
+  if (host != DEVICE && readable && mayFill(va)) fillTlb(bank, va, host, walkFlags);
 }

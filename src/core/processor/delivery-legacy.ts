@@ -114,7 +114,8 @@ export function deliverProtected(vector: i32, code: i32, software: bool, resume:
   if (target > <u64>descriptorLimit(descriptor)) return raiseGP(externalBit);
 
   const values = (code >= 0 ? 4 : 3) + (newCpl != cpl ? 2 : 0) + (fromVirtual8086 ? 4 : 0);
-  const stack = newCpl != cpl ? enterInnerStack(newCpl, values * (bits >> 3)) : enterSameStack(values * (bits >> 3));
+  const width = bits >> 3;
+  const stack = newCpl != cpl ? enterInnerStack(newCpl, values * width, width) : enterSameStack(values * width, width);
   if (stack != STATUS_OK) return stack;
   if (fromVirtual8086) {
     framePush(selectorOf(GS), bits);
@@ -159,7 +160,7 @@ let newPointer: u64 = 0;
 let newStackBits: i32 = 0;
 let newStackDescriptor: u64 = 0;
 
-function enterSameStack(bytes: i32): i32 {
+function enterSameStack(bytes: i32, width: i32): i32 {
   newStackBits = load<i32>(CPU_STATE + STACK_BITS);
   newPointer = (load<u64>(CPU_STATE + RSP) - <u64>bytes) & stackMask(newStackBits);
   const at = segmentAt(SS);
@@ -168,11 +169,11 @@ function enterSameStack(bytes: i32): i32 {
     return raiseWithCode(VECTOR_SS, externalBit);
   }
   const lowest = (load<u64>(at, SEGMENT_BASE) + newPointer) & 0xffffffff;
-  return openFrame(bankOf(currentPrivilege()), lowest, bytes) ? STATUS_OK : STATUS_FAULT;
+  return openFrame(bankOf(currentPrivilege()), lowest, bytes, width) ? STATUS_OK : STATUS_FAULT;
 }
 
-/** Finds the stack of an inner privilege level in the TSS, checks it, and opens a frame there. */
-export function enterInnerStack(privilege: i32, bytes: i32): i32 {
+/** Finds the stack of an inner privilege level in the TSS, checks it, and opens a frame of values of `width` bytes there. */
+export function enterInnerStack(privilege: i32, bytes: i32, width: i32): i32 {
   if (!readTssStack(privilege)) return STATUS_FAULT;
   if (isNullSelector(tssStackSelector)) return raiseWithCode(VECTOR_TS, externalBit);
   if (!fetchStackSegment(tssStackSelector, privilege, VECTOR_TS)) return STATUS_FAULT;
@@ -184,7 +185,7 @@ export function enterInnerStack(privilege: i32, bytes: i32): i32 {
     return raiseSelector(VECTOR_SS, tssStackSelector);
   }
   const lowest = (descriptorBase(fetched) + newPointer) & 0xffffffff;
-  return openFrame(bankOf(privilege), lowest, bytes) ? STATUS_OK : STATUS_FAULT;
+  return openFrame(bankOf(privilege), lowest, bytes, width) ? STATUS_OK : STATUS_FAULT;
 }
 
 /** Makes the stack of `enterInnerStack` the present one. */

@@ -88,7 +88,7 @@ export function deliverLong(vector: i32, code: i32, software: bool, resume: u64)
   top &= ~15;
 
   const bytes = code >= 0 ? 48 : 40;
-  if (!openFrame(bankOf(newCpl), top - <u64>bytes, bytes)) return STATUS_FAULT;
+  if (!openFrame(bankOf(newCpl), top - <u64>bytes, bytes, 8)) return STATUS_FAULT;
   framePush64(selectorOf(SS));
   framePush64(oldRsp);
   framePush64(readFlags() | resume);

@@ -15,6 +15,7 @@ import {
   HALTED,
   INTERRUPT_SHADOW,
   NMI_BLOCKED,
+  NMI_PENDING,
   STATUS_EXIT,
   STATUS_JUMP,
   STATUS_OK,
@@ -41,6 +42,7 @@ import { mayRedirect, redirectInterrupt } from "./virtual-interrupts";
 import { settle } from "./task-gates";
 import { isInNewTask } from "./task-switch";
 import { RF, ioPrivilege } from "./flags";
+import { endRunSoon } from "./interrupts";
 import { isLongMode, isRealMode, isVirtual8086 } from "./mode";
 
 /** DR7.GD, which #DB clears. */
@@ -54,9 +56,11 @@ export function nmiBlocked(): i32 {
   return load<i32>(CPU_STATE + NMI_BLOCKED);
 }
 
-/** IRET ends the blocking; RESET too. */
+/** IRET ends the blocking, and lets one in that waits; RESET too. */
 export function unblockNmi(): void {
+  if (!load<i32>(CPU_STATE + NMI_BLOCKED)) return;
   store<i32>(CPU_STATE + NMI_BLOCKED, 0);
+  if (load<i32>(CPU_STATE + NMI_PENDING)) endRunSoon();
 }
 
 /** Delivers the waiting fault. RIP is the faulting instruction's. Returns STATUS_JUMP, or STATUS_EXIT after a triple fault. */
@@ -112,10 +116,15 @@ export function takeStepTrapInhibition(): i32 {
   return inhibited;
 }
 
-/** INT1: #DB without a condition in DR6, and without regard to the gate's privilege. */
+/** INT1: #DB without a condition in DR6, and without regard to the gate's privilege. RIP is the next instruction's. */
 export function debugInterrupt(): i32 {
   inhibitStepTrap();
-  return deliverEvent(VECTOR_DB, -1, 0);
+  const watching = suspendWatching();
+  setExternalBit(1);
+  const status = settle(enterHandler(VECTOR_DB, -1, false, 0));
+  setExternalBit(0);
+  resumeWatching(watching);
+  return status;
 }
 
 /** Delivers an event that no instruction can refuse, and what goes wrong with it. */

@@ -24,6 +24,7 @@ import {
   SEG_SS,
   STATUS_JUMP,
   STATUS_OK,
+  STEP_TRAP_DUE,
 } from "../../layout/cpu-state";
 import { isCanonical } from "../memory/translate";
 import { inhibitStepTrap } from "./delivery";
@@ -94,6 +95,8 @@ export function sysret(operandBits: i32): i32 {
   const stack = ((selectors + 8) & 0xffff) | 3;
   if (SYSRET_LOADS_SS_ATTRIBUTES) setSegment(CPU_STATE + SEG_SS, stack, 0, FLAT_LIMIT, DATA_32 | 0x60);
   else store<u16>(CPU_STATE + SEG_SS + SEGMENT_SELECTOR, <u16>stack);
+  // Unlike POPF and IRET: the trap comes before the first instruction of the target, as if SYSCALL had ended there.
+  if (systemFlags() & TF) store<i32>(CPU_STATE + STEP_TRAP_DUE, 1);
   updatePrivilege();
   returnForEvents();
   return STATUS_JUMP;

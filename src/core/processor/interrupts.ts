@@ -113,10 +113,15 @@ export function returnForEvents(): bool {
   const flags = systemFlags();
   const interrupted = (flags & IF) != 0 && load<i32>(CPU_STATE + INTERRUPT_PENDING) != 0;
   if (!interrupted && !(flags & (TF | RF))) return false;
+  endRunSoon();
+  return true;
+}
+
+/** Uses the budget up without counting it as executed: the engine returns at the next jump or end of a block. */
+export function endRunSoon(): void {
   const left = load<i32>(CPU_STATE + BUDGET);
   store<i32>(CPU_STATE + BUDGET_START, load<i32>(CPU_STATE + BUDGET_START) - left);
   store<i32>(CPU_STATE + BUDGET, 0);
-  return true;
 }
 
 /** HLT. */

@@ -128,7 +128,7 @@ function pushReturnAddress(bits: i32): i32 {
     }
     lowest = (load<u64>(CPU_STATE + SEG_SS + SEGMENT_BASE) + pointer) & 0xffffffff;
   }
-  if (!openFrame(bankOf(currentPrivilege()), lowest, bytes)) return STATUS_FAULT;
+  if (!openFrame(bankOf(currentPrivilege()), lowest, bytes, bits >> 3)) return STATUS_FAULT;
   framePush(selectorOf(CS), bits);
   framePush(load<u64>(CPU_STATE + RIP), bits);
   setStackPointer(pointer);
@@ -139,7 +139,7 @@ function pushReturnAddress(bits: i32): i32 {
 function pushInner64(newCpl: i32): i32 {
   const top = readTss64(TSS64_RSP0 + newCpl * 8);
   if (faulted()) return STATUS_FAULT;
-  if (!openFrame(bankOf(newCpl), top - 32, 32)) return STATUS_FAULT;
+  if (!openFrame(bankOf(newCpl), top - 32, 32, 8)) return STATUS_FAULT;
   framePush64(selectorOf(SS));
   framePush64(load<u64>(CPU_STATE + RSP));
   framePush64(selectorOf(CS));
@@ -161,7 +161,7 @@ function pushInner(newCpl: i32): i32 {
   }
   const oldSelector = selectorOf(SS);
   const oldPointer = stackPointer();
-  const status = enterInnerStack(newCpl, (4 + gateParameters) * bytes);
+  const status = enterInnerStack(newCpl, (4 + gateParameters) * bytes, bytes);
   if (status != STATUS_OK) return status;
   framePush(oldSelector, gateBits);
   framePush(oldPointer, gateBits);

@@ -7,6 +7,7 @@ import {
   CR2,
   CR3,
   CR4,
+  INTERRUPT_PENDING,
   MSR_EFER,
   SEG_CS,
   SEGMENT_ATTRIBUTES,
@@ -18,6 +19,7 @@ import { PHYSICAL_ADDRESS_BITS } from "../memory/page-walk";
 import { readPhysical64 } from "../memory/physical-memory";
 import { flushTlb } from "../memory/tlb";
 import { raiseGP, raiseUD } from "../processor/faults";
+import { returnForEvents } from "../processor/interrupts";
 import { updateMode } from "../processor/mode";
 import {
   CR0_AM,
@@ -39,7 +41,9 @@ import {
   CR4_OSXSAVE,
   CR4_PAE,
   CR4_PCE,
+  CR4_PCIDE,
   CR4_PGE,
+  CR4_PKE,
   CR4_PSE,
   CR4_SMAP,
   CR4_SMEP,
@@ -59,22 +63,25 @@ const CR0_BITS: u64 =
 const CR4_BITS: u64 =
   CR4_VME | CR4_PVI |
   CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE |
-  CR4_SMEP | CR4_SMAP | CR4_UMIP | CR4_FSGSBASE;
+  CR4_SMEP | CR4_SMAP | CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_PKE;
 
 /** Changes of these make translations stale. */
 const CR0_MAPPING: u64 = CR0_PG | CR0_WP | CR0_PE;
-const CR4_MAPPING: u64 = CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP;
+const CR4_MAPPING: u64 = CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP | CR4_PCIDE | CR4_PKE;
 
 /** Writes of these load the page-directory pointers under PAE paging. SDM 3A "PDPTE Registers". */
 const CR0_LOADS_PDPTES: u64 = CR0_PG | CR0_CD | CR0_NW;
 const CR4_LOADS_PDPTES: u64 = CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP;
 
+/** With CR4.PCIDE: translations of the identifier that CR3 gets need not be forgotten. */
+const CR3_KEEPS: u64 = 1 << 63;
+const PCID: u64 = 0xfff;
 const RESERVED_PHYSICAL: u64 = ~0 << PHYSICAL_ADDRESS_BITS;
 /** Bits 1, 2 and 5 to 8 of a PAE page-directory pointer. */
 const RESERVED_PDPTE: u64 = RESERVED_PHYSICAL | 0x1e6;
 
-/** u64: CR4 bits that CPUID hides on this machine; until it says which, UMIP and FSGSBASE. */
-const CONTROL_4_WITHHELD: usize = memory.data<u64>([0x10800], 8);
+/** u64: CR4 bits that CPUID hides on this machine; until it says which, UMIP, FSGSBASE, PCIDE and PKE. */
+const CONTROL_4_WITHHELD: usize = memory.data<u64>([0x430800], 8);
 
 /** Makes CR4 bits reserved whose features the machine's CPUID withholds. */
 export function withholdControl4(bits: u64): void {
@@ -112,7 +119,8 @@ export function writeControl(n: i32, value: u64): i32 {
     case 8:
       if (value > 15) return raiseGP(0);
       taskPriorityWrite(<i32>value);
-      return STATUS_OK;
+      // What a lower priority lets in comes behind this instruction.
+      return load<i32>(CPU_STATE + INTERRUPT_PENDING) && returnForEvents() ? STATUS_JUMP : STATUS_OK;
     default:
       return raiseUD();
   }
@@ -135,7 +143,7 @@ function writeControl0(value: u64): i32 {
         efer |= EFER_LMA;
       }
     } else {
-      if (in64BitCode) return raiseGP(0);
+      if (in64BitCode || cr4 & CR4_PCIDE) return raiseGP(0);
       efer &= ~EFER_LMA;
     }
   }
@@ -154,6 +162,8 @@ function writeControl0(value: u64): i32 {
 function writeControl3(value: u64): i32 {
   const cr4 = load<u64>(CPU_STATE + CR4);
   if (load<u64>(CPU_STATE + MSR_EFER) & EFER_LMA) {
+    // What of other identifiers is to be kept is forgotten with the rest: bit 63 only permits to keep it.
+    if (cr4 & CR4_PCIDE) value &= ~CR3_KEEPS;
     if (value & RESERVED_PHYSICAL) return raiseGP(0);
   } else if (load<u64>(CPU_STATE + CR0) & CR0_PG && cr4 & CR4_PAE) {
     if (!arePointersValid(value)) return raiseGP(0);
@@ -168,6 +178,9 @@ function writeControl4(value: u64): i32 {
   const changed = load<u64>(CPU_STATE + CR4) ^ value;
   if (load<u64>(CPU_STATE + MSR_EFER) & EFER_LMA) {
     if (!(value & CR4_PAE)) return raiseGP(0);
+    if (changed & value & CR4_PCIDE && load<u64>(CPU_STATE + CR3) & PCID) return raiseGP(0);
+  } else if (value & CR4_PCIDE) {
+    return raiseGP(0);
   } else if (load<u64>(CPU_STATE + CR0) & CR0_PG && value & CR4_PAE && changed & CR4_LOADS_PDPTES) {
     if (!arePointersValid(load<u64>(CPU_STATE + CR3))) return raiseGP(0);
   }

@@ -4,6 +4,7 @@ import { CPU_STATE } from "../../layout/memory-map";
 import {
   CR0,
   MSR_EFER,
+  PKRU,
   RAX,
   RCX,
   RDX,
@@ -18,6 +19,7 @@ import { updateEffectiveBases, updateMode } from "../processor/mode";
 import { CR0_PG, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE } from "./control-bits";
 import { isMemoryTypeValid } from "./memory-types";
 import { constantMsr, existingBits, holdsAddress, readConstantMsr, resetStoredMsrs, storedMsr } from "./msr-storage";
+import { performanceMsr, readPerformanceMsr, resetPerformanceCounters, writePerformanceMsr } from "./performance-counters";
 import { RESULT } from "./results";
 import {
   deadlineFromHost,
@@ -81,6 +83,7 @@ export function readMsr(index: u32): i32 {
   const stored = storedMsr(index);
   if (stored) return found(load<u64>(stored));
   if (readConstantMsr(index)) return found(constantMsr);
+  if (readPerformanceMsr(index)) return found(performanceMsr);
   return unknown(index, 0);
 }
 
@@ -109,7 +112,11 @@ export function writeMsr(index: u32, value: u64): i32 {
       break;
   }
   const stored = storedMsr(index);
-  if (!stored) return readConstantMsr(index) ? raiseGP(0) : unknown(index, 1);
+  if (!stored) {
+    const counted = writePerformanceMsr(index, value);
+    if (counted > 0) return STATUS_OK;
+    return counted < 0 || readConstantMsr(index) ? raiseGP(0) : unknown(index, 1);
+  }
   if (value & ~existingBits(index)) return raiseGP(0);
   if (holdsAddress(index) && !isCanonical(value)) return raiseGP(0);
   if (!isMemoryTypeValid(index, value)) return raiseGP(0);
@@ -127,6 +134,8 @@ export function unknownMsrs(): usize {
 export function resetMsrs(): void {
   store<u64>(CPU_STATE + MSR_EFER, 0);
   resetStoredMsrs();
+  resetPerformanceCounters();
+  store<i32>(CPU_STATE + PKRU, 0);
   resetTimeStamp();
   memory.fill(UNKNOWN, 0, 16);
 }

@@ -3,6 +3,7 @@
 export const XCR0_X87: u64 = 1 << 0;
 export const XCR0_SSE: u64 = 1 << 1;
 export const XCR0_AVX: u64 = 1 << 2;
+export const XCR0_PKRU: u64 = 1 << 9;
 
 /** u64: the components; then u32: bits of CPUID leaf 0xd, subleaf 1, EAX. */
 const OFFERED: usize = memory.data<u64>([3, 0], 8);

@@ -2,18 +2,19 @@
 // SDM 2 "FXSAVE—Save x87 FPU, MMX Technology, and SSE State", "FXRSTOR", "XSAVE—Save Processor Extended States",
 // "XRSTOR—Restore Processor Extended States"; SDM 1 "Managing State Using the XSAVE Feature Set".
 //
-// x87 and SSE state count as in use always, AVX state while an upper half is not zero. There is no other component, so
-// AVX state lies at the same place in the standard and in the compacted form. The x87 pointers FIP, FDP and
+// x87 and SSE state count as in use always, AVX state while an upper half is not zero, PKRU while it is not zero. AVX state
+// lies at the same place in the standard and in the compacted form; PKRU behind it, or in its place where it is not. The x87 pointers FIP, FDP and
 // FOP are always saved and restored, as Intel processors do (AMD: only when FSW.ES is set).
 import { CPU_STATE } from "../../layout/memory-map";
-import { CODE_BITS, CR0, CR4, RAX, RDX, STATUS_FAULT, STATUS_OK, XCR0 } from "../../layout/cpu-state";
+import { CODE_BITS, CR0, CR4, PKRU, RAX, RDX, STATUS_FAULT, STATUS_JUMP, STATUS_OK, XCR0 } from "../../layout/cpu-state";
 import { isAligned } from "../memory/alignment";
 import { prepareWrite } from "../memory/access";
 import { readLinear64, writeLinear64 } from "../memory/linear-memory";
 import { isCanonical } from "../memory/translate";
 import { faulted, raise, raiseGP, raiseNonCanonical, raiseUD, VECTOR_NM } from "../processor/faults";
 import { CR0_EM, CR0_TS, CR4_OSFXSR, CR4_OSXSAVE } from "./control-bits";
-import { offersCompaction, XCR0_AVX, XCR0_SSE, XCR0_X87 } from "./offered-states";
+import { offersCompaction, XCR0_AVX, XCR0_PKRU, XCR0_SSE, XCR0_X87 } from "./offered-states";
+import { setProtectionKeys } from "./protection-keys";
 import {
   IMAGE,
   IMAGE_MXCSR,
@@ -100,7 +101,9 @@ function save(va: u64, operand64: i32, onlyUsed: bool, compacted: bool): i32 {
   const wanted = requestedComponents();
   const used = wanted & componentsInUse();
   const written = onlyUsed ? used : wanted;
-  if (!prepareWrite(va, wanted & XCR0_AVX ? AREA_BYTES : HEADER + HEADER_BYTES)) return STATUS_FAULT;
+  const keysAt = compacted ? keysOffset(wanted) : AREA_BYTES;
+  const bytes = wanted & XCR0_PKRU ? keysAt + 8 : wanted & XCR0_AVX ? AREA_BYTES : HEADER + HEADER_BYTES;
+  if (!prepareWrite(va, bytes)) return STATUS_FAULT;
   if (written & XCR0_X87) {
     imageFromX87(operand64 != 0);
     copyOut(va, 0, X87_POINTERS_BYTES);
@@ -119,6 +122,7 @@ function save(va: u64, operand64: i32, onlyUsed: bool, compacted: bool): i32 {
     imageFromYmm(xmmCount());
     copyOut(va, IMAGE_YMM, IMAGE_YMM + xmmCount() * 16);
   }
+  if (written & XCR0_PKRU) writeLinear64(va + keysAt, <u64>load<u32>(CPU_STATE + PKRU));
   if (compacted) {
     writeLinear64(va + HEADER, used);
     writeLinear64(va + XCOMP_BV, COMPACTED | wanted);
@@ -132,7 +136,7 @@ function save(va: u64, operand64: i32, onlyUsed: bool, compacted: bool): i32 {
 
 /** XINUSE, of XGETBV with ECX = 1 as well. */
 export function componentsInUse(): u64 {
-  return XCR0_X87 | XCR0_SSE | (usesYmm() ? XCR0_AVX : 0);
+  return XCR0_X87 | XCR0_SSE | (usesYmm() ? XCR0_AVX : 0) | (load<i32>(CPU_STATE + PKRU) ? XCR0_PKRU : 0);
 }
 
 /** XRSTOR of the components in EDX:EAX AND XCR0; those that XSTATE_BV lacks are initialised. */
@@ -149,6 +153,11 @@ export function xrstor(va: u64, operand64: i32): i32 {
   if (readsMxcsr && load<u32>(IMAGE + IMAGE_MXCSR) & MXCSR_RESERVED) return raiseGP(0);
   const restored = wanted & present;
   if (restored & XCR0_AVX && !copyPart(va, IMAGE_YMM, AREA_BYTES)) return STATUS_FAULT;
+  let keys: u32 = 0;
+  if (restored & XCR0_PKRU) {
+    keys = <u32>readLinear64(va + (compacted ? keysOffset(format) : AREA_BYTES));
+    if (faulted()) return STATUS_FAULT;
+  }
 
   if (wanted & XCR0_X87) {
     if (restored & XCR0_X87) x87FromImage(operand64 != 0);
@@ -165,7 +174,12 @@ export function xrstor(va: u64, operand64: i32): i32 {
     if (restored & XCR0_AVX) ymmFromImage(xmmCount());
     else initialiseYmm(xmmCount());
   }
-  return STATUS_OK;
+  return wanted & XCR0_PKRU && setProtectionKeys(keys) ? STATUS_JUMP : STATUS_OK;
+}
+
+/** Where PKRU lies in the compacted form with some components. */
+function keysOffset(components: u64): i32 {
+  return components & XCR0_AVX ? AREA_BYTES : HEADER + HEADER_BYTES;
 }
 
 /** What XSTATE_BV, XCOMP_BV and the rest of the header, which is in the image, may be. */

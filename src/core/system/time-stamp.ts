@@ -35,11 +35,6 @@ export function rdtscp(): i32 {
   return STATUS_OK;
 }
 
-/** RDPMC: there are no counters. */
-export function rdpmc(): i32 {
-  return raiseGP(0);
-}
-
 export function readTimeStamp(): u64 {
   return <u64>timeStampCounter() + load<u64>(CPU_STATE + TSC_OFFSET);
 }

@@ -20,6 +20,7 @@ import { inputOutput } from "./input-output.ts";
 import { interrupts } from "./interrupts.ts";
 import { mmxMoves } from "./mmx-moves.ts";
 import { multiplyDivide } from "./multiply-divide.ts";
+import { protection } from "./protection.ts";
 import { segmentRegisters } from "./segment-registers.ts";
 import { shifts } from "./shifts.ts";
 import { sseArithmetic } from "./sse-arithmetic.ts";
@@ -47,7 +48,7 @@ export const INSTRUCTIONS: readonly Instruction[] = [
   ...arithmetic, ...dataTransfer, ...compareExchange, ...stack, ...controlFlow, ...interrupts,
   ...shifts, ...doubleShifts, ...bits, ...bitManipulation, ...multiplyDivide, ...decimal, ...strings, ...flags, ...hints,
   ...x87Instructions,
-  ...segmentRegisters, ...descriptorTables, ...system, ...inputOutput, ...stateSave,
+  ...segmentRegisters, ...descriptorTables, ...system, ...protection, ...inputOutput, ...stateSave,
   ...mmxMoves, ...sseMoves, ...sseArithmetic, ...sseCompare, ...sseConversions,
   ...sse2Integer, ...sse2Logic, ...sse2Shuffles,
   ...sse3, ...ssse3, ...sse41Integer, ...sse41Lanes, ...sse41Float, ...sse42, ...crypto,

@@ -99,6 +99,7 @@ function stateModel(): MachineState {
     onTimerScheduled: nothing,
     onInterruptPending: nothing,
     onNonMaskableInterrupt: nothing,
+    onA20: nothing,
     onReset: nothing,
     onPowerOff: nothing,
     onDebugExit: nothing,

@@ -204,7 +204,7 @@ describe("INT n", () => {
     enterUser(machine);
     mapPage(machine, 0x16, 0, 0n);
     expect(machine.core.softwareInterrupt(0x80)).toBe(STATUS_FAULT);
-    expect(machine.fault()).toBe("14(2) at 16fd8");
+    expect(machine.fault()).toBe("14(2) at 16ff8");
     expect(place().cpl).toBe(3);
   });
 });
@@ -290,7 +290,7 @@ describe("double and triple faults", () => {
     machine.set64(RSP, 0x1_0800n);
     machine.core.readLinear8(0x1_0000n);
     expect(machine.core.deliverFault()).toBe(STATUS_JUMP);
-    expect(machine.get64(CR2)).toBe(0x1_07d0n);
+    expect(machine.get64(CR2)).toBe(0x1_07f8n);
     expect(machine.get64(RSP)).toBe(IST1_STACK - 48n);
   });
 
@@ -300,7 +300,7 @@ describe("double and triple faults", () => {
     mapPage(machine, 0x1f, 0, 0n);
     machine.core.raiseGP(0);
     expect(machine.core.deliverFault()).toBe(STATUS_JUMP);
-    expect(machine.get64(CR2)).toBe(0x1_ffd0n);
+    expect(machine.get64(CR2)).toBe(0x1_fff8n);
     expect(quadwords(machine, KERNEL_STACK - 48n, 2)).toEqual([2n, 0x5000n]);
   });
 
