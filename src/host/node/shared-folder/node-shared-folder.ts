@@ -1,0 +1,477 @@
+import * as fs from "node:fs";
+import process from "node:process";
+import { promisify } from "node:util";
+import { FolderError } from "../../linux-errors.ts";
+import {
+  type AttributeChanges,
+  type Attributes,
+  type ByteString,
+  type Creator,
+  type ExtendedAttributes,
+  type FileSystemSpace,
+  type FolderEntry,
+  type HandleId,
+  type ListedName,
+  type NodeId,
+  type OpenMode,
+  type SharedFolder,
+  TYPE_FILE,
+  TYPE_FOLDER,
+  TYPE_LINK,
+} from "../../shared-folder.ts";
+import { CheckedPaths } from "./checked-paths.ts";
+import { DescriptorPaths } from "./descriptor-paths.ts";
+import { descriptorShare } from "./descriptor-share.ts";
+import { FileAttributes, identityOf } from "./file-attributes.ts";
+import type { HostPaths } from "./host-paths.ts";
+import { byteString, checkName, checkTarget, type HostPath, hostPath } from "./names.ts";
+import { type FolderNode, NodeTable, type Place } from "./node-table.ts";
+import { OpenHandles } from "./open-handles.ts";
+import { type OwnerChoice, type OwnerMap, ownerMap } from "./owners.ts";
+
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY } = fs.constants;
+const BIG = { bigint: true } as const;
+/** Neither a link nor a pipe at the end of a path may keep us, or lead us elsewhere. Absent on Windows. */
+const SAFELY = (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0);
+const SET_ID_BITS = 0o6000;
+const SET_GROUP_ID = 0o2000;
+const PERMISSION_BITS = 0o7777;
+
+export interface NodeSharedFolderOptions {
+  readonly readOnly?: boolean;
+  /** As whom the guest sees the files of the user who runs this process; root if absent. Root's own process passes owners as they are if absent. */
+  readonly owner?: OwnerChoice;
+}
+
+/**
+ * A folder of this computer as a `SharedFolder`.
+ *
+ * Every path is one checked name in a folder that was reached without
+ * following links (`DescriptorPaths`), links at its end are not followed
+ * either, and only regular files are opened. Bits that would make a program of
+ * the host run as another user (set-user-ID, set-group-ID on files) are dropped.
+ */
+export class NodeSharedFolder implements SharedFolder {
+  readonly readOnly: boolean;
+  readonly extended?: ExtendedAttributes;
+  readonly #paths: HostPaths;
+  readonly #nodes: NodeTable;
+  readonly #handles: OpenHandles;
+  readonly #owners: OwnerMap;
+  readonly #attributes: FileAttributes;
+
+  /** @throws The host's error when `path` is no folder, or may not be read. */
+  constructor(path: string, { readOnly = false, owner }: NodeSharedFolderOptions = {}) {
+    this.readOnly = readOnly;
+    const root = fs.statSync(path, BIG);
+    if (!root.isDirectory()) throw Object.assign(new Error(`ENOTDIR: ${path}`), { code: "ENOTDIR", path });
+    this.#paths =
+      process.platform === "linux"
+        ? new DescriptorPaths(path, () => this.#nodes.root)
+        : new CheckedPaths(path);
+    this.#nodes = new NodeTable(identityOf(root), (node) => this.#paths.forget(node));
+    this.#handles = new OpenHandles(descriptorShare(), (node) => this.#nodes.release(node));
+    this.#owners = ownerMap(owner);
+    this.#attributes = new FileAttributes(this.#owners, root.dev);
+  }
+
+  /** For tests: what is kept for the guest. */
+  get counts(): { nodes: number; handles: number } {
+    return { nodes: this.#nodes.size, handles: this.#handles.size };
+  }
+
+  lookup(parent: NodeId, name: ByteString): FolderEntry | undefined {
+    const folder = this.#folder(parent);
+    checkName(name);
+    return this.#look(folder, name);
+  }
+
+  refer(node: NodeId): void {
+    this.#nodes.get(node).references++;
+  }
+
+  forget(node: NodeId, references: number): void {
+    this.#nodes.forget(this.#nodes.get(node), references);
+  }
+
+  placeOf(node: NodeId): { parent: NodeId; name: ByteString } | undefined {
+    const place = this.#nodes.get(node).places[0];
+    return place && { parent: place.parent.id, name: place.name };
+  }
+
+  attributes(node: NodeId): Attributes {
+    return this.#attributes.of(this.#stat(this.#nodes.get(node)));
+  }
+
+  change(node: NodeId, changes: AttributeChanges): Attributes {
+    this.#checkWritable();
+    const file = this.#nodes.get(node);
+    if (changes.sizeBytes !== undefined) this.#truncate(file, changes.sizeBytes);
+    if (changes.owner !== undefined || changes.group !== undefined) this.#changeOwner(file, changes);
+    // Changing the owner may take permissions away, so these come behind it.
+    if (changes.mode !== undefined) this.#changeMode(file, changes.mode);
+    if (changes.accessedNs !== undefined || changes.modifiedNs !== undefined)
+      this.#changeTimes(file, changes);
+    return this.attributes(node);
+  }
+
+  open(node: NodeId, mode: OpenMode): HandleId {
+    if (mode.write || mode.truncate) this.#checkWritable();
+    const file = this.#nodes.get(node);
+    this.#handles.checkRoom();
+    return this.#handles.addFile(file, this.#openFile(file, flagsOf(mode)), mode.write);
+  }
+
+  create(
+    parent: NodeId,
+    name: ByteString,
+    options: OpenMode & { permissions: number; exclusive: boolean; by: Creator },
+  ): FolderEntry & { handle: HandleId } {
+    this.#checkWritable();
+    const folder = this.#folder(parent);
+    checkName(name);
+    this.#handles.checkRoom();
+    const flags = flagsOf(options) | O_CREAT | O_EXCL | SAFELY;
+    const path = this.#paths.inFolder(folder, name);
+    let descriptor: number;
+    try {
+      descriptor = fs.openSync(path, flags, options.permissions & 0o777);
+    } catch (error) {
+      if (options.exclusive || !isCode(error, "EEXIST")) throw error;
+      const entry = this.#look(folder, name);
+      if (entry === undefined) throw error;
+      return { ...entry, handle: this.#undoable(entry, () => this.open(entry.node, options)) };
+    }
+    try {
+      this.#setUp(folder, descriptor, options.permissions, options.by);
+      const stats = fs.fstatSync(descriptor, BIG);
+      const node = this.#nodes.found(folder, name, identityOf(stats));
+      const handle = this.#handles.addFile(node, descriptor, options.write);
+      return { node: node.id, attributes: this.#attributes.of(stats), handle };
+    } catch (error) {
+      fs.closeSync(descriptor);
+      throw error;
+    }
+  }
+
+  read(handle: HandleId, offset: number, into: Uint8Array): number {
+    checkOffset(offset, into.length);
+    return fs.readSync(this.#handles.file(handle).descriptor, into, 0, into.length, offset);
+  }
+
+  write(handle: HandleId, offset: number, bytes: Uint8Array): number {
+    checkOffset(offset, bytes.length);
+    return fs.writeSync(this.#handles.file(handle).descriptor, bytes, 0, bytes.length, offset);
+  }
+
+  async flush(handle: HandleId, dataOnly: boolean): Promise<void> {
+    const opened = this.#handles.any(handle);
+    if (opened.kind === "file") {
+      const sync = promisify(dataOnly ? fs.fdatasync : fs.fsync);
+      return this.#handles.whileOpen(opened, () => sync(opened.descriptor));
+    }
+    const folder = await fs.promises.open(this.#paths.ofFolder(opened.node), O_RDONLY);
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
+  }
+
+  close(handle: HandleId): void {
+    this.#handles.close(handle);
+  }
+
+  openFolder(node: NodeId): HandleId {
+    const folder = this.#folder(node);
+    fs.accessSync(this.#paths.ofFolder(folder), fs.constants.R_OK);
+    return this.#handles.addFolder(folder);
+  }
+
+  list(handle: HandleId, from: number): Iterable<ListedName> {
+    const folder = this.#handles.folder(handle);
+    if (from === 0) {
+      const path = this.#paths.ofFolder(folder.node);
+      const entries = fs.readdirSync(path, { withFileTypes: true, encoding: "buffer" });
+      const names = entries.map((entry) => ({ name: byteString(entry.name), type: typeOf(entry) }));
+      this.#handles.setNames(folder, names);
+    }
+    return iterateFrom(folder.names, from);
+  }
+
+  makeFile(parent: NodeId, name: ByteString, permissions: number, by: Creator): FolderEntry {
+    const mode = { read: true, write: true, truncate: false, synchronous: false };
+    const { handle, ...entry } = this.create(parent, name, { ...mode, permissions, exclusive: true, by });
+    this.close(handle);
+    return entry;
+  }
+
+  makeFolder(parent: NodeId, name: ByteString, permissions: number, by: Creator): FolderEntry {
+    return this.#make(parent, name, (path) => fs.mkdirSync(path, permissions & 0o777), { permissions, by });
+  }
+
+  makeLink(parent: NodeId, name: ByteString, target: ByteString, by: Creator): FolderEntry {
+    checkTarget(target);
+    return this.#make(parent, name, (path) => fs.symlinkSync(hostPath(target), path), { by });
+  }
+
+  readLink(node: NodeId): ByteString {
+    const link = this.#nodes.get(node);
+    if (link.type !== TYPE_LINK) throw new FolderError("EINVAL");
+    return this.#atPlace(link, (path) => byteString(fs.readlinkSync(path, "buffer")));
+  }
+
+  link(node: NodeId, parent: NodeId, name: ByteString): FolderEntry {
+    this.#checkWritable();
+    const file = this.#nodes.get(node);
+    const folder = this.#folder(parent);
+    checkName(name);
+    if (file.type === TYPE_FOLDER) throw new FolderError("EPERM");
+    this.#atPlace(file, (path) => fs.linkSync(path, this.#paths.inFolder(folder, name)));
+    return this.#lookMade(folder, name);
+  }
+
+  rename(parent: NodeId, name: ByteString, newParent: NodeId, newName: ByteString, keep: boolean): void {
+    this.#checkWritable();
+    const from = this.#folder(parent);
+    const to = this.#folder(newParent);
+    checkName(name);
+    checkName(newName);
+    // Both folders by name first: reaching the one may close the other's descriptor.
+    this.#paths.inFolder(from, name);
+    const newPath = this.#paths.inFolder(to, newName);
+    const taken = keep && fs.lstatSync(newPath, { throwIfNoEntry: false }) !== undefined;
+    if (taken) throw new FolderError("EEXIST");
+    fs.renameSync(this.#paths.inFolder(from, name), newPath);
+    this.#nodes.move({ parent: from, name }, { parent: to, name: newName });
+  }
+
+  removeFile(parent: NodeId, name: ByteString): void {
+    this.#remove(parent, name, (path) => fs.unlinkSync(path));
+  }
+
+  removeFolder(parent: NodeId, name: ByteString): void {
+    this.#remove(parent, name, (path) => fs.rmdirSync(path));
+  }
+
+  space(): FileSystemSpace {
+    const space = fs.statfsSync(this.#paths.ofFolder(this.#nodes.root), BIG);
+    return {
+      blockBytes: Number(space.bsize),
+      blocks: space.blocks,
+      freeBlocks: space.bfree,
+      availableBlocks: space.bavail,
+      files: space.files,
+      freeFiles: space.ffree,
+    };
+  }
+
+  reset(): void {
+    this.#handles.closeAll();
+    this.#nodes.reset();
+  }
+
+  dispose(): void {
+    this.reset();
+    this.#paths.dispose();
+  }
+
+  #folder(id: NodeId): FolderNode {
+    const node = this.#nodes.get(id);
+    if (node.type !== TYPE_FOLDER) throw new FolderError("ENOTDIR");
+    return node;
+  }
+
+  #checkWritable(): void {
+    if (this.readOnly) throw new FolderError("EROFS");
+  }
+
+  #look(folder: FolderNode, name: ByteString): FolderEntry | undefined {
+    const path = this.#paths.inFolder(folder, name);
+    const stats = fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
+    if (stats === undefined) {
+      this.#nodes.removePlace(folder, name);
+      return undefined;
+    }
+    const node = this.#nodes.found(folder, name, identityOf(stats));
+    return { node: node.id, attributes: this.#attributes.of(stats) };
+  }
+
+  /** What we have just made. */
+  #lookMade(folder: FolderNode, name: ByteString): FolderEntry {
+    const entry = this.#look(folder, name);
+    if (entry === undefined) throw new FolderError("ENOENT");
+    return entry;
+  }
+
+  /** By a descriptor where there is one, and else by the name under which it was last seen, if it still is there. */
+  #stat(node: FolderNode): fs.BigIntStats {
+    const open = this.#handles.openOn(node, false);
+    if (open !== undefined) return fs.fstatSync(open.descriptor, BIG);
+    if (node === this.#nodes.root) return fs.statSync(this.#paths.ofFolder(node), BIG);
+    for (const { parent, name } of [...node.places]) {
+      const path = this.#paths.inFolder(parent, name);
+      const stats = fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
+      if (stats?.ino === node.inode && stats.dev === node.device) return stats;
+      this.#nodes.removePlace(parent, name);
+    }
+    throw new FolderError("ESTALE");
+  }
+
+  /** A place where the node still is; `root` has none. */
+  #place(node: FolderNode): Place {
+    this.#stat(node);
+    const place = node.places[0];
+    if (place === undefined) throw new FolderError("ESTALE");
+    return place;
+  }
+
+  /** Calls `use` with a path of the node itself, which must not be followed if it is a link. */
+  #atPlace<T>(node: FolderNode, use: (path: HostPath) => T): T {
+    const { parent, name } = this.#place(node);
+    return use(this.#paths.inFolder(parent, name));
+  }
+
+  /** Calls `use` with a path of the node that may be followed. */
+  #withFile<T>(node: FolderNode, use: (path: HostPath) => T): T {
+    if (node.type === TYPE_LINK) throw new FolderError("EOPNOTSUPP");
+    if (node.type === TYPE_FOLDER) return use(this.#paths.ofFolder(node));
+    return this.#paths.withFile(node, this.#place(node), use);
+  }
+
+  #openFile(node: FolderNode, flags: number): number {
+    if (node.type === TYPE_FOLDER) throw new FolderError("EISDIR");
+    if (node.type !== TYPE_FILE) throw new FolderError(node.type === TYPE_LINK ? "ELOOP" : "ENXIO");
+    const descriptor = this.#atPlace(node, (path) => fs.openSync(path, (flags & ~O_TRUNC) | SAFELY));
+    try {
+      const stats = fs.fstatSync(descriptor, BIG);
+      if (stats.ino !== node.inode || stats.dev !== node.device || !stats.isFile())
+        throw new FolderError("ESTALE");
+      if ((flags & O_TRUNC) !== 0) fs.ftruncateSync(descriptor, 0);
+      return descriptor;
+    } catch (error) {
+      fs.closeSync(descriptor);
+      throw error;
+    }
+  }
+
+  #truncate(node: FolderNode, sizeBytes: number): void {
+    if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) throw new FolderError("EFBIG");
+    const open = this.#handles.openOn(node, true);
+    if (open !== undefined) return fs.ftruncateSync(open.descriptor, sizeBytes);
+    const descriptor = this.#openFile(node, O_WRONLY);
+    try {
+      fs.ftruncateSync(descriptor, sizeBytes);
+    } finally {
+      fs.closeSync(descriptor);
+    }
+  }
+
+  #changeOwner(node: FolderNode, changes: AttributeChanges): void {
+    const now = this.#attributes.of(this.#stat(node));
+    const { owner = now.owner, group = now.group } = changes;
+    if (owner === now.owner && group === now.group) return;
+    const host = this.#owners.toHost(owner, group);
+    const open = this.#handles.openOn(node, false);
+    if (open !== undefined) fs.fchownSync(open.descriptor, host.owner, host.group);
+    else if (node === this.#nodes.root) fs.chownSync(this.#paths.ofFolder(node), host.owner, host.group);
+    else this.#atPlace(node, (path) => fs.lchownSync(path, host.owner, host.group));
+  }
+
+  #changeMode(node: FolderNode, mode: number): void {
+    const allowed = node.type === TYPE_FOLDER ? PERMISSION_BITS : PERMISSION_BITS & ~SET_ID_BITS;
+    const open = this.#handles.openOn(node, false);
+    if (open !== undefined) fs.fchmodSync(open.descriptor, mode & allowed);
+    else this.#withFile(node, (path) => fs.chmodSync(path, mode & allowed));
+  }
+
+  #changeTimes(node: FolderNode, { accessedNs, modifiedNs }: AttributeChanges): void {
+    const now = BigInt(Date.now()) * 1_000_000n;
+    const stats = this.#stat(node);
+    const seconds = (given: bigint | "now" | undefined, old: bigint) =>
+      Math.max(0, Number(given === "now" ? now : (given ?? old)) / 1e9);
+    const times = [seconds(accessedNs, stats.atimeNs), seconds(modifiedNs, stats.mtimeNs)] as const;
+    const open = this.#handles.openOn(node, false);
+    if (open !== undefined) fs.futimesSync(open.descriptor, ...times);
+    else if (node === this.#nodes.root) fs.utimesSync(this.#paths.ofFolder(node), ...times);
+    else this.#atPlace(node, (path) => fs.lutimesSync(path, ...times));
+  }
+
+  /** Owner and permissions of a file that was just made, past the umask of this process. */
+  #setUp(folder: FolderNode, descriptor: number, permissions: number, by: Creator): void {
+    const stats = fs.fstatSync(descriptor);
+    if (this.#owners.keepsOwners) fs.fchownSync(descriptor, by.owner, this.#groupIn(folder, by));
+    const wanted = permissions & PERMISSION_BITS & ~SET_ID_BITS;
+    if ((stats.mode & PERMISSION_BITS) !== wanted) fs.fchmodSync(descriptor, wanted);
+  }
+
+  /** A folder with the set-group-ID bit gives its group to what is made in it. */
+  #groupIn(folder: FolderNode, by: Creator): number {
+    const { mode, gid } = fs.statSync(this.#paths.ofFolder(folder));
+    return (mode & SET_GROUP_ID) === 0 ? by.group : gid;
+  }
+
+  /** Makes a folder or a link; `permissions` are a folder's. */
+  #make(
+    parent: NodeId,
+    name: ByteString,
+    make: (path: HostPath) => void,
+    { by, permissions }: { by: Creator; permissions?: number },
+  ): FolderEntry {
+    this.#checkWritable();
+    const folder = this.#folder(parent);
+    checkName(name);
+    make(this.#paths.inFolder(folder, name));
+    const entry = this.#lookMade(folder, name);
+    return this.#undoable(entry, () => {
+      const node = this.#nodes.get(entry.node);
+      const stats = this.#stat(node);
+      if (this.#owners.keepsOwners)
+        this.#atPlace(node, (path) => fs.lchownSync(path, by.owner, this.#groupIn(folder, by)));
+      if (permissions !== undefined && (Number(stats.mode) & 0o1777) !== (permissions & 0o1777))
+        this.#changeMode(node, (permissions & 0o1777) | (Number(stats.mode) & SET_ID_BITS));
+      return { node: entry.node, attributes: this.attributes(entry.node) };
+    });
+  }
+
+  /** Does what comes behind a lookup; when it fails, the reference is taken back. */
+  #undoable<T>(entry: FolderEntry, action: () => T): T {
+    try {
+      return action();
+    } catch (error) {
+      this.forget(entry.node, 1);
+      throw error;
+    }
+  }
+
+  #remove(parent: NodeId, name: ByteString, remove: (path: HostPath) => void): void {
+    this.#checkWritable();
+    const folder = this.#folder(parent);
+    checkName(name);
+    remove(this.#paths.inFolder(folder, name));
+    this.#nodes.removePlace(folder, name);
+  }
+}
+
+function flagsOf({ read, write, truncate, synchronous }: OpenMode): number {
+  const access = write ? (read ? O_RDWR : O_WRONLY) : truncate ? O_RDWR : O_RDONLY;
+  return access | (truncate ? O_TRUNC : 0) | (synchronous ? O_SYNC : 0);
+}
+
+function checkOffset(offset: number, length: number): void {
+  if (!Number.isSafeInteger(offset + length) || offset < 0) throw new FolderError("EINVAL");
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}
+
+function typeOf(entry: fs.Dirent<Buffer>): number {
+  if (entry.isFile()) return TYPE_FILE;
+  if (entry.isDirectory()) return TYPE_FOLDER;
+  return entry.isSymbolicLink() ? TYPE_LINK : 0;
+}
+
+function* iterateFrom(names: readonly ListedName[], from: number): Generator<ListedName> {
+  for (let index = from; index < names.length; index++) yield names[index]!;
+}
