@@ -132,7 +132,9 @@ export interface SharedFolder {
   flush(handle: HandleId, dataOnly: boolean): Promise<void>;
   close(handle: HandleId): void;
   openFolder(node: NodeId): HandleId;
-  /** The names from the `from`th on, without "." and "..". They are read anew when `from` is 0, and stay as they are else. */
+  /** Reads the names anew. Until then a listing stays as it is, so that a place in it keeps its meaning. */
+  rewind(handle: HandleId): void;
+  /** The names from the `from`th on, without "." and "..". Empty before the first `rewind`. */
   list(handle: HandleId, from: number): Iterable<ListedName>;
   /** An empty file, folder, or link to `target`. */
   makeFile(parent: NodeId, name: ByteString, permissions: number, by: Creator): FolderEntry;

@@ -188,15 +188,16 @@ export class NodeSharedFolder implements SharedFolder {
     return this.#handles.addFolder(folder);
   }
 
-  list(handle: HandleId, from: number): Iterable<ListedName> {
+  rewind(handle: HandleId): void {
     const folder = this.#handles.folder(handle);
-    if (from === 0) {
-      const path = this.#paths.ofFolder(folder.node);
-      const entries = fs.readdirSync(path, { withFileTypes: true, encoding: "buffer" });
-      const names = entries.map((entry) => ({ name: byteString(entry.name), type: typeOf(entry) }));
-      this.#handles.setNames(folder, names);
-    }
-    return iterateFrom(folder.names, from);
+    const path = this.#paths.ofFolder(folder.node);
+    const entries = fs.readdirSync(path, { withFileTypes: true, encoding: "buffer" });
+    const names = entries.map((entry) => ({ name: byteString(entry.name), type: typeOf(entry) }));
+    this.#handles.setNames(folder, names);
+  }
+
+  list(handle: HandleId, from: number): Iterable<ListedName> {
+    return iterateFrom(this.#handles.folder(handle).names, from);
   }
 
   makeFile(parent: NodeId, name: ByteString, permissions: number, by: Creator): FolderEntry {

@@ -1,0 +1,85 @@
+import path from "node:path";
+import { MOST_TAG_BYTES } from "../virtio/fs/virtio-fs.ts";
+import { nearest } from "./suggestion.ts";
+import { UsageError } from "./usage-error.ts";
+
+export const SHARE_PROTOCOLS = ["virtiofs", "9p"] as const;
+export type ShareProtocol = (typeof SHARE_PROTOCOLS)[number];
+
+/** What `--share` asks for. */
+export interface ShareOption {
+  readonly path: string;
+  /** By which the guest mounts it. */
+  readonly tag: string;
+  readonly protocol: ShareProtocol;
+  readonly readOnly: boolean;
+  /** As whom the guest sees files of the user who runs this process. Undefined: root, or all owners as they are where root runs it. */
+  readonly owner: { readonly owner: number; readonly group: number } | undefined;
+}
+
+const SETTINGS = ["tag", "protocol", "readonly", "owner"] as const;
+/** What needs no quotes in a shell, on a kernel's command line or in a path. */
+const TAG = /^[\w.-]+$/;
+const MOST_ID = 0xffff_fffe;
+
+/** Reads all `--share` options. */
+export function parseShares(texts: readonly string[] = []): ShareOption[] {
+  const shares = texts.map(parseShare);
+  for (const [index, { tag }] of shares.entries()) {
+    if (shares.findIndex((other) => other.tag === tag) === index) continue;
+    throw new UsageError(`--share ${texts[index]}: the tag ${tag} is taken; give another with tag=NAME`);
+  }
+  return shares;
+}
+
+/** Reads `PATH[,tag=NAME][,protocol=virtiofs|9p][,readonly][,owner=UID:GID]`. A comma in the path is written twice. */
+function parseShare(text: string): ShareOption {
+  const [folder = "", ...settings] = text.split(/(?<!,),(?!,)/).map((part) => part.replaceAll(",,", ","));
+  if (folder === "") throw new UsageError(`--share ${text}: no folder is named`);
+  let tag = tagOf(folder);
+  let protocol: ShareProtocol = "virtiofs";
+  let readOnly = false;
+  let owner: ShareOption["owner"];
+  for (const setting of settings) {
+    const [name = "", value] = setting.split(/=(.*)/s);
+    if (name === "tag") tag = parseTag(text, value);
+    else if (name === "protocol") protocol = parseProtocol(text, value);
+    else if (name === "owner") owner = parseOwner(text, value);
+    else if (name === "readonly" && value === undefined) readOnly = true;
+    else throw unknownSetting(text, setting, name);
+  }
+  return { path: folder, tag, protocol, readOnly, owner };
+}
+
+/** The folder's own name where that can be a tag. */
+function tagOf(folder: string): string {
+  const name = path.basename(path.resolve(folder));
+  return TAG.test(name) && name.length <= MOST_TAG_BYTES && !/^\.+$/.test(name) ? name : "share";
+}
+
+function parseTag(text: string, value: string | undefined): string {
+  if (value !== undefined && TAG.test(value) && value.length <= MOST_TAG_BYTES && !/^\.+$/.test(value))
+    return value;
+  const expected = `1 to ${MOST_TAG_BYTES} letters, digits and any of . _ -`;
+  throw new UsageError(`--share ${text}: tag is ${expected}`);
+}
+
+function parseProtocol(text: string, value: string | undefined): ShareProtocol {
+  const protocol = SHARE_PROTOCOLS.find((known) => known === value);
+  if (protocol === undefined)
+    throw new UsageError(`--share ${text}: protocol is one of ${SHARE_PROTOCOLS.join(", ")}`);
+  return protocol;
+}
+
+function parseOwner(text: string, value: string | undefined): { owner: number; group: number } {
+  const [, user, group] = /^(\d{1,10}):(\d{1,10})$/.exec(value ?? "") ?? [];
+  const ids = { owner: Number(user ?? Number.NaN), group: Number(group ?? Number.NaN) };
+  if (ids.owner <= MOST_ID && ids.group <= MOST_ID) return ids;
+  throw new UsageError(`--share ${text}: owner is the guest's UID:GID, such as 1000:1000`);
+}
+
+function unknownSetting(text: string, setting: string, name: string): UsageError {
+  const guess = nearest(name, SETTINGS);
+  const hint = guess === undefined ? `known: ${SETTINGS.join(", ")}` : `did you mean ${guess}?`;
+  return new UsageError(`--share ${text}: unknown option ${setting}; ${hint}`);
+}
