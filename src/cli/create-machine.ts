@@ -15,6 +15,7 @@ import type { SavedMachine } from "../machine/machine-state.ts";
 import { type OverheadReport, overheadLines, overheadReport } from "../machine/overhead-report.ts";
 import { engineLines, statisticsLines, undefinedInstructionLines } from "../machine/statistics.ts";
 import { plainFrames } from "../network/link/segmentation.ts";
+import { Virtio9p } from "../virtio/9p/virtio-9p.ts";
 import { VirtioBlk } from "../virtio/blk/virtio-blk.ts";
 import type { HostPort } from "../virtio/console/host-port.ts";
 import { VirtioConsole } from "../virtio/console/virtio-console.ts";
@@ -119,7 +120,9 @@ export function createMachine(request: MachineRequest): RunnableMachine {
       ...request.networks.map(
         ({ port, mac }) => new VirtioNet({ port, mac, plainFrames, onReceive: () => request.host.wake() }),
       ),
-      ...(request.shares ?? []).map(({ tag, folder }) => new VirtioFs({ tag, folder, operations })),
+      ...(request.shares ?? []).map(({ protocol, ...share }) =>
+        protocol === "9p" ? new Virtio9p({ ...share, operations }) : new VirtioFs({ ...share, operations }),
+      ),
     ],
     secondSerial: request.secondSerial,
     boot: request.boot,

@@ -113,7 +113,7 @@ export interface SharedFolder {
   /** One more reference to a node that is known. */
   refer(node: NodeId): void;
   forget(node: NodeId, references: number): void;
-  /** Where the node was last seen; undefined for the root, and where its name is gone. */
+  /** Where the node was last seen, with one more reference to the folder; undefined for the root, and where its name is gone. */
   placeOf(node: NodeId): { readonly parent: NodeId; readonly name: ByteString } | undefined;
   attributes(node: NodeId): Attributes;
   change(node: NodeId, changes: AttributeChanges): Attributes;

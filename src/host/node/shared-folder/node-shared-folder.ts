@@ -96,7 +96,9 @@ export class NodeSharedFolder implements SharedFolder {
 
   placeOf(node: NodeId): { parent: NodeId; name: ByteString } | undefined {
     const place = this.#nodes.get(node).places[0];
-    return place && { parent: place.parent.id, name: place.name };
+    if (place === undefined) return undefined;
+    place.parent.references++;
+    return { parent: place.parent.id, name: place.name };
   }
 
   attributes(node: NodeId): Attributes {
