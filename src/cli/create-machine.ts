@@ -15,14 +15,13 @@ import type { SavedMachine } from "../machine/machine-state.ts";
 import { type OverheadReport, overheadLines, overheadReport } from "../machine/overhead-report.ts";
 import { engineLines, statisticsLines, undefinedInstructionLines } from "../machine/statistics.ts";
 import { plainFrames } from "../network/link/segmentation.ts";
-import { Virtio9p } from "../virtio/9p/virtio-9p.ts";
 import { VirtioBlk } from "../virtio/blk/virtio-blk.ts";
 import type { HostPort } from "../virtio/console/host-port.ts";
 import { VirtioConsole } from "../virtio/console/virtio-console.ts";
-import { VirtioFs } from "../virtio/fs/virtio-fs.ts";
 import { VirtioNet } from "../virtio/net/virtio-net.ts";
 import { VirtioRng } from "../virtio/rng/virtio-rng.ts";
-import type { GuestDisk, GuestNetwork, GuestShare } from "./guest-devices.ts";
+import { createShareDevice, type GuestShare } from "../virtio/sharing/share.ts";
+import type { GuestDisk, GuestNetwork } from "./guest-devices.ts";
 import type { EngineName, TraceSubject } from "./options.ts";
 import { traceAccesses, traceEvents } from "./trace.ts";
 
@@ -120,9 +119,7 @@ export function createMachine(request: MachineRequest): RunnableMachine {
       ...request.networks.map(
         ({ port, mac }) => new VirtioNet({ port, mac, plainFrames, onReceive: () => request.host.wake() }),
       ),
-      ...(request.shares ?? []).map(({ protocol, ...share }) =>
-        protocol === "9p" ? new Virtio9p({ ...share, operations }) : new VirtioFs({ ...share, operations }),
-      ),
+      ...(request.shares ?? []).map((share) => createShareDevice(share, operations)),
     ],
     secondSerial: request.secondSerial,
     boot: request.boot,

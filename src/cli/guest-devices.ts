@@ -1,6 +1,5 @@
 import type { BlockDevice } from "../host/block-device.ts";
 import type { EthernetPort } from "../host/ethernet-port.ts";
-import type { SharedFolder } from "../host/shared-folder.ts";
 
 /** An open disk for the guest. */
 export interface GuestDisk {
@@ -12,12 +11,4 @@ export interface GuestDisk {
 export interface GuestNetwork {
   readonly port: EthernetPort;
   readonly mac: Uint8Array;
-}
-
-/** A folder for the guest. */
-export interface GuestShare {
-  /** By which it is mounted. */
-  readonly tag: string;
-  readonly protocol: "virtiofs" | "9p";
-  readonly folder: SharedFolder;
 }

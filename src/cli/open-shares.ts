@@ -1,22 +1,27 @@
 import { systemErrorCode } from "../host/node/files.ts";
 import { NodeSharedFolder } from "../host/node/shared-folder/node-shared-folder.ts";
-import type { GuestShare } from "./guest-devices.ts";
+import type { GuestShare } from "../virtio/sharing/share.ts";
 import type { ShareOption } from "./share-option.ts";
 import { UsageError } from "./usage-error.ts";
 
 const REASONS: Record<string, string> = {
   ENOENT: "there is no such folder; check the path",
   ENOTDIR: "it is not a folder; name the folder that holds it",
+  MODULE_NOT_FOUND: "xattrs needs the npm package @napi-rs/xattr, which is not installed for this host",
   EACCES: "it may not be read; check its permissions",
 };
 
 /** Opens what `--share` names. */
 export function openShares(options: readonly ShareOption[]): GuestShare[] {
   const shares: GuestShare[] = [];
-  for (const { path, tag, protocol, readOnly, owner } of options) {
+  for (const { path, tag, protocol, readOnly, xattrs, locks, owner } of options) {
     try {
-      const folder = new NodeSharedFolder(path, { readOnly, ...(owner && { owner }) });
-      shares.push({ tag, protocol, folder });
+      const folder = new NodeSharedFolder(path, {
+        readOnly,
+        extendedAttributes: xattrs,
+        ...(owner && { owner }),
+      });
+      shares.push({ tag, protocol, folder, locks });
     } catch (error) {
       closeShares(shares);
       const code = systemErrorCode(error) ?? "";

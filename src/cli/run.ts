@@ -13,6 +13,7 @@ import type { MachineEnd } from "../machine/machine-end.ts";
 import type { MachineHost } from "../machine/machine-host.ts";
 import { restoreMachine } from "../machine/snapshot/restore-machine.ts";
 import { saveSnapshot } from "../machine/snapshot/write-snapshot.ts";
+import type { GuestShare } from "../virtio/sharing/share.ts";
 import type { RunOptions } from "./command-line.ts";
 import { createMachine, type MachineRequest, type RunnableMachine } from "./create-machine.ts";
 import { describeError } from "./describe-error.ts";
@@ -24,7 +25,7 @@ import {
   EXIT_RESET,
   EXIT_TRIPLE_FAULT,
 } from "./exit-codes.ts";
-import type { GuestDisk, GuestNetwork, GuestShare } from "./guest-devices.ts";
+import type { GuestDisk, GuestNetwork } from "./guest-devices.ts";
 import { closeDisks, openDisks } from "./open-disks.ts";
 import { openNetworks } from "./open-networks.ts";
 import { closeShares, openShares } from "./open-shares.ts";

@@ -1,10 +1,13 @@
-import path from "node:path";
-import { MOST_TAG_BYTES } from "../virtio/fs/virtio-fs.ts";
+import { folderName } from "../host/node/files.ts";
+import {
+  EXPECTED_TAG,
+  isShareTag,
+  SHARE_PROTOCOLS,
+  type ShareProtocol,
+  shareTag,
+} from "../virtio/sharing/share.ts";
 import { nearest } from "./suggestion.ts";
 import { UsageError } from "./usage-error.ts";
-
-export const SHARE_PROTOCOLS = ["virtiofs", "9p"] as const;
-export type ShareProtocol = (typeof SHARE_PROTOCOLS)[number];
 
 /** What `--share` asks for. */
 export interface ShareOption {
@@ -13,13 +16,16 @@ export interface ShareOption {
   readonly tag: string;
   readonly protocol: ShareProtocol;
   readonly readOnly: boolean;
+  /** Passes extended attributes. */
+  readonly xattrs: boolean;
+  /** The device keeps the guest's locks on files, in place of its kernel. */
+  readonly locks: boolean;
   /** As whom the guest sees files of the user who runs this process. Undefined: root, or all owners as they are where root runs it. */
   readonly owner: { readonly owner: number; readonly group: number } | undefined;
 }
 
-const SETTINGS = ["tag", "protocol", "readonly", "owner"] as const;
-/** What needs no quotes in a shell, on a kernel's command line or in a path. */
-const TAG = /^[\w.-]+$/;
+const SWITCHES = ["readonly", "xattrs", "locks"];
+const SETTINGS = ["tag", "protocol", "readonly", "owner", "xattrs", "locks"] as const;
 const MOST_ID = 0xffff_fffe;
 
 /** Reads all `--share` options. */
@@ -32,36 +38,29 @@ export function parseShares(texts: readonly string[] = []): ShareOption[] {
   return shares;
 }
 
-/** Reads `PATH[,tag=NAME][,protocol=virtiofs|9p][,readonly][,owner=UID:GID]`. A comma in the path is written twice. */
+/** Reads `PATH[,tag=NAME][,protocol=virtiofs|9p][,readonly][,owner=UID:GID][,xattrs][,locks]`. A comma in the path is written twice. */
 function parseShare(text: string): ShareOption {
   const [folder = "", ...settings] = text.split(/(?<!,),(?!,)/).map((part) => part.replaceAll(",,", ","));
   if (folder === "") throw new UsageError(`--share ${text}: no folder is named`);
-  let tag = tagOf(folder);
+  let tag = shareTag(folderName(folder));
   let protocol: ShareProtocol = "virtiofs";
-  let readOnly = false;
+  const switches = new Set<string>();
   let owner: ShareOption["owner"];
   for (const setting of settings) {
     const [name = "", value] = setting.split(/=(.*)/s);
     if (name === "tag") tag = parseTag(text, value);
     else if (name === "protocol") protocol = parseProtocol(text, value);
     else if (name === "owner") owner = parseOwner(text, value);
-    else if (name === "readonly" && value === undefined) readOnly = true;
+    else if (SWITCHES.includes(name) && value === undefined) switches.add(name);
     else throw unknownSetting(text, setting, name);
   }
-  return { path: folder, tag, protocol, readOnly, owner };
-}
-
-/** The folder's own name where that can be a tag. */
-function tagOf(folder: string): string {
-  const name = path.basename(path.resolve(folder));
-  return TAG.test(name) && name.length <= MOST_TAG_BYTES && !/^\.+$/.test(name) ? name : "share";
+  const [readOnly, xattrs, locks] = SWITCHES.map((name) => switches.has(name)) as [boolean, boolean, boolean];
+  return { path: folder, tag, protocol, readOnly, xattrs, locks, owner };
 }
 
 function parseTag(text: string, value: string | undefined): string {
-  if (value !== undefined && TAG.test(value) && value.length <= MOST_TAG_BYTES && !/^\.+$/.test(value))
-    return value;
-  const expected = `1 to ${MOST_TAG_BYTES} letters, digits and any of . _ -`;
-  throw new UsageError(`--share ${text}: tag is ${expected}`);
+  if (value !== undefined && isShareTag(value)) return value;
+  throw new UsageError(`--share ${text}: tag is ${EXPECTED_TAG}`);
 }
 
 function parseProtocol(text: string, value: string | undefined): ShareProtocol {

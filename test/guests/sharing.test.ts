@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,11 +9,70 @@ import { PROMPT, runGuest } from "./console.ts";
 
 const guest = await fetchGuest("default");
 const standard = await fetchGuest("standard-guest");
-const obstacle = !guest.available ? guest.reason : standard.available ? undefined : standard.reason;
+const hasCompiler = spawnSync("gcc", ["--version"]).status === 0;
+const missing = hasCompiler ? undefined : "there is no gcc";
+const obstacle = !guest.available ? guest.reason : standard.available ? missing : standard.reason;
 const suffix = obstacle === undefined ? "" : ` (skipped: ${obstacle})`;
 const guestTest = test.skipIf(obstacle !== undefined);
 const TIMEOUT_MS = 400_000;
 const FILES = 400;
+
+/** Two processes and their locks: of fcntl and of flock, refused, waited for, and given up by a signal. */
+const LOCKS = `
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static struct flock range(int type, int start, int length) {
+  struct flock f = { .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length };
+  return f;
+}
+static void nothing(int signal) { (void)signal; }
+int main(void) {
+  setvbuf(stdout, 0, _IONBF, 0);
+  int fd = open("lock", O_RDWR | O_CREAT, 0644), other = open("lock2", O_RDWR | O_CREAT, 0644);
+  struct flock f = range(F_WRLCK, 0, 10);
+  if (fcntl(fd, F_SETLK, &f)) perror("lock");
+  if (flock(other, LOCK_EX)) perror("flock");
+  int told[2];
+  pipe(told);
+  if (fork() == 0) {
+    struct sigaction action = { .sa_handler = nothing };
+    sigaction(SIGALRM, &action, 0);
+    f = range(F_RDLCK, 5, 1);
+    fcntl(fd, F_GETLK, &f);
+    printf("held by parent: %d, %d bytes\\n", f.l_pid == getppid() || f.l_pid == 0, (int)f.l_len);
+    f = range(F_WRLCK, 9, 5);
+    printf("range: %s\\n", fcntl(fd, F_SETLK, &f) ? errno == EAGAIN ? "taken" : "wrong" : "free");
+    f = range(F_WRLCK, 10, 5);
+    printf("behind it: %s\\n", fcntl(fd, F_SETLK, &f) ? "taken" : "free");
+    int mine = open("lock2", O_RDWR);
+    printf("file: %s\\n", flock(mine, LOCK_EX | LOCK_NB) ? errno == EWOULDBLOCK ? "taken" : "wrong" : "free");
+    f = range(F_WRLCK, 0, 1);
+    alarm(1);
+    printf("waiting: %s\\n", fcntl(fd, F_SETLKW, &f) ? errno == EINTR ? "interrupted" : "wrong" : "granted");
+    write(told[1], "x", 1);
+    printf("again: %s\\n", fcntl(fd, F_SETLKW, &f) ? "refused" : "granted");
+    printf("file: %s\\n", flock(mine, LOCK_EX) ? "refused" : "granted");
+    return 0;
+  }
+  char byte;
+  read(told[0], &byte, 1);
+  sleep(1);
+  close(fd);
+  close(other);
+  wait(0);
+  return 0;
+}
+`;
+const LOCKS_OUTPUT = [
+  ...["held by parent: 1, 10 bytes", "range: taken", "behind it: free", "file: taken"],
+  ...["waiting: interrupted", "again: granted", "file: granted"],
+];
 
 /** What the guest does in the shared folder. Each line of output is compared. */
 const SCRIPT = `
@@ -26,8 +86,7 @@ touch mode && chmod 640 mode && stat -c '%a %F' mode && chmod 1777 a/b && stat -
 touch -d '2001-02-03 04:05:06' mode && stat -c %y mode | cut -c 1-19
 dd if=/dev/zero of=sparse bs=1 count=1 seek=1000000 2>/dev/null && stat -c %s sparse && truncate -s 5 sparse && stat -c %s sparse
 exec 3<>open && rm open && echo gone >&3 && ls open 2>/dev/null || echo unlinked
-exec 4>lock && flock -n 4 && (flock -n lock true && echo both || echo locked)
-exec 4>&- && flock -n lock echo free
+./locks
 mkdir many && i=0 && while [ $i -lt ${FILES} ]; do echo $i > many/$i; i=$((i+1)); done
 find many -type f | wc -l; ls many | sort -n | tail -1; cat many/* | sort -n | tail -1
 cp -a tree copy && diff -r tree copy && echo same
@@ -42,7 +101,7 @@ function expectedOutput(hash: string): string[] {
   return [
     ...["two", "b", "moved", "not empty", "2", "two", "three", "a/moved", "two", "three", "ringfence"],
     ...["no secret", "640 regular empty file", "1777", "2001-02-03 04:05:06", "1000001", "5", "unlinked"],
-    ...["locked", "free", `${FILES}`, `${FILES - 1}`, `${FILES - 1}`, "same", "same again", "removed"],
+    ...[...LOCKS_OUTPUT, `${FILES}`, `${FILES - 1}`, `${FILES - 1}`, "same", "same again", "removed"],
     ...[hash, "equal", "df"],
   ];
 }
@@ -60,6 +119,8 @@ function prepare(base: string): { share: string; hash: string } {
   fs.writeFileSync(path.join(base, "secret"), "secret\n");
   fs.symlinkSync(base, path.join(share, "leads-out"));
   fs.writeFileSync(path.join(share, "script"), SCRIPT);
+  const compiler = ["-static", "-w", "-x", "c", "-", "-o", path.join(share, "locks")];
+  if (spawnSync("gcc", compiler, { input: LOCKS }).status !== 0) throw new Error("gcc does not work");
   return { share, hash: createHash("sha256").update(large).digest("hex") };
 }
 
@@ -92,7 +153,7 @@ guestTest.each(["virtiofs", "9p"] as const)(
         "poweroff",
       ];
       const steps = lines.map((type) => ({ after: PROMPT, type }));
-      const shared = ["--share", `${share},tag=work,protocol=${protocol}`];
+      const shared = ["--share", `${share},tag=work,protocol=${protocol},locks`];
       const { status, output } = await runGuest([...options, ...shared], steps, TIMEOUT_MS);
       const printed =
         output.replaceAll("\r", "").split("cat /tmp/out; cd\n")[1]?.split("\n").slice(0, -1) ?? [];

@@ -4,7 +4,15 @@ import { ByteWriter } from "./byte-writer.ts";
 
 test("what is written is read again, however often the buffer had to grow", () => {
   const to = new ByteWriter(1);
-  to.u8(1).u16(2).u32(3).u64(4n).bytes(Uint8Array.of(5, 6, 7)).text("caf\xe9\0").zeroes(100).u64(8).u32(9);
+  to.u8(1)
+    .u16(2)
+    .u32(3)
+    .u64(4n)
+    .bytes(Uint8Array.of(5, 6, 7))
+    .text("caf\xe9\0")
+    .zeroes(100)
+    .u64(8)
+    .u32(9);
   const from = new ByteReader(to.written);
   expect([from.u8(), from.u16(), from.u32(), from.u64()]).toEqual([1, 2, 3, 4n]);
   expect([...from.bytes(3)]).toEqual([5, 6, 7]);

@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -161,6 +161,55 @@ test("a file that the host replaces by another, or by a link, is stale", () => {
   expect(failure(() => folder.open(again, READ))).toBe(ESTALE);
   expect(failure(() => folder.change(again, { mode: 0 }))).toBe(ESTALE);
 });
+
+/** Puts a folder and a link out of the shared one in each other's place, as fast as a process can. */
+const SWAP = `
+const { mkdirSync, renameSync, symlinkSync } = require("node:fs");
+process.chdir(process.argv[1]);
+mkdirSync("aside");
+symlinkSync("../outside", "aside/link");
+for (;;) {
+  renameSync("place", "aside/folder");
+  renameSync("aside/link", "place");
+  renameSync("place", "aside/link");
+  renameSync("aside/folder", "place");
+}`;
+
+test.skipIf(process.platform !== "linux")(
+  "another process that swaps a folder for a link all the time leads no call outside",
+  { timeout: 30_000 },
+  async () => {
+    const outside = path.join(base, "outside");
+    fs.mkdirSync(outside);
+    fs.writeFileSync(path.join(outside, "victim"), "untouched");
+    fs.mkdirSync(path.join(inside, "place"));
+    const swapper = spawn(process.execPath, ["-e", SWAP, inside], { stdio: "ignore" });
+    const create = { ...WRITE, truncate: true, permissions: 0o666, exclusive: false, by: BY };
+    let reached = 0;
+    let refused = 0;
+    const end = Date.now() + 2000;
+    while (Date.now() < end) {
+      // Descriptors are forgotten, so that each round walks anew.
+      folder.reset();
+      const errno = failure(() => {
+        const { node } = found(ROOT, "place");
+        const { node: victim, handle } = folder.create(node, "victim", create);
+        folder.write(handle, 0, new TextEncoder().encode("reached"));
+        folder.change(victim, { mode: 0o600, modifiedNs: 0n });
+        folder.removeFile(node, "victim");
+      });
+      if (errno === 0) reached++;
+      else refused++;
+    }
+    swapper.kill("SIGKILL");
+    await new Promise((resolve) => swapper.on("close", resolve));
+    expect(fs.readdirSync(outside)).toEqual(["victim"]);
+    expect(fs.readFileSync(path.join(outside, "victim"), "utf8")).toBe("untouched");
+    expect(fs.statSync(path.join(outside, "victim")).mode & 0o777).toBe(0o644);
+    expect(reached).toBeGreaterThan(10);
+    expect(refused).toBeGreaterThan(10);
+  },
+);
 
 test("folders moved into each other by the host make no endless path", () => {
   fs.mkdirSync(path.join(inside, "a/b"), { recursive: true });
@@ -327,4 +376,24 @@ test("names deep in the folder are reached when their descriptors were closed me
   expect(folder.lookup(first, "file")).toBeUndefined();
   expect(folder.lookup(second, "moved")).toBeDefined();
   execFileSync("rm", ["-rf", inside]);
+});
+
+test.skipIf(process.platform !== "linux")("extended attributes of users pass, and no others", () => {
+  folder.dispose();
+  folder = new NodeSharedFolder(inside, { extendedAttributes: true });
+  const { node } = folder.makeFile(ROOT, "file", 0o600, BY);
+  const { extended } = folder;
+  extended?.set(node, "user.a", Uint8Array.of(1, 0, 2), "create");
+  expect(extended?.get(node, "user.a")).toEqual(Buffer.of(1, 0, 2));
+  expect(failure(() => extended?.set(node, "user.a", Uint8Array.of(), "create"))).toBe(EEXIST);
+  expect(failure(() => extended?.set(node, "user.b", Uint8Array.of(), "replace"))).toBe(61);
+  expect(failure(() => extended?.set(node, "security.capability", Uint8Array.of(), "either"))).toBe(95);
+  expect(failure(() => extended?.get(node, "trusted.a"))).toBe(95);
+  expect(extended?.list(node)).toEqual(["user.a"]);
+  extended?.set(ROOT, "user.root", Uint8Array.of(3), "either");
+  expect(extended?.list(ROOT)).toEqual(["user.root"]);
+  extended?.remove(node, "user.a");
+  expect(failure(() => extended?.get(node, "user.a"))).toBe(61);
+  const link = folder.makeLink(ROOT, "link", path.join(base, "secret"), BY).node;
+  expect(failure(() => extended?.set(link, "user.a", Uint8Array.of(1), "either"))).toBe(1);
 });

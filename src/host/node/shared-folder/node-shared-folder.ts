@@ -22,6 +22,7 @@ import {
 import { CheckedPaths } from "./checked-paths.ts";
 import { DescriptorPaths } from "./descriptor-paths.ts";
 import { descriptorShare } from "./descriptor-share.ts";
+import { NodeExtendedAttributes } from "./extended-attributes.ts";
 import { FileAttributes, identityOf } from "./file-attributes.ts";
 import type { HostPaths } from "./host-paths.ts";
 import { byteString, checkName, checkTarget, type HostPath, hostPath } from "./names.ts";
@@ -41,6 +42,8 @@ export interface NodeSharedFolderOptions {
   readonly readOnly?: boolean;
   /** As whom the guest sees the files of the user who runs this process; root if absent. Root's own process passes owners as they are if absent. */
   readonly owner?: OwnerChoice;
+  /** Passes extended attributes ("user." ones), which needs the package @napi-rs/xattr. */
+  readonly extendedAttributes?: boolean;
 }
 
 /**
@@ -61,8 +64,16 @@ export class NodeSharedFolder implements SharedFolder {
   readonly #attributes: FileAttributes;
 
   /** @throws The host's error when `path` is no folder, or may not be read. */
-  constructor(path: string, { readOnly = false, owner }: NodeSharedFolderOptions = {}) {
+  constructor(
+    path: string,
+    { readOnly = false, owner, extendedAttributes = false }: NodeSharedFolderOptions = {},
+  ) {
     this.readOnly = readOnly;
+    if (extendedAttributes)
+      this.extended = new NodeExtendedAttributes(
+        (node, use) => this.#atOwnPath(this.#nodes.get(node), use),
+        () => this.#checkWritable(),
+      );
     const root = fs.statSync(path, BIG);
     if (!root.isDirectory()) throw Object.assign(new Error(`ENOTDIR: ${path}`), { code: "ENOTDIR", path });
     this.#paths =
@@ -333,6 +344,12 @@ export class NodeSharedFolder implements SharedFolder {
   #atPlace<T>(node: FolderNode, use: (path: HostPath) => T): T {
     const { parent, name } = this.#place(node);
     return use(this.#paths.inFolder(parent, name));
+  }
+
+  /** The same for the root too. */
+  #atOwnPath<T>(node: FolderNode, use: (path: HostPath) => T): T {
+    if (node === this.#nodes.root) return use(`${this.#paths.ofFolder(node)}/.`);
+    return this.#atPlace(node, use);
   }
 
   /** Calls `use` with a path of the node that may be followed. */
