@@ -10,7 +10,7 @@ export function openShares(options: readonly ShareOptions[]): GuestShare[] {
   for (const option of options) {
     const tag = option.tag ?? shareTag(folderName(option.path));
     checkTag(tag, shares);
-    shares.push({ tag, protocol: option.protocol ?? "virtiofs", folder: openFolder(option), locks: false });
+    shares.push({ tag, protocol: option.protocol ?? "virtiofs", folder: openFolder(option) });
   }
   return shares;
 }

@@ -14,14 +14,14 @@ const REASONS: Record<string, string> = {
 /** Opens what `--share` names. */
 export function openShares(options: readonly ShareOption[]): GuestShare[] {
   const shares: GuestShare[] = [];
-  for (const { path, tag, protocol, readOnly, xattrs, locks, owner } of options) {
+  for (const { path, tag, protocol, readOnly, xattrs, owner } of options) {
     try {
       const folder = new NodeSharedFolder(path, {
         readOnly,
         extendedAttributes: xattrs,
         ...(owner && { owner }),
       });
-      shares.push({ tag, protocol, folder, locks });
+      shares.push({ tag, protocol, folder });
     } catch (error) {
       closeShares(shares);
       const code = systemErrorCode(error) ?? "";

@@ -71,7 +71,7 @@ export const RUN_OPTIONS: readonly OptionDescription[] = [
     name: "share",
     value: "FOLDER[,OPTION]...",
     repeatable: true,
-    help: "a folder for the guest, at /mnt/TAG; options: tag=NAME, protocol=virtiofs|9p, readonly, owner=UID:GID, xattrs, locks",
+    help: "a folder for the guest, at /mnt/TAG; options: tag=NAME, protocol=virtiofs|9p, readonly, owner=UID:GID, xattrs",
   },
   { name: "capture", value: "FILE", help: "record the guest's network traffic, as pcapng" },
   { name: "rng", help: "give the guest random numbers of the host, as virtio-rng" },

@@ -18,14 +18,12 @@ export interface ShareOption {
   readonly readOnly: boolean;
   /** Passes extended attributes. */
   readonly xattrs: boolean;
-  /** The device keeps the guest's locks on files, in place of its kernel. */
-  readonly locks: boolean;
   /** As whom the guest sees files of the user who runs this process. Undefined: root, or all owners as they are where root runs it. */
   readonly owner: { readonly owner: number; readonly group: number } | undefined;
 }
 
-const SWITCHES = ["readonly", "xattrs", "locks"];
-const SETTINGS = ["tag", "protocol", "readonly", "owner", "xattrs", "locks"] as const;
+const SWITCHES = ["readonly", "xattrs"];
+const SETTINGS = ["tag", "protocol", "readonly", "owner", "xattrs"] as const;
 const MOST_ID = 0xffff_fffe;
 
 /** Reads all `--share` options. */
@@ -38,7 +36,7 @@ export function parseShares(texts: readonly string[] = []): ShareOption[] {
   return shares;
 }
 
-/** Reads `PATH[,tag=NAME][,protocol=virtiofs|9p][,readonly][,owner=UID:GID][,xattrs][,locks]`. A comma in the path is written twice. */
+/** Reads `PATH[,tag=NAME][,protocol=virtiofs|9p][,readonly][,owner=UID:GID][,xattrs]`. A comma in the path is written twice. */
 function parseShare(text: string): ShareOption {
   const [folder = "", ...settings] = text.split(/(?<!,),(?!,)/).map((part) => part.replaceAll(",,", ","));
   if (folder === "") throw new UsageError(`--share ${text}: no folder is named`);
@@ -54,8 +52,8 @@ function parseShare(text: string): ShareOption {
     else if (SWITCHES.includes(name) && value === undefined) switches.add(name);
     else throw unknownSetting(text, setting, name);
   }
-  const [readOnly, xattrs, locks] = SWITCHES.map((name) => switches.has(name)) as [boolean, boolean, boolean];
-  return { path: folder, tag, protocol, readOnly, xattrs, locks, owner };
+  const [readOnly, xattrs] = SWITCHES.map((name) => switches.has(name)) as [boolean, boolean];
+  return { path: folder, tag, protocol, readOnly, xattrs, owner };
 }
 
 function parseTag(text: string, value: string | undefined): string {

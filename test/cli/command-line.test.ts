@@ -55,12 +55,7 @@ test("every option of run is read, with its value behind it or behind an equals 
   const argv = "--kernel k --initrd=i --append=a=b --memory 1.5G --engine interpreter --deterministic";
   const more =
     "--cpu v2,+avx2 --network none --capture c --rng --disk d,,1,format=qcow2,readonly,serial=x --debug-exit 0xf4 --no-reboot --serial file:out.txt --stats --stats-file s.json --trace ports,faults";
-  const shares = [
-    "--share",
-    "/a,,b/c",
-    "--share",
-    "d e,tag=x.y,protocol=9p,readonly,owner=1000:100,xattrs,locks",
-  ];
+  const shares = ["--share", "/a,,b/c", "--share", "d e,tag=x.y,protocol=9p,readonly,owner=1000:100,xattrs"];
   expect(parseRun(...argv.split(" "), ...more.split(" "), ...shares)).toEqual({
     kernelPath: "k",
     initrdPath: "i",
@@ -87,7 +82,6 @@ test("every option of run is read, with its value behind it or behind an equals 
         protocol: "virtiofs",
         readOnly: false,
         xattrs: false,
-        locks: false,
         owner: undefined,
       },
       {
@@ -96,7 +90,6 @@ test("every option of run is read, with its value behind it or behind an equals 
         protocol: "9p",
         readOnly: true,
         xattrs: true,
-        locks: true,
         owner: { owner: 1000, group: 100 },
       },
     ],

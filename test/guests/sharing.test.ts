@@ -153,7 +153,7 @@ guestTest.each(["virtiofs", "9p"] as const)(
         "poweroff",
       ];
       const steps = lines.map((type) => ({ after: PROMPT, type }));
-      const shared = ["--share", `${share},tag=work,protocol=${protocol},locks`];
+      const shared = ["--share", `${share},tag=work,protocol=${protocol}`];
       const { status, output } = await runGuest([...options, ...shared], steps, TIMEOUT_MS);
       const printed =
         output.replaceAll("\r", "").split("cat /tmp/out; cd\n")[1]?.split("\n").slice(0, -1) ?? [];

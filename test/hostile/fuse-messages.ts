@@ -173,11 +173,6 @@ export class FuseMessages {
           .u32(0);
         return to.zeroes(length);
       }
-      case OPCODE.GETLK:
-      case OPCODE.SETLK:
-      case OPCODE.SETLKW:
-        to.u64(this.#handle()).u64(this.#dice.below(3)).u64(this.#offset()).u64(this.#offset());
-        return to.u32(this.#dice.below(4)).u32(1).u32(this.#dice.below(2)).u32(0);
       case OPCODE.INTERRUPT:
         return to.u64(Number(this.#unique) - this.#dice.below(50));
       case OPCODE.SETXATTR: {

@@ -3,7 +3,6 @@ import process from "node:process";
 import { expect, test } from "vitest";
 import { Virtio9p } from "../../src/virtio/9p/virtio-9p.ts";
 import { VirtioFs } from "../../src/virtio/fs/virtio-fs.ts";
-import { LockTable } from "../../src/virtio/sharing/lock-table.ts";
 import { TestOperations } from "../../src/virtio/test-rig.ts";
 import { Dice } from "../disk/disk-model.ts";
 import { FuseMessages } from "./fuse-messages.ts";
@@ -20,8 +19,7 @@ const operations = new TestOperations();
 const SUBJECTS = {
   "virtio-fs": {
     queue: 1,
-    device: ({ share }: HostileFolder) =>
-      new VirtioFs({ tag: "fuzz", folder: share, operations, locks: new LockTable() }),
+    device: ({ share }: HostileFolder) => new VirtioFs({ tag: "fuzz", folder: share, operations }),
     messages: (dice: Dice, folder: HostileFolder) => new FuseMessages(dice, folder),
   },
   "virtio-9p": {

@@ -11,7 +11,6 @@ import {
 import type { ByteReader } from "../sharing/byte-reader.ts";
 import { ByteWriter } from "../sharing/byte-writer.ts";
 import { entryType, O_EXCL, openMode } from "../sharing/linux-flags.ts";
-import type { LockTable } from "../sharing/lock-table.ts";
 import { type Fid, FidTable } from "./fid-table.ts";
 import { getLock, setLock } from "./nine-p-locks.ts";
 import * as P from "./protocol.ts";
@@ -40,22 +39,19 @@ export type NinePReply = ByteWriter | Promise<ByteWriter>;
 export class NinePSession {
   readonly #folder: SharedFolder;
   readonly #fids: FidTable;
-  readonly #locks: LockTable;
   /** Requests under way that have a reply to come, by tag. */
   readonly #underWay = new Map<number, Promise<unknown>>();
   #mostBytes = 0;
 
-  constructor(folder: SharedFolder, locks: LockTable) {
+  constructor(folder: SharedFolder) {
     this.#folder = folder;
     this.#fids = new FidTable(folder);
-    this.#locks = locks;
   }
 
   /** The driver is another one, or begins anew. */
   reset(): void {
     this.#mostBytes = 0;
     this.#fids.reset();
-    this.#locks.reset();
     this.#underWay.clear();
     this.#folder.reset();
   }
@@ -317,9 +313,9 @@ export class NinePSession {
         return folder.flush(this.#fids.handle(number), dataOnly).then(() => NOTHING);
       }
       case P.TYPE.LOCK:
-        return setLock(this.#locks, node, body);
+        return setLock(body);
       case P.TYPE.GETLOCK:
-        return getLock(this.#locks, node, body);
+        return getLock(body);
       default:
         return this.#aboutExtended(type, fid, body);
     }

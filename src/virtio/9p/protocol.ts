@@ -59,11 +59,8 @@ export const SET = {
 /** In GETATTR's reply: mode to blocks are there; times of birth, generation and data version are not. */
 export const ATTRIBUTES_BASIC = 0x7ffn;
 
-export const LOCK_READ = 0;
-export const LOCK_WRITE = 1;
 export const LOCK_NONE = 2;
 export const LOCK_SUCCESS = 0;
-export const LOCK_BLOCKED = 1;
 export const UNLINK_FOLDER = 0x200;
 /** V9FS_MAGIC, as Linux shows it to statfs(). */
 export const FILE_SYSTEM_TYPE = 0x01021997;

@@ -7,7 +7,6 @@ import type { VirtioDevice, VirtioDriver } from "../device.ts";
 import type { DescriptorChain } from "../queue/descriptor-chain.ts";
 import { ByteReader } from "../sharing/byte-reader.ts";
 import { ByteWriter } from "../sharing/byte-writer.ts";
-import { LockTable } from "../sharing/lock-table.ts";
 import { NinePSession } from "./nine-p-session.ts";
 import { HEADER_BYTES, MOST_MESSAGE_BYTES, TYPE } from "./protocol.ts";
 
@@ -45,7 +44,7 @@ export class Virtio9p implements VirtioDevice {
 
   constructor({ tag, folder, operations }: Virtio9pParts) {
     this.#operations = operations;
-    this.#session = new NinePSession(folder, new LockTable());
+    this.#session = new NinePSession(folder);
     // After a reset of the machine another device may have had the folder.
     this.#session.reset();
     const bytes = new TextEncoder().encode(tag);

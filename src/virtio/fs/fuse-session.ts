@@ -3,9 +3,7 @@ import { type SharedFolder, TYPE_FILE, TYPE_MASK } from "../../host/shared-folde
 import type { ByteReader } from "../sharing/byte-reader.ts";
 import { ByteWriter } from "../sharing/byte-writer.ts";
 import { O_EXCL, openMode } from "../sharing/linux-flags.ts";
-import type { LockTable } from "../sharing/lock-table.ts";
 import { listEntries, listNames } from "./fuse-folders.ts";
-import { FuseLocks } from "./fuse-locks.ts";
 import * as P from "./protocol.ts";
 import {
   attributesReply,
@@ -28,54 +26,47 @@ const OPTIONAL_FLAGS =
   P.INIT.PARALLEL_DIROPS |
   P.INIT.MAX_PAGES |
   P.INIT.CACHE_SYMLINKS;
-const LOCK_FLAGS = P.INIT.POSIX_LOCKS | P.INIT.FLOCK_LOCKS;
 const BACKGROUND_REQUESTS = 64;
 const CONGESTION_THRESHOLD = 48;
 const TIME_GRANULARITY_NS = 1;
 const NOTHING = new Uint8Array();
 
-/** The reply comes by `later` of the request, when another request has made room for it. */
-export const LATER = Symbol("later");
 /** What comes behind the header of a reply; undefined for a request that has none. */
-export type FuseReply = Uint8Array | undefined | Promise<Uint8Array> | typeof LATER;
+export type FuseReply = Uint8Array | undefined | Promise<Uint8Array>;
 
 /**
  * The conversation of a driver with one shared folder, from INIT to DESTROY.
+ *
+ * Locks on files are left to the guest's kernel (ENOSYS), which keeps them among its processes as well: Linux' driver
+ * cannot interrupt a request, so a process that waited for a lock here could not be killed.
  *
  * Source: Linux, include/uapi/linux/fuse.h; virtio 1.2, "File System Device".
  */
 export class FuseSession {
   readonly #folder: SharedFolder;
-  readonly #locks: FuseLocks | undefined;
   /** Data of a read, until it has been copied to the guest. */
   readonly #data = new Uint8Array(P.MOST_DATA_BYTES);
   #started = false;
 
-  /** @param locks Absent: the driver keeps locks itself. */
-  constructor(folder: SharedFolder, locks: LockTable | undefined) {
+  constructor(folder: SharedFolder) {
     this.#folder = folder;
-    this.#locks = locks && new FuseLocks(locks);
   }
 
   /** The driver is another one. */
   reset(): void {
     this.#started = false;
-    this.#locks?.reset();
     this.#folder.reset();
   }
 
   /**
    * Does what is asked for. A reply is good until the next call.
-   * @param later Takes the error number of a request that was answered with `LATER`.
    * @throws What `errnoOf` translates.
    */
-  handle(header: RequestHeader, body: ByteReader, later: (errno: number) => void): FuseReply {
+  handle(header: RequestHeader, body: ByteReader): FuseReply {
     if (header.opcode === P.OPCODE.INIT) return this.#start(body);
     if (!this.#started) throw new FolderError("EIO");
     return (
-      this.#aboutNames(header, body) ??
-      this.#aboutFiles(header, body) ??
-      this.#aboutTheRest(header, body, later)
+      this.#aboutNames(header, body) ?? this.#aboutFiles(header, body) ?? this.#aboutTheRest(header, body)
     );
   }
 
@@ -87,7 +78,7 @@ export class FuseSession {
     if (major < P.FUSE_MAJOR || minor < P.FUSE_LEAST_MINOR) throw new FolderError("EPROTO");
     this.reset();
     this.#started = true;
-    const agreed = flags & (OPTIONAL_FLAGS | (this.#locks === undefined ? 0 : LOCK_FLAGS));
+    const agreed = flags & OPTIONAL_FLAGS;
     const reply = new ByteWriter(64).u32(P.FUSE_MAJOR).u32(P.FUSE_MINOR).u32(readAhead).u32(agreed);
     reply.u16(BACKGROUND_REQUESTS).u16(CONGESTION_THRESHOLD).u32(P.MOST_DATA_BYTES).u32(TIME_GRANULARITY_NS);
     return reply.u16(P.MOST_DATA_BYTES / P.PAGE_BYTES).zeroes(64 - reply.length).written;
@@ -191,14 +182,7 @@ export class FuseSession {
         const dataOnly = (body.u32() & P.FSYNC_DATA_ONLY) !== 0;
         return folder.flush(handle, dataOnly).then(() => NOTHING);
       }
-      case P.OPCODE.RELEASE: {
-        const handle = body.size();
-        body.skip(4);
-        const flags = body.u32();
-        folder.close(handle);
-        if ((flags & P.RELEASE_FLOCK_UNLOCK) !== 0) this.#locks?.released(node, body.u64());
-        return NOTHING;
-      }
+      case P.OPCODE.RELEASE:
       case P.OPCODE.RELEASEDIR:
         folder.close(body.size());
         return NOTHING;
@@ -207,7 +191,7 @@ export class FuseSession {
     }
   }
 
-  #aboutTheRest(header: RequestHeader, body: ByteReader, later: (errno: number) => void): FuseReply {
+  #aboutTheRest(header: RequestHeader, body: ByteReader): FuseReply {
     const { opcode, node } = header;
     switch (opcode) {
       case P.OPCODE.FORGET:
@@ -217,15 +201,14 @@ export class FuseSession {
         this.#forgetMany(body);
         return undefined;
       case P.OPCODE.INTERRUPT:
-        this.#locks?.interrupt(body.u64());
-        return undefined;
+        return undefined; // nothing waits so long
       case P.OPCODE.STATFS:
         return spaceReply(this.#folder.space());
       case P.OPCODE.DESTROY:
         this.reset();
         return NOTHING;
       default:
-        return this.#aboutLocks(header, body, later) ?? this.#aboutExtended(header, body);
+        return this.#aboutExtended(header, body);
     }
   }
 
@@ -240,30 +223,6 @@ export class FuseSession {
       } catch {
         // One that is not known leaves the others to be forgotten.
       }
-    }
-  }
-
-  #aboutLocks(
-    { opcode, node, unique }: RequestHeader,
-    body: ByteReader,
-    later: (errno: number) => void,
-  ): FuseReply {
-    const locks = this.#locks;
-    // To a driver that hears ENOSYS it means that it need not ask again.
-    if (locks === undefined) return undefined;
-    switch (opcode) {
-      case P.OPCODE.GETLK:
-        return locks.test(node, body);
-      case P.OPCODE.SETLK:
-        return locks.set(node, body);
-      case P.OPCODE.SETLKW:
-        return locks.setWhenFree(node, body, unique, later) ?? LATER;
-      case P.OPCODE.FLUSH:
-        body.skip(16);
-        locks.closed(node, body.u64());
-        return NOTHING;
-      default:
-        return undefined;
     }
   }
 

@@ -36,15 +36,11 @@ export const OPCODE = {
   GETXATTR: 22,
   LISTXATTR: 23,
   REMOVEXATTR: 24,
-  FLUSH: 25,
   INIT: 26,
   OPENDIR: 27,
   READDIR: 28,
   RELEASEDIR: 29,
   FSYNCDIR: 30,
-  GETLK: 31,
-  SETLK: 32,
-  SETLKW: 33,
   CREATE: 35,
   INTERRUPT: 36,
   DESTROY: 38,
@@ -56,10 +52,8 @@ export const OPCODE = {
 /** Flags of INIT. */
 export const INIT = {
   ASYNC_READ: 1 << 0,
-  POSIX_LOCKS: 1 << 1,
   ATOMIC_O_TRUNC: 1 << 3,
   BIG_WRITES: 1 << 5,
-  FLOCK_LOCKS: 1 << 10,
   AUTO_INVAL_DATA: 1 << 12,
   DO_READDIRPLUS: 1 << 13,
   READDIRPLUS_AUTO: 1 << 14,
@@ -81,15 +75,8 @@ export const SET = {
   MODIFIED_NOW: 1 << 8,
 } as const;
 
-export const LOCK_READ = 0;
-export const LOCK_WRITE = 1;
-export const LOCK_NONE = 2;
-/** In a lock's flags: of flock() */
-export const LOCK_WHOLE_FILE = 1;
-
 export const RENAME_NOREPLACE = 1;
 export const FSYNC_DATA_ONLY = 1;
-export const RELEASE_FLOCK_UNLOCK = 2;
 export const XATTR_CREATE = 1;
 export const XATTR_REPLACE = 2;
 /** The inode's number in a listing that does not look at each file; as libfuse has it. */

@@ -7,8 +7,7 @@ import type { VirtioDevice, VirtioDriver } from "../device.ts";
 import type { DescriptorChain } from "../queue/descriptor-chain.ts";
 import { ByteReader } from "../sharing/byte-reader.ts";
 import { ByteWriter } from "../sharing/byte-writer.ts";
-import type { LockTable } from "../sharing/lock-table.ts";
-import { FuseSession, LATER } from "./fuse-session.ts";
+import { FuseSession } from "./fuse-session.ts";
 import { IN_HEADER_BYTES, MOST_DATA_BYTES, OPCODE, OUT_HEADER_BYTES, PAGE_BYTES } from "./protocol.ts";
 import { type RequestHeader, readHeader } from "./structures.ts";
 
@@ -28,8 +27,6 @@ export interface VirtioFsParts {
   /** Of this device alone. */
   readonly folder: SharedFolder;
   readonly operations: HostOperations;
-  /** Keeps the guest's locks on files here. Absent: its kernel keeps them, which spares requests. */
-  readonly locks?: LockTable;
 }
 
 /**
@@ -48,9 +45,9 @@ export class VirtioFs implements VirtioDevice {
   readonly #config: Uint8Array;
   #driver: VirtioDriver | undefined;
 
-  constructor({ tag, folder, operations, locks }: VirtioFsParts) {
+  constructor({ tag, folder, operations }: VirtioFsParts) {
     this.#operations = operations;
-    this.#session = new FuseSession(folder, locks);
+    this.#session = new FuseSession(folder);
     // After a reset of the machine another device may have had the folder.
     this.#session.reset();
     this.#config = layOutConfig(tag);
@@ -107,8 +104,7 @@ export class VirtioFs implements VirtioDevice {
       driver.queues[queueIndex]?.signal();
     };
     try {
-      const reply = this.#session.handle(header, message, (errno) => finishLater(errno, NOTHING));
-      if (reply === LATER) return true;
+      const reply = this.#session.handle(header, message);
       if (reply instanceof Promise) {
         this.#operations.start(
           reply,

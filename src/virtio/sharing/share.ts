@@ -3,7 +3,6 @@ import type { SharedFolder } from "../../host/shared-folder.ts";
 import { Virtio9p } from "../9p/virtio-9p.ts";
 import type { VirtioDevice } from "../device.ts";
 import { MOST_TAG_BYTES, VirtioFs } from "../fs/virtio-fs.ts";
-import { LockTable } from "./lock-table.ts";
 
 export const SHARE_PROTOCOLS = ["virtiofs", "9p"] as const;
 export type ShareProtocol = (typeof SHARE_PROTOCOLS)[number];
@@ -14,8 +13,6 @@ export interface GuestShare {
   readonly tag: string;
   readonly protocol: ShareProtocol;
   readonly folder: SharedFolder;
-  /** virtio-fs: the device keeps the guest's locks on files, in place of its kernel. */
-  readonly locks: boolean;
 }
 
 export const EXPECTED_TAG = `1 to ${MOST_TAG_BYTES} letters, digits and any of . _ -`;
@@ -31,7 +28,7 @@ export function shareTag(name: string): string {
 }
 
 export function createShareDevice(share: GuestShare, operations: HostOperations): VirtioDevice {
-  const { tag, folder, protocol, locks } = share;
+  const { tag, folder, protocol } = share;
   if (protocol === "9p") return new Virtio9p({ tag, folder, operations });
-  return new VirtioFs({ tag, folder, operations, ...(locks && { locks: new LockTable() }) });
+  return new VirtioFs({ tag, folder, operations });
 }
