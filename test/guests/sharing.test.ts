@@ -41,6 +41,7 @@ int main(void) {
   int told[2];
   pipe(told);
   if (fork() == 0) {
+    close(other); // or the parent's lock would be the child's too
     struct sigaction action = { .sa_handler = nothing };
     sigaction(SIGALRM, &action, 0);
     f = range(F_RDLCK, 5, 1);
