@@ -73,6 +73,7 @@ class Console {
     this.#child = child;
     child.stdout?.setEncoding("latin1").on("data", (text: string) => {
       this.#output += text;
+      if (process.env["RINGFENCE_DEBUG"] === "1") process.stderr.write(text);
       this.#wake();
     });
     child.on("close", () => this.#wake());
@@ -121,15 +122,18 @@ async function measure(peer: Peer, guest: { kernel: string; initrd: string }): P
     const child = spawn(program, parameters, { stdio: ["pipe", "pipe", "ignore"] });
     const console = new Console(child);
     const costs: Record<string, Cost> = {};
+    // The shell asks the terminal where its cursor is, and takes what was typed ahead for the answer.
     await console.until(PROMPT);
     console.type(`mkdir -p /mnt && ${peer.mount} && echo mounted=$((1+1))`);
     await console.until("mounted=2");
+    await console.until(PROMPT);
     for (const [name, command] of Object.entries(STEPS)) {
       const [cpuS, startMs] = [cpuSeconds(child.pid ?? 0), performance.now()];
       console.type(`${command}; echo status=$?=`);
       await console.until("status=0=");
       const elapsedS = (performance.now() - startMs) / 1000;
       costs[name] = { cpuS: cpuSeconds(child.pid ?? 0) - cpuS, elapsedS };
+      await console.until(PROMPT);
     }
     console.type("diff -r /tmp/tree /mnt/tree && echo same=$((1+1))");
     await console.until("same=2");

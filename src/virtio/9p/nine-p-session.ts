@@ -10,10 +10,13 @@ import {
 } from "../../host/shared-folder.ts";
 import type { ByteReader } from "../sharing/byte-reader.ts";
 import { ByteWriter } from "../sharing/byte-writer.ts";
-import { entryType, O_EXCL, openMode } from "../sharing/linux-flags.ts";
-import { type Fid, FidTable } from "./fid-table.ts";
+import { O_EXCL, openMode } from "../sharing/linux-flags.ts";
+import { finishAttribute, openAttribute, readAttribute, writeAttribute } from "./attributes.ts";
+import { FidTable } from "./fid-table.ts";
+import { listFolder } from "./folder-listing.ts";
 import { getLock, setLock } from "./nine-p-locks.ts";
 import * as P from "./protocol.ts";
+import { atPlace, step } from "./steps.ts";
 import {
   QID_BYTES,
   readChanges,
@@ -24,8 +27,6 @@ import {
   writeString,
 } from "./structures.ts";
 
-const MOST_ATTRIBUTE_BYTES = 65536;
-const DOTS = [".", ".."];
 const NOTHING = new ByteWriter(0);
 
 /** What comes behind the header of a reply. */
@@ -106,7 +107,7 @@ export class NinePSession {
       case P.TYPE.CLUNK: {
         const fid = this.#fids.remove(body.u32());
         try {
-          this.#writeAttribute(fid);
+          finishAttribute(this.#folder, fid);
         } finally {
           this.#folder.forget(fid.node, 1);
         }
@@ -146,7 +147,7 @@ export class NinePSession {
     let steps = 0;
     try {
       for (const name of names) {
-        const entry = this.#step(node, name);
+        const entry = step(this.#folder, node, name);
         if (entry === undefined) break;
         this.#folder.forget(node, 1);
         node = entry.node;
@@ -165,39 +166,12 @@ export class NinePSession {
     return reply.u16(steps).bytes(qids.written);
   }
 
-  /** One name further; ".." leads up, but not out of the shared folder. */
-  #step(node: NodeId, name: string): FolderEntry | undefined {
-    const folder = this.#folder;
-    if (name !== "..") return folder.lookup(node, name);
-    if (node === ROOT) return this.#same(ROOT);
-    const place = folder.placeOf(node);
-    if (place === undefined) throw new FolderError("ESTALE");
-    return this.#same(place.parent, 0);
-  }
-
-  /** The node itself as an entry, with so many more references. */
-  #same(node: NodeId, references = 1): FolderEntry {
-    const attributes = this.#folder.attributes(node);
-    if (references > 0) this.#folder.refer(node);
-    return { node, attributes };
-  }
-
   #removeNode(node: NodeId): void {
     const isFolder = (this.#folder.attributes(node).mode & TYPE_MASK) === TYPE_FOLDER;
-    this.#atPlace(node, (parent, name) => {
+    atPlace(this.#folder, node, (parent, name) => {
       if (isFolder) this.#folder.removeFolder(parent, name);
       else this.#folder.removeFile(parent, name);
     });
-  }
-
-  #atPlace(node: NodeId, use: (parent: NodeId, name: string) => void): void {
-    const place = this.#folder.placeOf(node);
-    if (place === undefined) throw new FolderError("EBUSY");
-    try {
-      use(place.parent, place.name);
-    } finally {
-      this.#folder.forget(place.parent, 1);
-    }
   }
 
   /** Requests on names in the folder that a fid stands for. */
@@ -243,7 +217,7 @@ export class NinePSession {
         const { node } = this.#fids.get(body.u32());
         const { node: parent } = this.#fids.get(body.u32());
         const newName = readString(body);
-        this.#atPlace(node, (from, name) => folder.rename(from, name, parent, newName, false));
+        atPlace(this.#folder, node, (from, name) => folder.rename(from, name, parent, newName, false));
         return NOTHING;
       }
       case P.TYPE.RENAMEAT: {
@@ -306,8 +280,11 @@ export class NinePSession {
         if (fid.attribute !== undefined) return writeAttribute(fid.attribute, offset, bytes);
         return new ByteWriter(4).u32(folder.write(this.#fids.handle(number), offset, bytes));
       }
-      case P.TYPE.READDIR:
-        return this.#list(number, body.size(), Math.min(body.u32(), Math.max(0, room - 4)));
+      case P.TYPE.READDIR: {
+        const handle = this.#fids.handle(number);
+        const [from, most] = [body.size(), Math.min(body.u32(), Math.max(0, room - 4))];
+        return listFolder(folder, { node, handle, from, most });
+      }
       case P.TYPE.FSYNC: {
         const dataOnly = body.left >= 4 && body.u32() !== 0;
         return folder.flush(this.#fids.handle(number), dataOnly).then(() => NOTHING);
@@ -317,111 +294,7 @@ export class NinePSession {
       case P.TYPE.GETLOCK:
         return getLock(body);
       default:
-        return this.#aboutExtended(type, fid, body);
+        return openAttribute(folder, this.#fids, type, fid, body);
     }
   }
-
-  /** Rreaddir: qid, place behind it, type and name of each entry. */
-  #list(number: number, from: number, most: number): ByteWriter {
-    const handle = this.#fids.handle(number);
-    const { node } = this.#fids.get(number);
-    const lines = new ByteWriter(Math.min(most, 8192));
-    const room = (name: string) => lines.length + QID_BYTES + 11 + name.length <= most;
-    const add = (entry: FolderEntry, next: number, name: string) => {
-      const { attributes } = entry;
-      writeString(writeQid(lines, attributes).u64(next).u8(entryType(attributes.mode)), name);
-      this.#folder.forget(entry.node, 1);
-    };
-    if (from === 0) this.#folder.rewind(handle);
-    for (let index = from; index < DOTS.length; index++) {
-      const name = DOTS[index] ?? "";
-      if (!room(name)) return finishList(lines);
-      const entry = this.#dot(node, name);
-      if (entry !== undefined) add(entry, index + 1, name);
-    }
-    let index = Math.max(from, DOTS.length);
-    for (const { name } of this.#folder.list(handle, index - DOTS.length)) {
-      if (!room(name)) break;
-      index++;
-      const entry = this.#quietly(() => this.#folder.lookup(node, name));
-      if (entry !== undefined) add(entry, index, name);
-    }
-    return finishList(lines);
-  }
-
-  #dot(node: NodeId, name: string): FolderEntry | undefined {
-    return this.#quietly(() => (name === ".." ? this.#step(node, name) : this.#same(node)));
-  }
-
-  /** A name that cannot be looked at is left out, and the others stay. */
-  #quietly(look: () => FolderEntry | undefined): FolderEntry | undefined {
-    try {
-      return look();
-    } catch {
-      return undefined;
-    }
-  }
-
-  #aboutExtended(type: number, fid: Fid, body: ByteReader): ByteWriter {
-    const { extended } = this.#folder;
-    if (extended === undefined) throw new FolderError("EOPNOTSUPP");
-    switch (type) {
-      case P.TYPE.XATTRWALK: {
-        const newNumber = body.u32();
-        const name = readString(body);
-        this.#fids.checkFree(newNumber);
-        const value = name === "" ? listOf(extended.list(fid.node)) : extended.get(fid.node, name);
-        const reading: Fid = { node: fid.node, user: fid.user };
-        this.#fids.addAttribute(reading, { kind: "read", value });
-        this.#fids.add(newNumber, reading);
-        this.#folder.refer(fid.node);
-        return new ByteWriter(8).u64(value.length);
-      }
-      case P.TYPE.XATTRCREATE: {
-        const [name, length, flags] = [readString(body), body.size(), body.u32()];
-        if (length > MOST_ATTRIBUTE_BYTES) throw new FolderError("ENOSPC");
-        if (fid.handle !== undefined || fid.attribute !== undefined) throw new FolderError("EINVAL");
-        const how =
-          (flags & P.XATTR_CREATE) !== 0 ? "create" : (flags & P.XATTR_REPLACE) !== 0 ? "replace" : "either";
-        this.#fids.addAttribute(fid, { kind: "write", name, value: new Uint8Array(length), how, written: 0 });
-        return NOTHING;
-      }
-      default:
-        throw new FolderError("EOPNOTSUPP");
-    }
-  }
-
-  /** An attribute is set when its fid is given up; one of no bytes is removed. */
-  #writeAttribute({ node, attribute }: Fid): void {
-    const { extended } = this.#folder;
-    if (attribute?.kind !== "write" || extended === undefined) return;
-    const { name, value, how, written } = attribute;
-    if (written < value.length) throw new FolderError("EINVAL");
-    if (value.length === 0 && how !== "create") extended.remove(node, name);
-    else extended.set(node, name, value, how);
-  }
-}
-
-function finishList(lines: ByteWriter): ByteWriter {
-  return new ByteWriter(4 + lines.length).u32(lines.length).bytes(lines.written);
-}
-
-function listOf(names: readonly string[]): Uint8Array {
-  const to = new ByteWriter();
-  for (const name of names) to.text(name).u8(0);
-  return to.written;
-}
-
-function readAttribute(attribute: Fid["attribute"], offset: number, count: number): ByteWriter {
-  if (attribute?.kind !== "read") throw new FolderError("EINVAL");
-  const bytes = attribute.value.subarray(Math.min(offset, attribute.value.length)).subarray(0, count);
-  return new ByteWriter(4 + bytes.length).u32(bytes.length).bytes(bytes);
-}
-
-function writeAttribute(attribute: Fid["attribute"], offset: number, bytes: Uint8Array): ByteWriter {
-  if (attribute?.kind !== "write" || offset + bytes.length > attribute.value.length)
-    throw new FolderError("EINVAL");
-  attribute.value.set(bytes, offset);
-  attribute.written = Math.max(attribute.written, offset + bytes.length);
-  return new ByteWriter(4).u32(bytes.length);
 }

@@ -1,3 +1,5 @@
+// Longer than most: all that `SharedFolder` asks for.
+
 import * as fs from "node:fs";
 import process from "node:process";
 import { promisify } from "node:util";
@@ -19,6 +21,7 @@ import {
   TYPE_FOLDER,
   TYPE_LINK,
 } from "../../shared-folder.ts";
+import { AttributeChanger, allowedPermissions } from "./attribute-changer.ts";
 import { CheckedPaths } from "./checked-paths.ts";
 import { DescriptorPaths } from "./descriptor-paths.ts";
 import { descriptorShare } from "./descriptor-share.ts";
@@ -26,14 +29,13 @@ import { NodeExtendedAttributes } from "./extended-attributes.ts";
 import { FileAttributes, identityOf } from "./file-attributes.ts";
 import type { HostPaths } from "./host-paths.ts";
 import { byteString, checkName, checkTarget, type HostPath, hostPath } from "./names.ts";
-import { type FolderNode, NodeTable, type Place } from "./node-table.ts";
+import { NodeAccess, SAFELY } from "./node-access.ts";
+import { type FolderNode, NodeTable } from "./node-table.ts";
 import { OpenHandles } from "./open-handles.ts";
 import { type OwnerChoice, type OwnerMap, ownerMap } from "./owners.ts";
 
-const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY } = fs.constants;
+const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY } = fs.constants;
 const BIG = { bigint: true } as const;
-/** Neither a link nor a pipe at the end of a path may keep us, or lead us elsewhere. Absent on Windows. */
-const SAFELY = (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0);
 const SET_ID_BITS = 0o6000;
 const SET_GROUP_ID = 0o2000;
 const PERMISSION_BITS = 0o7777;
@@ -62,6 +64,8 @@ export class NodeSharedFolder implements SharedFolder {
   readonly #handles: OpenHandles;
   readonly #owners: OwnerMap;
   readonly #attributes: FileAttributes;
+  readonly #access: NodeAccess;
+  readonly #changer: AttributeChanger;
 
   /** @throws The host's error when `path` is no folder, or may not be read. */
   constructor(
@@ -71,7 +75,7 @@ export class NodeSharedFolder implements SharedFolder {
     this.readOnly = readOnly;
     if (extendedAttributes)
       this.extended = new NodeExtendedAttributes(
-        (node, use) => this.#atOwnPath(this.#nodes.get(node), use),
+        (node, use) => this.#access.atOwnPath(this.#nodes.get(node), use),
         () => this.#checkWritable(),
       );
     const root = fs.statSync(path, BIG);
@@ -84,6 +88,11 @@ export class NodeSharedFolder implements SharedFolder {
     this.#handles = new OpenHandles(descriptorShare(), (node) => this.#nodes.release(node));
     this.#owners = ownerMap(owner);
     this.#attributes = new FileAttributes(this.#owners, root.dev);
+    this.#access = new NodeAccess(this.#paths, this.#nodes, this.#handles);
+    this.#changer = new AttributeChanger({
+      ...{ paths: this.#paths, nodes: this.#nodes, handles: this.#handles },
+      ...{ access: this.#access, owners: this.#owners, attributes: this.#attributes },
+    });
   }
 
   /** For tests: what is kept for the guest. */
@@ -113,18 +122,13 @@ export class NodeSharedFolder implements SharedFolder {
   }
 
   attributes(node: NodeId): Attributes {
-    return this.#attributes.of(this.#stat(this.#nodes.get(node)));
+    return this.#attributes.of(this.#access.stat(this.#nodes.get(node)));
   }
 
   change(node: NodeId, changes: AttributeChanges): Attributes {
     this.#checkWritable();
     const file = this.#nodes.get(node);
-    if (changes.sizeBytes !== undefined) this.#truncate(file, changes.sizeBytes);
-    if (changes.owner !== undefined || changes.group !== undefined) this.#changeOwner(file, changes);
-    // Changing the owner may take permissions away, so these come behind it.
-    if (changes.mode !== undefined) this.#changeMode(file, changes.mode);
-    if (changes.accessedNs !== undefined || changes.modifiedNs !== undefined)
-      this.#changeTimes(file, changes);
+    this.#changer.change(file, changes);
     return this.attributes(node);
   }
 
@@ -132,7 +136,7 @@ export class NodeSharedFolder implements SharedFolder {
     if (mode.write || mode.truncate) this.#checkWritable();
     const file = this.#nodes.get(node);
     this.#handles.checkRoom();
-    return this.#handles.addFile(file, this.#openFile(file, flagsOf(mode)), mode.write);
+    return this.#handles.addFile(file, this.#access.openFile(file, flagsOf(mode)), mode.write);
   }
 
   create(
@@ -232,7 +236,7 @@ export class NodeSharedFolder implements SharedFolder {
   readLink(node: NodeId): ByteString {
     const link = this.#nodes.get(node);
     if (link.type !== TYPE_LINK) throw new FolderError("EINVAL");
-    return this.#atPlace(link, (path) => byteString(fs.readlinkSync(path, "buffer")));
+    return this.#access.atPlace(link, (path) => byteString(fs.readlinkSync(path, "buffer")));
   }
 
   link(node: NodeId, parent: NodeId, name: ByteString): FolderEntry {
@@ -241,7 +245,7 @@ export class NodeSharedFolder implements SharedFolder {
     const folder = this.#folder(parent);
     checkName(name);
     if (file.type === TYPE_FOLDER) throw new FolderError("EPERM");
-    this.#atPlace(file, (path) => fs.linkSync(path, this.#paths.inFolder(folder, name)));
+    this.#access.atPlace(file, (path) => fs.linkSync(path, this.#paths.inFolder(folder, name)));
     return this.#lookMade(folder, name);
   }
 
@@ -318,110 +322,11 @@ export class NodeSharedFolder implements SharedFolder {
     return entry;
   }
 
-  /** By a descriptor where there is one, and else by the name under which it was last seen, if it still is there. */
-  #stat(node: FolderNode): fs.BigIntStats {
-    const open = this.#handles.openOn(node, false);
-    if (open !== undefined) return fs.fstatSync(open.descriptor, BIG);
-    if (node === this.#nodes.root) return fs.statSync(this.#paths.ofFolder(node), BIG);
-    for (const { parent, name } of [...node.places]) {
-      const path = this.#paths.inFolder(parent, name);
-      const stats = fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
-      if (stats?.ino === node.inode && stats.dev === node.device) return stats;
-      this.#nodes.removePlace(parent, name);
-    }
-    throw new FolderError("ESTALE");
-  }
-
-  /** A place where the node still is; `root` has none. */
-  #place(node: FolderNode): Place {
-    this.#stat(node);
-    const place = node.places[0];
-    if (place === undefined) throw new FolderError("ESTALE");
-    return place;
-  }
-
-  /** Calls `use` with a path of the node itself, which must not be followed if it is a link. */
-  #atPlace<T>(node: FolderNode, use: (path: HostPath) => T): T {
-    const { parent, name } = this.#place(node);
-    return use(this.#paths.inFolder(parent, name));
-  }
-
-  /** The same for the root too. */
-  #atOwnPath<T>(node: FolderNode, use: (path: HostPath) => T): T {
-    if (node === this.#nodes.root) return use(`${this.#paths.ofFolder(node)}/.`);
-    return this.#atPlace(node, use);
-  }
-
-  /** Calls `use` with a path of the node that may be followed. */
-  #withFile<T>(node: FolderNode, use: (path: HostPath) => T): T {
-    if (node.type === TYPE_LINK) throw new FolderError("EOPNOTSUPP");
-    if (node.type === TYPE_FOLDER) return use(this.#paths.ofFolder(node));
-    return this.#paths.withFile(node, this.#place(node), use);
-  }
-
-  #openFile(node: FolderNode, flags: number): number {
-    if (node.type === TYPE_FOLDER) throw new FolderError("EISDIR");
-    if (node.type !== TYPE_FILE) throw new FolderError(node.type === TYPE_LINK ? "ELOOP" : "ENXIO");
-    const descriptor = this.#atPlace(node, (path) => fs.openSync(path, (flags & ~O_TRUNC) | SAFELY));
-    try {
-      const stats = fs.fstatSync(descriptor, BIG);
-      if (stats.ino !== node.inode || stats.dev !== node.device || !stats.isFile())
-        throw new FolderError("ESTALE");
-      if ((flags & O_TRUNC) !== 0) fs.ftruncateSync(descriptor, 0);
-      return descriptor;
-    } catch (error) {
-      fs.closeSync(descriptor);
-      throw error;
-    }
-  }
-
-  #truncate(node: FolderNode, sizeBytes: number): void {
-    if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) throw new FolderError("EFBIG");
-    const open = this.#handles.openOn(node, true);
-    if (open !== undefined) return fs.ftruncateSync(open.descriptor, sizeBytes);
-    const descriptor = this.#openFile(node, O_WRONLY);
-    try {
-      fs.ftruncateSync(descriptor, sizeBytes);
-    } finally {
-      fs.closeSync(descriptor);
-    }
-  }
-
-  #changeOwner(node: FolderNode, changes: AttributeChanges): void {
-    const now = this.#attributes.of(this.#stat(node));
-    const { owner = now.owner, group = now.group } = changes;
-    if (owner === now.owner && group === now.group) return;
-    const host = this.#owners.toHost(owner, group);
-    const open = this.#handles.openOn(node, false);
-    if (open !== undefined) fs.fchownSync(open.descriptor, host.owner, host.group);
-    else if (node === this.#nodes.root) fs.chownSync(this.#paths.ofFolder(node), host.owner, host.group);
-    else this.#atPlace(node, (path) => fs.lchownSync(path, host.owner, host.group));
-  }
-
-  #changeMode(node: FolderNode, mode: number): void {
-    const allowed = node.type === TYPE_FOLDER ? PERMISSION_BITS : PERMISSION_BITS & ~SET_ID_BITS;
-    const open = this.#handles.openOn(node, false);
-    if (open !== undefined) fs.fchmodSync(open.descriptor, mode & allowed);
-    else this.#withFile(node, (path) => fs.chmodSync(path, mode & allowed));
-  }
-
-  #changeTimes(node: FolderNode, { accessedNs, modifiedNs }: AttributeChanges): void {
-    const now = BigInt(Date.now()) * 1_000_000n;
-    const stats = this.#stat(node);
-    const seconds = (given: bigint | "now" | undefined, old: bigint) =>
-      Math.max(0, Number(given === "now" ? now : (given ?? old)) / 1e9);
-    const times = [seconds(accessedNs, stats.atimeNs), seconds(modifiedNs, stats.mtimeNs)] as const;
-    const open = this.#handles.openOn(node, false);
-    if (open !== undefined) fs.futimesSync(open.descriptor, ...times);
-    else if (node === this.#nodes.root) fs.utimesSync(this.#paths.ofFolder(node), ...times);
-    else this.#atPlace(node, (path) => fs.lutimesSync(path, ...times));
-  }
-
   /** Owner and permissions of a file that was just made, past the umask of this process. */
   #setUp(folder: FolderNode, descriptor: number, permissions: number, by: Creator): void {
     const stats = fs.fstatSync(descriptor);
     if (this.#owners.keepsOwners) fs.fchownSync(descriptor, by.owner, this.#groupIn(folder, by));
-    const wanted = permissions & PERMISSION_BITS & ~SET_ID_BITS;
+    const wanted = allowedPermissions(permissions, TYPE_FILE);
     if ((stats.mode & PERMISSION_BITS) !== wanted) fs.fchmodSync(descriptor, wanted);
   }
 
@@ -445,11 +350,11 @@ export class NodeSharedFolder implements SharedFolder {
     const entry = this.#lookMade(folder, name);
     return this.#undoable(entry, () => {
       const node = this.#nodes.get(entry.node);
-      const stats = this.#stat(node);
+      const stats = this.#access.stat(node);
       if (this.#owners.keepsOwners)
-        this.#atPlace(node, (path) => fs.lchownSync(path, by.owner, this.#groupIn(folder, by)));
+        this.#access.atPlace(node, (path) => fs.lchownSync(path, by.owner, this.#groupIn(folder, by)));
       if (permissions !== undefined && (Number(stats.mode) & 0o1777) !== (permissions & 0o1777))
-        this.#changeMode(node, (permissions & 0o1777) | (Number(stats.mode) & SET_ID_BITS));
+        this.#changer.changeMode(node, (permissions & 0o1777) | (Number(stats.mode) & SET_ID_BITS));
       return { node: entry.node, attributes: this.attributes(entry.node) };
     });
   }

@@ -111,6 +111,7 @@ export class NodeTable {
       if (node !== this.root) this.#drop(node);
       node.entries.clear();
     }
+    this.root.references = 1;
   }
 
   /** Forgets a node when nothing refers to it, and then the folders that were only kept for it. */
