@@ -3,9 +3,11 @@
  *
  *     node tools/fetch-guests.ts
  */
-import { readFileSync } from "node:fs";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import process from "node:process";
 import {
+  BUSYBOX,
   CLOUD_KERNEL,
   type DebianRecipe,
   fetchDebianFiles,
@@ -15,8 +17,10 @@ import {
   MEMTEST,
   REAL_TIME_KERNEL,
   STANDARD_KERNEL,
+  STANDARD_KERNEL_WITH_MODULES,
 } from "../src/host/node/debian-guests.ts";
 import { prepareDefaultGuest } from "../src/host/node/default-guest.ts";
+import { busyboxApplets, defaultInitramfs, INITRAMFS_RECIPE } from "../src/host/node/default-initramfs.ts";
 import { GuestCache } from "../src/host/node/guest-cache.ts";
 
 /** One guest's files, or why there are none. */
@@ -28,6 +32,7 @@ export const GUESTS = [
   "default",
   "cloud-kernel",
   "standard-kernel",
+  "standard-guest",
   "rt-kernel",
   "debian-installer",
   "installer-686",
@@ -65,6 +70,13 @@ async function pathsOf(
       return { kernelPath: (await fetch(CLOUD_KERNEL))["vmlinuz"] ?? "" };
     case "standard-kernel":
       return { kernelPath: (await fetch(STANDARD_KERNEL))["vmlinuz"] ?? "" };
+    case "standard-guest": {
+      const { vmlinuz = "", ...modules } = await fetch(STANDARD_KERNEL_WITH_MODULES);
+      return {
+        kernelPath: vmlinuz,
+        initrdPath: await writeInitramfs(cache, Object.values(modules), progress),
+      };
+    }
     case "rt-kernel":
       return { kernelPath: (await fetch(REAL_TIME_KERNEL))["vmlinuz"] ?? "" };
     case "debian-installer": {
@@ -82,6 +94,21 @@ async function pathsOf(
     case "memtest-64":
       return { kernelPath: (await fetch(MEMTEST))["memtest64.bin"] ?? "" };
   }
+}
+
+/** The default guest's initial RAM disk, with other modules. */
+async function writeInitramfs(
+  cache: GuestCache,
+  modules: readonly string[],
+  progress: (line: string) => void,
+): Promise<string> {
+  const { busybox = "" } = await fetchDebianFiles(cache, BUSYBOX, progress);
+  const folder = await cache.ensure("standard-initramfs-with-modules", INITRAMFS_RECIPE, async (staging) => {
+    chmodSync(busybox, 0o755);
+    const archive = defaultInitramfs(readFileSync(busybox), busyboxApplets(busybox), modules);
+    writeFileSync(path.join(staging, "initrd.cpio"), archive);
+  });
+  return path.join(folder, "initrd.cpio");
 }
 
 /** Debian's major version on this machine; the package of the installer has it in its name. */

@@ -7,6 +7,7 @@ export type {
   CreateOptions,
   ExecOptions,
   RestoreOptions,
+  ShareOptions,
   SnapshotOptions,
   SnapshotSummary,
   VirtualMachineEvents,

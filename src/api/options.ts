@@ -18,6 +18,20 @@ export interface RestoreOptions {
   readonly events?: VirtualMachineEvents;
 }
 
+/** A folder of this computer that a guest sees. Nothing outside of it is ever reached. */
+export interface ShareOptions {
+  readonly path: string;
+  /** By which the guest mounts it, and where the default guest has it: /mnt/TAG. The folder's own name if absent. */
+  readonly tag?: string;
+  /** `virtiofs` if absent, which the default guest's kernel has; it has no 9p. */
+  readonly protocol?: "virtiofs" | "9p";
+  readonly readOnly?: boolean;
+  /** As whom the guest sees files of the user who runs this program: root if absent. A program run by root passes all owners as they are if absent. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
+  /** Passes "user." extended attributes; needs the package @napi-rs/xattr. */
+  readonly extendedAttributes?: boolean;
+}
+
 export interface CreateOptions extends RestoreOptions {
   /** A Linux bzImage or a multiboot ELF, as a path or its bytes. Absent: the default guest. */
   readonly kernel?: string | Uint8Array;
@@ -27,6 +41,8 @@ export interface CreateOptions extends RestoreOptions {
   readonly commandLine?: string;
   /** A whole number of pages of 4096 bytes, from 2 MiB to 3 GiB; 512 MiB if absent. */
   readonly memoryBytes?: number;
+  /** Folders of this computer for the guest. A machine that has some cannot be saved yet. */
+  readonly shares?: readonly ShareOptions[];
   /** Time is a function of the instructions executed, and random numbers come from a fixed seed. */
   readonly deterministic?: boolean;
   /** A port, 0..0xffff, through which the guest ends the machine with a value. */

@@ -1,11 +1,12 @@
 import type { BootRequest as GuestToBoot } from "../boot/boot-plan.ts";
-import { prepareDefaultGuest } from "../host/node/default-guest.ts";
+import { prepareDefaultGuest, shareWords } from "../host/node/default-guest.ts";
 import { readWholeFile } from "../host/node/files.ts";
 import type { BootRequest } from "./thread-protocol.ts";
 
 /** Reads what is to be booted; the default guest where no kernel is named. */
 export async function readGuest(
   { kernel, initrd, commandLine }: BootRequest,
+  shareTags: readonly string[],
   progress: (line: string) => void,
 ): Promise<GuestToBoot> {
   if (kernel !== undefined) {
@@ -15,7 +16,11 @@ export async function readGuest(
   const guest = await prepareDefaultGuest(progress);
   return {
     kernel: readWholeFile(guest.kernelPath),
-    commandLine: commandLine === "" ? guest.commandLine : `${guest.commandLine} ${commandLine}`,
+    commandLine: [
+      guest.commandLine,
+      ...shareWords(shareTags),
+      ...(commandLine === "" ? [] : [commandLine]),
+    ].join(" "),
     modules: [{ bytes: readWholeFile(guest.initrdPath), commandLine: "" }],
   };
 }

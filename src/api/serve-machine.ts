@@ -10,6 +10,8 @@ import { Machine, type MachineOptions } from "../machine/machine.ts";
 import type { MachineHost } from "../machine/machine-host.ts";
 import { restoreMachine } from "../machine/snapshot/restore-machine.ts";
 import { saveSnapshot } from "../machine/snapshot/write-snapshot.ts";
+import { createShareDevice } from "../virtio/sharing/share.ts";
+import { openShares } from "./open-shares.ts";
 import { readGuest } from "./read-guest.ts";
 import { sendError } from "./sent-error.ts";
 import type { Call, FromThread, MachineRequest, SerialPort, ToThread } from "./thread-protocol.ts";
@@ -54,6 +56,7 @@ class MachineThread {
             .processor;
         },
       });
+    const shares = request.kind === "boot" ? openShares(request.shares) : [];
     const machine =
       request.kind === "restore"
         ? await restore(request.path, build)
@@ -62,7 +65,14 @@ class MachineThread {
             deterministic: request.deterministic,
             debugExitPort: request.debugExitPort,
             secondSerial: true,
-            boot: await readGuest(request, (line) => this.#program.post({ kind: "progress", line })),
+            boot: await readGuest(
+              request,
+              shares.map(({ tag }) => tag),
+              (line) => this.#program.post({ kind: "progress", line }),
+            ),
+            ...(shares.length > 0 && {
+              createDevices: ({ operations }) => shares.map((share) => createShareDevice(share, operations)),
+            }),
           });
     this.#program.listen((message) => this.#receive(machine, message));
     this.#program.post({

@@ -2,6 +2,7 @@
 
 import type { VmErrorDetail } from "../layout/vm-error.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
+import type { ShareOptions } from "./options.ts";
 
 /** What the thread is started with: which machine to make. */
 export type MachineRequest = BootRequest | RestoreRequest;
@@ -20,6 +21,7 @@ export interface BootRequest extends CommonRequest {
   readonly memoryBytes: number;
   readonly deterministic: boolean;
   readonly debugExitPort: number | undefined;
+  readonly shares: readonly ShareOptions[];
 }
 
 export interface RestoreRequest extends CommonRequest {

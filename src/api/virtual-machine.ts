@@ -45,7 +45,8 @@ export class VirtualMachine implements AsyncDisposable {
    * Makes a machine and loads its guest; without a `kernel`, the default guest, which is Debian's cloud kernel with
    * busybox, fetched when it is first needed.
    *
-   * @throws {VmError} `memory-size-unsupported`, `kernel-*`, `initrd-too-large`, `command-line-too-long`, `file-*`.
+   * @throws {VmError} `memory-size-unsupported`, `kernel-*`, `initrd-too-large`, `command-line-too-long`, `file-*`,
+   *   `option-invalid`.
    * @throws {GuestUnavailableError} Where the default guest cannot be fetched.
    */
   static create(options: CreateOptions = {}): Promise<VirtualMachine> {
@@ -57,6 +58,7 @@ export class VirtualMachine implements AsyncDisposable {
       memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES,
       deterministic: options.deterministic ?? false,
       debugExitPort: options.debugExitPort,
+      shares: options.shares ?? [],
       engine: options.engine ?? "auto",
       noReboot: options.noReboot ?? false,
     };

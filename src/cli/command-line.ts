@@ -16,6 +16,7 @@ import {
   TRACE_SUBJECTS,
   type TraceSubject,
 } from "./options.ts";
+import { parseShares, type ShareOption } from "./share-option.ts";
 import { parseMemorySize } from "./size.ts";
 import { nearest } from "./suggestion.ts";
 import { UsageError } from "./usage-error.ts";
@@ -33,6 +34,7 @@ const BOOT_OPTIONS = [
   "forward",
   "capture",
   "rng",
+  "share",
 ] as const;
 
 /** What the user asked for. */
@@ -77,6 +79,7 @@ export interface RunOptions {
   readonly networks: readonly NetworkOption[];
   readonly forwards: readonly PortForward[];
   readonly capturePath: string | undefined;
+  readonly shares: readonly ShareOption[];
 }
 
 /** Reads the arguments behind the program's name. */
@@ -152,8 +155,18 @@ function parseRun(argv: readonly string[]): Command {
       networks: parseNetworks(repeated.get("network"), isAlone ? ["none"] : ["user"]),
       forwards: (repeated.get("forward") ?? []).map(parseForward),
       capturePath: given.get("capture"),
+      shares: parseSharesFor(kernelPath, repeated.get("share")),
     },
   };
+}
+
+function parseSharesFor(kernelPath: string | undefined, texts: readonly string[] | undefined): ShareOption[] {
+  const shares = parseShares(texts);
+  if (kernelPath === undefined && shares.some(({ protocol }) => protocol === "9p"))
+    throw new UsageError(
+      "--share: the default guest's kernel has no 9p; leave protocol= out, or give --kernel",
+    );
+  return shares;
 }
 
 function parseStats(argv: readonly string[]): Command {

@@ -20,6 +20,7 @@ import type { HostPort } from "../virtio/console/host-port.ts";
 import { VirtioConsole } from "../virtio/console/virtio-console.ts";
 import { VirtioNet } from "../virtio/net/virtio-net.ts";
 import { VirtioRng } from "../virtio/rng/virtio-rng.ts";
+import { createShareDevice, type GuestShare } from "../virtio/sharing/share.ts";
 import type { GuestDisk, GuestNetwork } from "./guest-devices.ts";
 import type { EngineName, TraceSubject } from "./options.ts";
 import { traceAccesses, traceEvents } from "./trace.ts";
@@ -48,6 +49,7 @@ export interface MachineRequest {
   /** Gives the guest a virtio-rng. */
   readonly rng: boolean;
   readonly networks: readonly GuestNetwork[];
+  readonly shares?: readonly GuestShare[];
   readonly host: MachineHost;
   /** Takes one line about an event asked for with --trace, or about an instruction that is not supported. */
   readonly report: (line: string) => void;
@@ -117,6 +119,7 @@ export function createMachine(request: MachineRequest): RunnableMachine {
       ...request.networks.map(
         ({ port, mac }) => new VirtioNet({ port, mac, plainFrames, onReceive: () => request.host.wake() }),
       ),
+      ...(request.shares ?? []).map((share) => createShareDevice(share, operations)),
     ],
     secondSerial: request.secondSerial,
     boot: request.boot,

@@ -67,6 +67,12 @@ export const RUN_OPTIONS: readonly OptionDescription[] = [
     repeatable: true,
     help: "lead a port of this host to one of the guest, such as tcp:8080:80",
   },
+  {
+    name: "share",
+    value: "FOLDER[,OPTION]...",
+    repeatable: true,
+    help: "a folder for the guest, at /mnt/TAG; options: tag=NAME, protocol=virtiofs|9p, readonly, owner=UID:GID, xattrs",
+  },
   { name: "capture", value: "FILE", help: "record the guest's network traffic, as pcapng" },
   { name: "rng", help: "give the guest random numbers of the host, as virtio-rng" },
   { name: "debug-exit", value: "PORT", help: "a write to this I/O port ends the machine, such as 0xf4" },

@@ -1,7 +1,7 @@
 import process from "node:process";
 import type { BootRequest } from "../boot/boot-plan.ts";
 import { CORE_WASM, ensureCore } from "../host/node/core-module.ts";
-import { prepareDefaultGuest } from "../host/node/default-guest.ts";
+import { prepareDefaultGuest, shareWords } from "../host/node/default-guest.ts";
 import { EventLoop } from "../host/node/event-loop.ts";
 import { readWholeFile, writeWholeFile } from "../host/node/files.ts";
 import { monotonicNowNs } from "../host/node/monotonic-clock.ts";
@@ -13,6 +13,7 @@ import type { MachineEnd } from "../machine/machine-end.ts";
 import type { MachineHost } from "../machine/machine-host.ts";
 import { restoreMachine } from "../machine/snapshot/restore-machine.ts";
 import { saveSnapshot } from "../machine/snapshot/write-snapshot.ts";
+import type { GuestShare } from "../virtio/sharing/share.ts";
 import type { RunOptions } from "./command-line.ts";
 import { createMachine, type MachineRequest, type RunnableMachine } from "./create-machine.ts";
 import { describeError } from "./describe-error.ts";
@@ -27,6 +28,7 @@ import {
 import type { GuestDisk, GuestNetwork } from "./guest-devices.ts";
 import { closeDisks, openDisks } from "./open-disks.ts";
 import { openNetworks } from "./open-networks.ts";
+import { closeShares, openShares } from "./open-shares.ts";
 import { connectSerialInput } from "./serial-input.ts";
 
 const QUIT_NS = 500_000_000;
@@ -40,11 +42,16 @@ export async function run(options: RunOptions): Promise<number> {
     report,
   );
   try {
-    const disks = await openDisks(options.disks);
+    const shares = openShares(options.shares);
     try {
-      return await runMachine(options, disks, networks);
+      const disks = await openDisks(options.disks);
+      try {
+        return await runMachine(options, disks, networks, shares);
+      } finally {
+        await closeDisks(disks);
+      }
     } finally {
-      await closeDisks(disks);
+      closeShares(shares);
     }
   } finally {
     closeNetworks();
@@ -55,6 +62,7 @@ async function runMachine(
   options: RunOptions,
   disks: readonly GuestDisk[],
   networks: readonly GuestNetwork[],
+  shares: readonly GuestShare[],
 ): Promise<number> {
   const loop = new EventLoop();
   let machine: RunnableMachine | undefined;
@@ -81,6 +89,7 @@ async function runMachine(
     report,
     disks,
     networks,
+    shares,
     measure,
   });
   machine = started;
@@ -118,7 +127,9 @@ async function runMachine(
 /** Boots the guest that the options name, or goes on with a snapshot. */
 async function startMachine(
   options: RunOptions,
-  surroundings: Pick<MachineRequest, "core" | "host" | "report" | "disks" | "networks" | "measure">,
+  surroundings: Pick<MachineRequest, "core" | "host" | "report" | "disks" | "networks" | "measure"> & {
+    readonly shares: readonly GuestShare[];
+  },
 ): Promise<{ machine: RunnableMachine; close(): Promise<void> }> {
   const { restorePath } = options;
   if (restorePath === undefined) {
@@ -157,7 +168,7 @@ async function saveFromConsole({ machine }: RunnableMachine, path: string | unde
   }
 }
 
-async function readGuest({ kernelPath, initrdPath, append }: RunOptions): Promise<BootRequest> {
+async function readGuest({ kernelPath, initrdPath, append, shares }: RunOptions): Promise<BootRequest> {
   if (kernelPath !== undefined) {
     const initrd = initrdPath === undefined ? undefined : readWholeFile(initrdPath);
     return {
@@ -168,7 +179,12 @@ async function readGuest({ kernelPath, initrdPath, append }: RunOptions): Promis
   }
   const guest = await prepareDefaultGuest(report);
   report("booting Debian's cloud kernel; Ctrl-A H lists keys for Ringfence itself");
-  const words = [guest.commandLine, ...terminalWords(), ...(append === undefined ? [] : [append])];
+  const words = [
+    guest.commandLine,
+    ...terminalWords(),
+    ...shareWords(shares.map(({ tag }) => tag)),
+    ...(append === undefined ? [] : [append]),
+  ];
   return {
     kernel: readWholeFile(guest.kernelPath),
     commandLine: words.join(" "),

@@ -55,6 +55,11 @@ test.each([
     ["run", "--kernel", BIN, "--initrd", "absent"],
     "ringfence: absent: no such file; check the path after --initrd\n",
   ],
+  [["run", "--share", "absent"], "ringfence: --share absent: there is no such folder; check the path\n"],
+  [
+    ["run", "--share", BIN, "--network", "none"],
+    `ringfence: --share ${BIN}: it is not a folder; name the folder that holds it\n`,
+  ],
 ])("%j is answered with one line and status 2", (parameters, line) => {
   expect(ringfence(parameters)).toEqual({ status: 2, stdout: "", stderr: line });
 });

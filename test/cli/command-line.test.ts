@@ -47,6 +47,7 @@ test("run alone boots the default guest with 512 MiB, on the terminal", () => {
     ],
     forwards: [],
     capturePath: undefined,
+    shares: [],
   });
 });
 
@@ -54,7 +55,8 @@ test("every option of run is read, with its value behind it or behind an equals 
   const argv = "--kernel k --initrd=i --append=a=b --memory 1.5G --engine interpreter --deterministic";
   const more =
     "--cpu v2,+avx2 --network none --capture c --rng --disk d,,1,format=qcow2,readonly,serial=x --debug-exit 0xf4 --no-reboot --serial file:out.txt --stats --stats-file s.json --trace ports,faults";
-  expect(parseRun(...argv.split(" "), ...more.split(" "))).toEqual({
+  const shares = ["--share", "/a,,b/c", "--share", "d e,tag=x.y,protocol=9p,readonly,owner=1000:100,xattrs"];
+  expect(parseRun(...argv.split(" "), ...more.split(" "), ...shares)).toEqual({
     kernelPath: "k",
     initrdPath: "i",
     append: "a=b",
@@ -73,6 +75,24 @@ test("every option of run is read, with its value behind it or behind an equals 
     networks: [],
     forwards: [],
     capturePath: "c",
+    shares: [
+      {
+        path: "/a,b/c",
+        tag: "c",
+        protocol: "virtiofs",
+        readOnly: false,
+        xattrs: false,
+        owner: undefined,
+      },
+      {
+        path: "d e",
+        tag: "x.y",
+        protocol: "9p",
+        readOnly: true,
+        xattrs: true,
+        owner: { owner: 1000, group: 100 },
+      },
+    ],
   });
 });
 
@@ -90,6 +110,25 @@ test("a value may begin with a dash, but the next option is not a value", () => 
   expect(parseRun("--append", "-s single").append).toBe("-s single");
   expect(complaint("run", "--kernel", "--initrd", "x")).toBe("--kernel needs a value: --kernel FILE");
   expect(complaint("run", "--memory")).toBe("--memory needs a value: --memory SIZE");
+});
+
+test.each([
+  [["a,tag=b/c"], "--share a,tag=b/c: tag is 1 to 36 letters, digits and any of . _ -"],
+  [[`a,tag=${"x".repeat(37)}`], "tag is 1 to 36 letters"],
+  [["a,tag=.."], "tag is 1 to 36 letters"],
+  [["a,protocol=nfs"], "protocol is one of virtiofs, 9p"],
+  [["a,owner=root"], "owner is the guest's UID:GID, such as 1000:1000"],
+  [["a,read-only"], "unknown option read-only; did you mean readonly?"],
+  [[",readonly"], "no folder is named"],
+  [["a/x", "b/x"], "--share b/x: the tag x is taken; give another with tag=NAME"],
+  [["a,protocol=9p"], "the default guest's kernel has no 9p"],
+])("--share %j is refused", (values, message) => {
+  expect(complaint("run", ...values.flatMap((value) => ["--share", value]))).toContain(message);
+});
+
+test("a shared folder's own name is its tag, where it can be one", () => {
+  const tags = parseRun("--share", "a/project", "--share", "/").shares.map(({ tag }) => tag);
+  expect(tags).toEqual(["project", "share"]);
 });
 
 test("help and version are found in front of a command and behind it", () => {

@@ -46,6 +46,7 @@ const PRINTED: Record<string, RegExp> = {
   "A first machine": /^Linux\s+3\n$/,
   "The life of a machine": /it has ended[\s\S]*reason: 'stopped'|reason: 'power-off'/,
   "Commands and files": /'1', '2', '3'[\s\S]*FROM OUTSIDE\n6\nTimeoutError\n$/,
+  "Shared folders": /^42\n\n$/,
   "The console": /^$/,
   "Snapshots and clones": /^\d+ pages\nchanged\n\n0\n$/,
   Memory: /^RSD PTR \n$/,

@@ -1,11 +1,17 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import process from "node:process";
 import { expect, test } from "vitest";
 import { MemoryStore } from "../../src/disk/memory-store.ts";
 import { RawDisk } from "../../src/disk/raw-disk.ts";
+import { NodeSharedFolder } from "../../src/host/node/shared-folder/node-shared-folder.ts";
+import { Virtio9p } from "../../src/virtio/9p/virtio-9p.ts";
 import { VirtioBlk } from "../../src/virtio/blk/virtio-blk.ts";
 import { HostPort } from "../../src/virtio/console/host-port.ts";
 import { VirtioConsole } from "../../src/virtio/console/virtio-console.ts";
 import type { VirtioDevice } from "../../src/virtio/device.ts";
+import { VirtioFs } from "../../src/virtio/fs/virtio-fs.ts";
 import { VirtioRng } from "../../src/virtio/rng/virtio-rng.ts";
 import {
   availableOf,
@@ -24,6 +30,23 @@ const DISK_BYTES = 1 << 20;
 interface Subject {
   readonly device: VirtioDevice;
   settle(): Promise<void>;
+  /** Cleans up behind the device. */
+  remove?(): void;
+}
+
+/** A device over a folder that it may do anything with. */
+function sharing(make: (folder: NodeSharedFolder, operations: TestOperations) => VirtioDevice): Subject {
+  const base = mkdtempSync(path.join(tmpdir(), "ringfence-fuzz-"));
+  const folder = new NodeSharedFolder(base);
+  const operations = new TestOperations();
+  return {
+    device: make(folder, operations),
+    settle: () => operations.idle(),
+    remove: () => {
+      folder.dispose();
+      rmSync(base, { recursive: true });
+    },
+  };
 }
 
 const subjects: Record<string, () => Promise<Subject>> = {
@@ -48,6 +71,12 @@ const subjects: Record<string, () => Promise<Subject>> = {
     return { device, settle };
   },
 };
+
+const sharedFolders: Record<string, () => Promise<Subject>> = {
+  fs: async () => sharing((folder, operations) => new VirtioFs({ tag: "fuzz", folder, operations })),
+  "9p": async () => sharing((folder, operations) => new Virtio9p({ tag: "fuzz", folder, operations })),
+};
+const all: Record<string, () => Promise<Subject>> = { ...subjects, ...sharedFolders };
 
 const EDGES = [0, 1, 2, 3, 4, 16, 511, 512, 4096, 65536, RAM_BYTES - 1, RAM_BYTES, 2 ** 31, 2 ** 32 - 1];
 
@@ -111,17 +140,17 @@ function act(driver: TestDriver, dice: Dice, queues: number): void {
   }
 }
 
-test.each(Object.keys(subjects))(
+test.each(Object.keys(all))(
   `no driver harms virtio-%s, over ${CASES} random acts`,
   { timeout: 3_600_000 },
   async (name) => {
-    const make = subjects[name];
+    const make = all[name];
     if (make === undefined) throw new Error(`no subject ${name}`);
     const perDevice = 2000;
     let resets = 0;
     for (let seed = 0; seed * perDevice < CASES; seed++) {
       const dice = new Dice(seed);
-      const { device, settle } = await make();
+      const { device, settle, remove } = await make();
       const driver = new TestDriver(device);
       driver.initialise();
       for (let i = 0; i < perDevice; i++) {
@@ -141,7 +170,7 @@ test.each(Object.keys(subjects))(
       expect(driver.status & 15).toBe(15);
       driver.memory.writeU32(0x1000, 8);
       const chain = [
-        { address: 0x1000, length: name === "rng" ? 0 : 16 },
+        { address: 0x1000, length: name === "rng" ? 0 : name === "fs" ? 40 : 16 },
         { address: 0x2000, length: 21, write: true },
       ];
       const queue = name === "console" ? 1 : 0;
@@ -149,6 +178,7 @@ test.each(Object.keys(subjects))(
       driver.notify(queue);
       await settle();
       expect(driver.usedCount(queue)).toBe(1);
+      remove?.();
     }
     expect(resets).toBeGreaterThan(CASES / 10_000);
   },

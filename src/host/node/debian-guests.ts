@@ -42,14 +42,17 @@ const CLOUD_MODULES = [
 export const CLOUD_KERNEL_WITH_MODULES: DebianRecipe = {
   ...CLOUD_KERNEL,
   name: "debian-cloud-kernel-with-modules-amd64",
-  patterns: [...CLOUD_KERNEL.patterns, ...CLOUD_MODULES.map((name) => `*/kernel/*/${name}.ko`)],
-  files: {
-    ...CLOUD_KERNEL.files,
-    ...Object.fromEntries(
-      CLOUD_MODULES.map((name) => [`${name}.ko`, new RegExp(`/kernel/.*/${name}\\.ko$`)]),
-    ),
-  },
+  patterns: [...CLOUD_KERNEL.patterns, ...modulePatterns(CLOUD_MODULES)],
+  files: { ...CLOUD_KERNEL.files, ...moduleFiles(CLOUD_MODULES) },
 };
+
+function modulePatterns(names: readonly string[]): string[] {
+  return names.map((name) => `*/kernel/*/${name}.ko`);
+}
+
+function moduleFiles(names: readonly string[]): Record<string, RegExp> {
+  return Object.fromEntries(names.map((name) => [`${name}.ko`, new RegExp(`/kernel/.*/${name}\\.ko$`)]));
+}
 
 export const STANDARD_KERNEL: DebianRecipe = {
   name: "debian-kernel-amd64",
@@ -57,6 +60,16 @@ export const STANDARD_KERNEL: DebianRecipe = {
   dependency: /^linux-image-\d.*-amd64(-unsigned)?$/,
   patterns: ["./boot/vmlinuz-*"],
   files: { vmlinuz: /^boot\/vmlinuz-/ },
+};
+
+/** The cloud kernel has no 9p; this one has. */
+const STANDARD_MODULES = [...CLOUD_MODULES, "9p", "9pnet", "9pnet_virtio", "netfs", "fscache"];
+
+export const STANDARD_KERNEL_WITH_MODULES: DebianRecipe = {
+  ...STANDARD_KERNEL,
+  name: "debian-kernel-with-modules-amd64",
+  patterns: [...STANDARD_KERNEL.patterns, ...modulePatterns(STANDARD_MODULES)],
+  files: { ...STANDARD_KERNEL.files, ...moduleFiles(STANDARD_MODULES) },
 };
 
 export const REAL_TIME_KERNEL: DebianRecipe = {

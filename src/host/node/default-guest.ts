@@ -14,6 +14,11 @@ export interface DefaultGuest {
 
 const COMMAND_LINE = "console=ttyS0 quiet";
 
+/** For the command line: the tags of shared folders that the default guest mounts at /mnt/TAG. */
+export function shareWords(tags: readonly string[]): string[] {
+  return tags.map((tag) => `ringfence.share=${tag}`);
+}
+
 /**
  * Debian's cloud kernel with busybox, from Debian's packages, kept in the
  * user's cache folder.

@@ -3,7 +3,7 @@ import { type CpioEntry, writeCpio } from "../cpio.ts";
 import { moduleEntries } from "./kernel-modules.ts";
 
 /** Changes when the same busybox gives another archive. */
-export const INITRAMFS_RECIPE = "initramfs-7";
+export const INITRAMFS_RECIPE = "initramfs-8";
 
 /** What the guest runs first. It only prepares the file systems; busybox's own init does the rest. */
 const INIT = `#!/bin/sh
@@ -21,6 +21,16 @@ if grep -qs 0x1af4 /sys/bus/pci/devices/*/vendor; then
   modprobe -q virtio_pci
   for alias in $(cat /sys/bus/virtio/devices/*/modalias 2>/dev/null); do modprobe -q "$alias"; done
 fi
+# Folders that the host shares, and names on the kernel's command line.
+read -r words < /proc/cmdline
+for word in $words; do
+  case $word in
+  ringfence.share=*)
+    tag=\${word#*=}
+    mkdir -p "/mnt/$tag"
+    mount -t virtiofs "$tag" "/mnt/$tag" ;;
+  esac
+done
 # The second serial port, where there is one, is the host's way to run commands.
 grep -q '^1: uart:16550' /proc/tty/driver/serial && setsid /sbin/ringfence-agent &
 exec /sbin/init

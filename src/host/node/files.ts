@@ -1,4 +1,5 @@
 import { type PathLike, readFileSync, statSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { VmError } from "../../layout/vm-error.ts";
 
 /**
@@ -34,6 +35,11 @@ export function writeWholeFile(path: string, text: string): void {
   } catch (cause) {
     throw new VmError({ code: "file-unwritable", path, reason: systemErrorText(cause) }, { cause });
   }
+}
+
+/** A folder's own name, also where the path is "." or ends with one. */
+export function folderName(folder: string): string {
+  return path.basename(path.resolve(folder));
 }
 
 /** The system's name for an error, such as ENOENT. */
