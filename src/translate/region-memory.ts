@@ -10,8 +10,8 @@ import {
 } from "../layout/memory-map.ts";
 import { RECORD_BYTES } from "../layout/record.ts";
 import type { ControlFlow } from "./control-flow.ts";
-import type { RegionPlaces } from "./region-builder.ts";
 import type { Position, RegionPage } from "./region-code.ts";
+import type { RegionPlaces } from "./region-plan.ts";
 
 /** The tag of an empty link slot, as of an empty entry of the jump cache: all bits set. */
 const EMPTY = 0xff;

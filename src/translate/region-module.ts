@@ -4,13 +4,8 @@ import type { HelperName } from "../isa/helpers.ts";
 import { helperType } from "../lower/helper-type.ts";
 import { type FunctionRef, ModuleWriter } from "../wasm/module-writer.ts";
 import type { ControlFlow } from "./control-flow.ts";
-import {
-  LEAVE_STATUS_TYPE,
-  REGION_TYPE,
-  RegionBuilder,
-  type RegionPlaces,
-  VALIDATE_TYPE,
-} from "./region-builder.ts";
+import { RegionBuilder } from "./region-builder.ts";
+import { LEAVE_STATUS_TYPE, REGION_TYPE, type RegionPlaces, VALIDATE_TYPE } from "./region-plan.ts";
 import type { ScannedRegion } from "./region-scanner.ts";
 import type { StateUse } from "./region-state.ts";
 

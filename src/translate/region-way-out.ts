@@ -1,0 +1,203 @@
+import { REGION_RETURNED } from "../cpu/region-functions.ts";
+import * as cpu from "../layout/cpu-state.ts";
+import { CPU_STATE, PAGE_BYTES, RECORDS } from "../layout/memory-map.ts";
+import type { Expr, FunctionBuilder, Label, Variable } from "../wasm/function-builder.ts";
+import { type Position, pageDelta } from "./region-code.ts";
+import type { RegionPlan } from "./region-plan.ts";
+import type { RegionState } from "./region-state.ts";
+
+/** What the exit block at the end of a region does once the state is in memory. */
+const EXIT_RESUME = 0;
+const EXIT_JUMP = 1;
+const EXIT_RETURN = 2;
+const EXIT_STATUS = 3;
+const EXIT_SLOT = 4;
+
+/**
+ * How the code of a region leaves it, and the budget that may make it. What leaves goes by one exit block, which writes the
+ * state back; what is named `synced` has it in memory already.
+ */
+export class RegionWayOut {
+  readonly #b: FunctionBuilder;
+  readonly #plan: RegionPlan;
+  readonly #state: RegionState;
+  /** Instructions that may still be executed, as BUDGET was at the start of the running block. */
+  readonly #left: Variable;
+  readonly #kind: Variable;
+  /** The record, or the link slot. */
+  readonly #record: Variable;
+  readonly #status: Variable;
+  #exit: Label | undefined;
+  #syncedExit: Label | undefined;
+
+  constructor(b: FunctionBuilder, plan: RegionPlan, state: RegionState) {
+    this.#b = b;
+    this.#plan = plan;
+    this.#state = state;
+    this.#left = b.variable("i32", b.load("i32.load", b.i32(0), CPU_STATE + cpu.BUDGET));
+    this.#kind = b.variable("i32", b.i32(EXIT_RESUME));
+    this.#record = b.variable("i32", b.i32(0));
+    this.#status = b.variable("i32", b.i32(0));
+  }
+
+  /** Writes the body, which leaves on all its ways, and the exit block behind it. */
+  around(body: () => void): void {
+    const b = this.#b;
+    const { imports } = this.#plan;
+    b.block((synced) => {
+      this.#syncedExit = synced;
+      b.block((exit) => {
+        this.#exit = exit;
+        body();
+      });
+      this.writeBack();
+    });
+    const caller = b.parameter(0);
+    const isKind = (value: number): Expr => b.op("i32.eq", b.getLazy(this.#kind), b.i32(value));
+    b.if(isKind(EXIT_RESUME), () => {
+      this.#restoreRipBase();
+      b.return(b.getLazy(this.#record));
+    });
+    b.if(isKind(EXIT_SLOT), () =>
+      b.returnCall(imports.link("continueBySlot"), b.getLazy(this.#record), caller),
+    );
+    b.if(isKind(EXIT_STATUS), () => {
+      this.#restoreRipBase();
+      b.returnCall(imports.leaveStatus, b.getLazy(this.#record), b.getLazy(this.#status));
+    });
+    b.if(isKind(EXIT_RETURN), () => this.#returnToCaller());
+    b.returnCall(imports.link("continueAt"), caller);
+  }
+
+  /** To the interpreter, at a record of the instruction at a position. */
+  resume(position: Position, record: number): void {
+    this.setRipBase(position);
+    this.#b.set(this.#record, this.#b.i32(record));
+    this.#b.br(this.#exit!);
+  }
+
+  resumeSynced(position: Position, record: number): void {
+    this.setRipBase(position);
+    this.#b.set(this.#record, this.#b.i32(record));
+    this.#b.br(this.#syncedExit!);
+  }
+
+  /** After a helper's status. */
+  status(position: Position, record: number, status: Expr): void {
+    const b = this.#b;
+    this.setRipBase(position);
+    b.set(this.#record, b.i32(record));
+    b.set(this.#status, status);
+    this.#leave(EXIT_STATUS);
+  }
+
+  /** To RIP in memory, wherever that is. */
+  jump(): void {
+    this.#leave(EXIT_JUMP);
+  }
+
+  jumpSynced(): void {
+    this.#leaveSynced(EXIT_JUMP);
+  }
+
+  /** To RIP in memory, which a link slot may know. */
+  jumpBySlot(slot: number): void {
+    this.#b.set(this.#record, this.#b.i32(slot));
+    this.#leave(EXIT_SLOT);
+  }
+
+  /** After a RET, to RIP in memory. */
+  return(): void {
+    this.writeBack();
+    this.#returnToCaller();
+  }
+
+  returnSynced(): void {
+    this.#leaveSynced(EXIT_RETURN);
+  }
+
+  /** Before a jump to a position, when no instruction may be executed any more. */
+  leaveWithoutBudget(next: Position): void {
+    this.#b.if(
+      this.isExhausted(),
+      () => {
+        this.storeRip(this.ripOf(next));
+        this.jump();
+      },
+      undefined,
+      "unlikely",
+    );
+  }
+
+  isExhausted(): Expr {
+    return this.#b.op("i32.le_s", this.#b.getLazy(this.#left), this.#b.i32(0));
+  }
+
+  /** Whether more than so many instructions may still be executed. */
+  allowsMoreThan(instructions: number): Expr {
+    return this.#b.op("i32.gt_s", this.#b.getLazy(this.#left), this.#b.i32(instructions));
+  }
+
+  count(instructions: number): void {
+    const b = this.#b;
+    b.set(this.#left, b.op("i32.sub", b.getLazy(this.#left), b.i32(instructions)));
+  }
+
+  storeBudget(): void {
+    const b = this.#b;
+    b.store("i32.store", b.i32(0), b.getLazy(this.#left), CPU_STATE + cpu.BUDGET);
+  }
+
+  loadBudget(): void {
+    const b = this.#b;
+    b.set(this.#left, b.load("i32.load", b.i32(0), CPU_STATE + cpu.BUDGET));
+  }
+
+  writeBack(): void {
+    this.#state.writeBack(this.#plan.use);
+    this.storeBudget();
+  }
+
+  ripOf(position: Position): Expr {
+    const b = this.#b;
+    return b.bind(b.op("i64.add", this.#state.ripBase, b.i64(BigInt(position))));
+  }
+
+  storeRip(rip: Expr): void {
+    this.#b.store("i64.store", this.#b.i32(0), rip, CPU_STATE + cpu.RIP);
+  }
+
+  /** The interpreter goes on at a position: RIP_BASE in memory follows. Where there is one page only, the exit block sees to it. */
+  setRipBase(position: Position): void {
+    if (this.#plan.pageCount > 1) this.storeRipBase(position);
+  }
+
+  storeRipBase(position: Position): void {
+    const b = this.#b;
+    const base = b.op("i64.add", this.#state.ripBase, b.i64(BigInt(pageDelta(position) * PAGE_BYTES)));
+    b.store("i64.store", b.i32(0), base, CPU_STATE + cpu.RIP_BASE);
+  }
+
+  /** Regions that have been called lately may have left their own in memory. */
+  #restoreRipBase(): void {
+    if (this.#plan.pageCount === 1) this.storeRipBase(0);
+  }
+
+  #returnToCaller(): void {
+    const b = this.#b;
+    const caller = b.parameter(0);
+    const isCalled = b.op("i32.lt_u", caller, b.i32(RECORDS));
+    b.if(isCalled, () => b.return(b.i32(REGION_RETURNED)), undefined, "likely");
+    b.returnCall(this.#plan.imports.link("continueAt"), caller);
+  }
+
+  #leave(kind: number): void {
+    this.#b.set(this.#kind, this.#b.i32(kind));
+    this.#b.br(this.#exit!);
+  }
+
+  #leaveSynced(kind: number): void {
+    this.#b.set(this.#kind, this.#b.i32(kind));
+    this.#b.br(this.#syncedExit!);
+  }
+}
