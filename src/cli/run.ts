@@ -27,12 +27,14 @@ import {
 import type { GuestDisk, GuestNetwork } from "./guest-devices.ts";
 import { closeDisks, openDisks } from "./open-disks.ts";
 import { openNetworks } from "./open-networks.ts";
+import { withImage } from "./run-image.ts";
 import { connectSerialInput } from "./serial-input.ts";
 
 const QUIT_NS = 500_000_000;
 
 /** `ringfence run`: boots a guest and returns the exit status when it has ended. */
-export async function run(options: RunOptions): Promise<number> {
+export async function run(asked: RunOptions): Promise<number> {
+  const options = await withImage(asked, report);
   const { networks, close: closeNetworks } = await openNetworks(
     options.networks,
     options.forwards,
@@ -101,7 +103,7 @@ async function runMachine(
       report(`serial output could not be written: ${lost}`);
       return EXIT_OUTPUT_LOST;
     }
-    return statusOf(end);
+    return statusOf(end, options);
   } catch (error) {
     if (!(error instanceof EnginesDiffer)) throw error;
     disconnect();
@@ -190,7 +192,7 @@ function openSerialOutput({ serial }: RunOptions, onLost: (reason: string) => vo
   return new StreamSerialOutput(process.stdout, onLost);
 }
 
-function statusOf(end: MachineEnd): number {
+function statusOf(end: MachineEnd, { guestGivesStatus }: RunOptions): number {
   switch (end.reason) {
     case "power-off":
     case "stopped":
@@ -202,7 +204,7 @@ function statusOf(end: MachineEnd): number {
       report("the guest's processor shut down after a triple fault");
       return EXIT_TRIPLE_FAULT;
     case "debug-exit":
-      return debugExitStatus(end.value);
+      return guestGivesStatus ? end.value & 0xff : debugExitStatus(end.value);
   }
 }
 
