@@ -15,6 +15,6 @@ export async function pull(command: PullCommand, store: ImageStore): Promise<voi
   const { name } = command;
   process.stdout.write(
     `${name} is there: ringfence run ${name}\n` +
-      "root is logged in on its serial console and has no password; nothing in it listens on the network.\n",
+      "root is logged in on its serial console and has no password; no server in it takes logins from the network.\n",
   );
 }
