@@ -15,13 +15,17 @@ export function describeError(
 ): { line: string; status: number } {
   if (error instanceof UsageError) return { line: `${error.message}`, status: EXIT_BAD_INPUT };
   if (error instanceof GuestUnavailableError) {
-    const remedy =
-      "the default guest needs Debian's apt-get and dpkg-deb; elsewhere pass --kernel FILE and --initrd FILE";
-    return { line: `${error.message}; ${remedy}`, status: EXIT_BAD_INPUT };
+    return { line: `${error.message}; ${remedyForPackages(command)}`, status: EXIT_BAD_INPUT };
   }
   if (error instanceof DiskError) return { line: error.message, status: EXIT_BAD_INPUT };
   if (error instanceof VmError) return { line: describeVmError(error, command), status: EXIT_BAD_INPUT };
   return { line: `internal error, please report: ${oneLine(error)}`, status: EXIT_INTERNAL_ERROR };
+}
+
+function remedyForPackages(command: Command | undefined): string {
+  if (command?.command === "image")
+    return "images are made with Debian's apt-get and dpkg-deb, which have to reach a mirror";
+  return "the default guest needs Debian's apt-get and dpkg-deb; elsewhere pass --kernel FILE and --initrd FILE";
 }
 
 /** A VmError with the file it is about and what to do. */
@@ -42,6 +46,10 @@ function describeVmError(error: VmError, command: Command | undefined): string {
       return `${initrd}: ${error.message}; give more with --memory`;
     case "command-line-too-long":
       return `--append: ${error.message}`;
+    case "file-locked":
+      return options?.image === undefined
+        ? error.message
+        : `${error.message}; --ephemeral starts another machine of ${options.image.name}`;
     case "image-not-found":
       return `${error.message}; ${remedyForImage(error.detail)}`;
     case "file-not-found":

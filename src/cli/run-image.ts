@@ -23,6 +23,11 @@ export async function withImage(asked: RunOptions, report: (line: string) => voi
     port === undefined || asked.debugExitPort !== undefined
       ? {}
       : { debugExitPort: port, guestGivesStatus: true };
+  const hasUserNetwork = networks.some(({ kind }) => kind === "user");
+  const own = hasUserNetwork ? manifest.forwards.map(parseForward) : [];
+  const forwards = joinForwards(own, asked.forwards);
+  for (const { protocol, host, guestPort } of forwards.filter((forward) => own.includes(forward)))
+    report(`${protocol} port ${host.port} of ${host.address} leads to port ${guestPort} of the guest`);
   report(`booting ${manifest.name}${manifest.description && `: ${manifest.description}`}`);
   return {
     ...asked,
@@ -38,9 +43,7 @@ export async function withImage(asked: RunOptions, report: (line: string) => voi
       ...asked.disks,
     ],
     networks,
-    forwards: networks.some(({ kind }) => kind === "user")
-      ? joinForwards(manifest.forwards.map(parseForward), asked.forwards)
-      : asked.forwards,
+    forwards,
     ...ownStatus,
   };
 }

@@ -68,7 +68,7 @@ export function parseManifest(text: string, path: string): ImageManifest {
   if (version > MANIFEST_VERSION || version < 1)
     throw new VmError({ code: "image-too-new", path, version, newestKnown: MANIFEST_VERSION });
   const initrd = top.has("initrd") ? { initrd: top.file("initrd") } : {};
-  const exitStatusPort = top.has("exitStatusPort") ? { exitStatusPort: top.whole("exitStatusPort") } : {};
+  const exitStatusPort = top.has("exitStatusPort") ? { exitStatusPort: top.port("exitStatusPort") } : {};
   const manifest: ImageManifest = {
     format: MANIFEST_FORMAT,
     version,
@@ -160,6 +160,11 @@ class Fields {
   whole(name: string): number {
     const value = this.number(name);
     return Number.isSafeInteger(value) && value >= 0 ? value : this.#refuse(name, "a whole number");
+  }
+
+  port(name: string): number {
+    const value = this.whole(name);
+    return value <= 0xffff ? value : this.#refuse(name, "an I/O port up to 65535");
   }
 
   list(name: string): unknown[] {

@@ -13,6 +13,7 @@ import path from "node:path";
 import { defaultImagesFolder } from "../host/node/data-folder.ts";
 import { FileStore } from "../host/node/file-store.ts";
 import { systemErrorCode, systemErrorText } from "../host/node/files.ts";
+import { removeOnSignal } from "../host/node/remove-on-signal.ts";
 import { VmError } from "../layout/vm-error.ts";
 import { describeFile } from "./image-files.ts";
 import {
@@ -94,6 +95,7 @@ export class ImageStore {
   async create(name: string, make: (folder: string) => Promise<NewImage>): Promise<StoredImage> {
     this.checkNew(name);
     const staging = this.#makeStaging(name);
+    const keep = removeOnSignal(staging);
     try {
       const made = await make(staging);
       const partial = { ...made, format: MANIFEST_FORMAT, version: MANIFEST_VERSION, name } as const;
@@ -107,7 +109,12 @@ export class ImageStore {
       this.checkNew(name);
       renameSync(staging, folder);
       return { folder, manifest };
+    } catch (cause) {
+      // The host's disk is full, for one.
+      if (systemErrorCode(cause) === undefined) throw cause;
+      throw new VmError({ code: "image-not-made", reason: systemErrorText(cause) }, { cause });
     } finally {
+      keep();
       rmSync(staging, { recursive: true, force: true });
     }
   }

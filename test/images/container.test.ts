@@ -16,11 +16,13 @@ import { openDecompressed } from "../../src/images/container/blob-source.ts";
 import { containerConfig } from "../../src/images/container/container-image.ts";
 import { containerStart } from "../../src/images/container/container-init.ts";
 import { resolveUser } from "../../src/images/container/container-user.ts";
+import { portWriter } from "../../src/images/container/exit-program.ts";
 import { openContainer } from "../../src/images/container/open-container.ts";
 import { readTar } from "../../src/images/tar-reader.ts";
 import { TarWriter } from "../../src/images/tar-writer.ts";
 import { inFolder } from "../disk/qemu-img.ts";
 
+const hasObjdump = spawnSync("objdump", ["--version"]).status === 0;
 const MOST_BYTES = 1 << 20;
 
 function tarOf(file: string, members: Readonly<Record<string, string | Uint8Array>>): Buffer {
@@ -195,6 +197,29 @@ test("damaged archives end with an error or are read, and never hang or escape",
     }
   });
 });
+
+test.skipIf(!hasObjdump)(
+  "the program that ends the machine is what its comments say, to binutils",
+  async () => {
+    await inFolder(async (folder) => {
+      const file = path.join(folder, "exit-with");
+      writeFileSync(file, portWriter(0xf4));
+      expect(spawnSync("readelf", ["-hl", file], { encoding: "utf8" }).stderr).toBe("");
+      const raw = path.join(folder, "code");
+      writeFileSync(raw, portWriter(0xf4).subarray(120));
+      const options = ["-D", "-b", "binary", "-m", "i386:x86-64", "-M", "intel", "--no-show-raw-insn", raw];
+      const { stdout } = spawnSync("objdump", options, { encoding: "utf8" });
+      const code = Array.from(stdout.matchAll(/^ +[0-9a-f]+:\s+(.*?) *$/gm), ([, text = ""]) =>
+        text.replace(/ +/g, " "),
+      );
+      expect(code).toEqual([
+        ...["xor eax,eax", "xor edi,edi", "mov rsi,rsp", "mov edx,0x1", "syscall"],
+        ...["mov eax,0xad", "mov edi,0xf4", "mov esi,0x1", "mov edx,0x1", "syscall"],
+        ...["mov edx,0xf4", "mov al,BYTE PTR [rsp]", "out dx,al", "mov eax,0x3c", "xor edi,edi", "syscall"],
+      ]);
+    });
+  },
+);
 
 test("users are found by name or number, with their group or another", () => {
   const accounts = {

@@ -41,7 +41,7 @@ end() {
   sync
   for inside in .ringfence dev/shm dev/pts dev sys proc; do umount $root/$inside 2>/dev/null; done
   umount $root 2>/dev/null || mount -o remount,ro $root
-  printf "\\\\$(printf %03o $(($1 & 255)))" | dd of=/dev/port bs=1 seek=${EXIT_STATUS_PORT} conv=notrunc 2>/dev/null
+  printf "\\\\$(printf %03o $(($1 & 255)))" | /exit-with
   poweroff -f
 }
 mkdir -p $root

@@ -13,6 +13,7 @@ import { TarWriter } from "../tar-writer.ts";
 import type { ContainerConfig, ContainerImage } from "./container-image.ts";
 import { containerInit, containerStart, EXIT_STATUS_PORT, UDHCPC_SCRIPT } from "./container-init.ts";
 import { type ContainerUser, resolveUser } from "./container-user.ts";
+import { portWriter } from "./exit-program.ts";
 import { type MergedTree, mergeLayers, writeMerged } from "./merge-layers.ts";
 import { openContainer } from "./open-container.ts";
 
@@ -184,6 +185,7 @@ async function makeInitrd(
     ...applets.map((file): CpioEntry => ({ kind: "link", path: file, target: "/bin/busybox" })),
     { kind: "folder", path: "etc/udhcpc" },
     script("etc/udhcpc/default.script", UDHCPC_SCRIPT),
+    { kind: "file", path: "exit-with", permissions: 0o755, bytes: portWriter(EXIT_STATUS_PORT) },
     script("init", containerInit(name.replace(/[^A-Za-z0-9-]/g, "-"))),
     script("start", containerStart(config, user)),
     ...moduleEntries(Object.values(modules)),
