@@ -2,7 +2,6 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
-import { originForGuest } from "../../src/images/debian/debian-sources.ts";
 import { configurationPaths, dpkgDatabase } from "../../src/images/debian/dpkg-database.ts";
 import { inFolder } from "../disk/qemu-img.ts";
 
@@ -76,23 +75,4 @@ test("triggers are written as dpkg writes them", () => {
 
 test("a flag in front of a configuration file is no file that is there", () => {
   expect(configurationPaths("/etc/a\nremove-on-upgrade /etc/b\n/etc/c d\n")).toEqual(["/etc/a", "/etc/c d"]);
-});
-
-test("what is local to the host is found by the guest behind the gateway", () => {
-  const origin = {
-    suite: "x",
-    sources: [
-      { uri: "http://localhost:3142/debian", suite: "x", components: ["main"] },
-      { uri: "http://localhost.example/debian", suite: "x", components: ["main"] },
-    ],
-    acquireSettings: ['Acquire::http::Proxy "http://127.0.0.1:3128";'],
-  };
-  expect(originForGuest(origin)).toEqual({
-    suite: "x",
-    sources: [
-      { uri: "http://10.0.2.2:3142/debian", suite: "x", components: ["main"] },
-      { uri: "http://localhost.example/debian", suite: "x", components: ["main"] },
-    ],
-    acquireSettings: ['Acquire::http::Proxy "http://10.0.2.2:3128";'],
-  });
 });

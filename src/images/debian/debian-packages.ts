@@ -1,9 +1,9 @@
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { GuestUnavailableError } from "../../host/guest-unavailable.ts";
 import { requireSuccess } from "../../host/node/package-client.ts";
 import { type ProgramEnd, runProgram } from "../../host/node/run-program.ts";
-import { type DebianOrigin, sourceLines } from "./debian-sources.ts";
+import { type DebianOrigin, KEYRING, sourceLines } from "./debian-sources.ts";
 
 /** Everything that an image is made of. */
 export interface DownloadedPackages {
@@ -40,7 +40,7 @@ export class DebianPackages {
       mkdirSync(path.join(folder, inside), { recursive: true });
     writeFileSync(
       path.join(folder, "sources.list"),
-      sourceLines(origin.sources)
+      sourceLines(origin.sources, existsSync(KEYRING) ? KEYRING : undefined)
         .map((l) => `${l}\n`)
         .join(""),
     );

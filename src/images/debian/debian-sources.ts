@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { GuestUnavailableError } from "../../host/guest-unavailable.ts";
 import { requireSuccess } from "../../host/node/package-client.ts";
 import { runProgram } from "../../host/node/run-program.ts";
@@ -18,8 +17,8 @@ export interface DebianOrigin {
   readonly acquireSettings: readonly string[];
 }
 
-/** Debian's own keys, here and in the image: package debian-archive-keyring. */
-const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
+/** Debian's own keys, where package debian-archive-keyring is, as it is in every image. */
+export const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /** Under 10.0.2.2 a guest finds what is 127.0.0.1 here. */
 const HOST_FOR_GUEST = "10.0.2.2";
 /** Releases that have neither updates nor security of their own. */
@@ -55,9 +54,9 @@ export async function findOrigin(
   return { suite: wanted, sources, acquireSettings };
 }
 
-/** The sources as lines of sources.list. */
-export function sourceLines(sources: readonly DebianSource[]): string[] {
-  const signed = existsSync(KEYRING) ? `[signed-by=${KEYRING}] ` : "";
+/** The sources as lines of sources.list; `keyring` has the keys that they are signed with, else those apt trusts. */
+export function sourceLines(sources: readonly DebianSource[], keyring: string | undefined): string[] {
+  const signed = keyring === undefined ? "" : `[signed-by=${keyring}] `;
   return sources.map(({ uri, suite, components }) => `deb ${signed}${uri} ${suite} ${components.join(" ")}`);
 }
 

@@ -1,4 +1,4 @@
-import { type DebianOrigin, originForGuest, sourceLines } from "./debian-sources.ts";
+import { type DebianOrigin, KEYRING, originForGuest, sourceLines } from "./debian-sources.ts";
 
 const NETWORK = `[Match]
 Type=ether
@@ -28,7 +28,7 @@ export function systemFiles(hostName: string, origin: DebianOrigin): Record<stri
     "etc/default/locale": "LANG=C.UTF-8\n",
     "etc/systemd/network/80-ethernet.network": NETWORK,
     "etc/systemd/system/serial-getty@ttyS0.service.d/automatic-login.conf": AUTOMATIC_LOGIN,
-    "etc/apt/sources.list": `${sourceLines(sources).join("\n")}\n`,
+    "etc/apt/sources.list": `${sourceLines(sources, KEYRING).join("\n")}\n`,
     ...(settings === "" ? {} : { "etc/apt/apt.conf.d/90ringfence": settings }),
   };
 }
