@@ -20,6 +20,7 @@ const ORDER = [
     "boot",
     "machine",
     "lockstep",
+    "images",
     "api",
     "cli",
     "daemon",
@@ -45,7 +46,7 @@ const TYPES_FROM_BELOW: Record<string, readonly string[]> = { cpu: ["bus"] };
 
 const HOST_PLATFORMS = ["node", "browser"];
 /** Who may reach into host/node and host/browser: platform code itself, and what starts a machine on a platform. */
-const MAY_USE_PLATFORM = ["host", "api", "cli", "daemon", "web"];
+const MAY_USE_PLATFORM = ["host", "images", "api", "cli", "daemon", "web"];
 
 /** One rule broken, in one line: "src/a/b.ts:3: what is wrong". */
 export type Violation = string;
@@ -115,7 +116,7 @@ function refuse(file: string, specifier: string, typeOnly: boolean): string | un
 
 function refusePackage(file: string, specifier: string): string | undefined {
   const folder = folderOf(file);
-  const platformCode = /^src\/(cli|daemon|web|host\/node|host\/browser)\//.test(file);
+  const platformCode = /^src\/(cli|daemon|images|web|host\/node|host\/browser)\//.test(file);
   if (platformCode || isTest(file)) return undefined;
   return `src/${folder} imports ${specifier}; only platform code may import packages`;
 }

@@ -3,6 +3,8 @@ import type { FeatureName } from "../cpu/cpuid-tables.ts";
 import type { PortForward } from "../network/nat/user-network.ts";
 import { type DiskCommand, parseDiskWords } from "./disk-command.ts";
 import { type DiskOption, parseDisk } from "./disk-option.ts";
+import { type ImageCommand, parseImageWords } from "./image-command.ts";
+import { IMAGE_COMMANDS, type ImageCommandName, isImageCommand, RUN_IMAGE_OPTIONS } from "./image-options.ts";
 import { type NetworkOption, parseForward, parseNetworks } from "./network-option.ts";
 import {
   COMMANDS,
@@ -43,9 +45,10 @@ export type Command =
   | { command: "version" }
   | { command: "run"; options: RunOptions }
   | { command: "disk"; options: DiskCommand }
-  | { command: "stats"; options: StatsOptions };
+  | { command: "stats"; options: StatsOptions }
+  | { command: "image"; options: ImageCommand };
 
-export type HelpTopic = "general" | "run" | "disk" | "stats";
+export type HelpTopic = "general" | "run" | "disk" | "stats" | ImageCommandName;
 
 export interface StatsOptions {
   /** Files that `run --stats-file` wrote; one or more. */
@@ -54,7 +57,17 @@ export interface StatsOptions {
   readonly plotPath: string | undefined;
 }
 
+/** Which image `run` starts, and what becomes of the changes to its disks. */
+export interface ImageChoice {
+  readonly name: string;
+  readonly changes: "keep" | "reset" | "ephemeral";
+  /** Names of the options that were given, and so go before what the image says. */
+  readonly given: ReadonlySet<string>;
+}
+
 export interface RunOptions {
+  /** An image to start; options change what it says. */
+  readonly image: ImageChoice | undefined;
   /** Undefined: the default guest. */
   readonly kernelPath: string | undefined;
   readonly initrdPath: string | undefined;
@@ -80,6 +93,8 @@ export interface RunOptions {
   readonly forwards: readonly PortForward[];
   readonly capturePath: string | undefined;
   readonly shares: readonly ShareOption[];
+  /** A value that the guest writes to its debug-exit port is the exit status itself. */
+  readonly guestGivesStatus?: boolean;
 }
 
 /** Reads the arguments behind the program's name. */
@@ -92,6 +107,7 @@ export function parseCommandLine(argv: readonly string[]): Command {
   if (first === "run") return parseRun(rest);
   if (first === "stats") return parseStats(rest);
   if (first === "disk") return parseDiskCommand(rest);
+  if (isImageCommand(first)) return parseImageCommand(first, rest);
   const names = COMMANDS.map((command) => command.name);
   if (first.startsWith("-")) {
     const isRunOption = RUN_OPTIONS.some(
@@ -110,17 +126,23 @@ export function parseCommandLine(argv: readonly string[]): Command {
 function parseHelp(rest: readonly string[]): Command {
   const topic = rest[0];
   if (topic === undefined || topic === "help") return { command: "help", topic: "general", asked: true };
-  if (topic === "run" || topic === "disk" || topic === "stats")
+  if (topic === "run" || topic === "disk" || topic === "stats" || isImageCommand(topic))
     return { command: "help", topic, asked: true };
-  throw unknown("command", topic, ["run", "disk", "stats", "help"]);
+  throw unknown(
+    "command",
+    topic,
+    COMMANDS.map(({ name }) => name),
+  );
 }
 
 function parseRun(argv: readonly string[]): Command {
-  const { given, repeated } = collectOptions(argv, RUN_OPTIONS);
+  const words: string[] = [];
+  const { given, repeated } = collectOptions(argv, [...RUN_OPTIONS, ...RUN_IMAGE_OPTIONS], words);
   if (given.has("help")) return { command: "help", topic: "run", asked: true };
+  const image = parseImageChoice(words, given);
   const kernelPath = given.get("kernel");
   const initrdPath = given.get("initrd");
-  if (initrdPath !== undefined && kernelPath === undefined) {
+  if (initrdPath !== undefined && kernelPath === undefined && image === undefined) {
     throw new UsageError("--initrd needs --kernel; the default guest has an initial RAM disk of its own");
   }
   const restorePath = given.get("restore");
@@ -135,6 +157,7 @@ function parseRun(argv: readonly string[]): Command {
   return {
     command: "run",
     options: {
+      image,
       kernelPath,
       initrdPath,
       append: given.get("append"),
@@ -167,6 +190,32 @@ function parseSharesFor(kernelPath: string | undefined, texts: readonly string[]
       "--share: the default guest's kernel has no 9p; leave protocol= out, or give --kernel",
     );
   return shares;
+}
+
+function parseImageChoice(
+  words: readonly string[],
+  given: ReadonlyMap<string, string>,
+): ImageChoice | undefined {
+  const [name, second] = words;
+  const [reset, ephemeral] = [given.has("reset"), given.has("ephemeral")];
+  if (second !== undefined) throw new UsageError(`unexpected argument "${second}"; ${name} is the image`);
+  if (reset && ephemeral) throw new UsageError("--reset and --ephemeral exclude each other");
+  if (name === undefined) {
+    if (reset || ephemeral)
+      throw new UsageError(`--${reset ? "reset" : "ephemeral"} needs the name of an image`);
+    return undefined;
+  }
+  if (given.has("restore"))
+    throw new UsageError("--restore does not go with an image: the snapshot says it already");
+  const changes = reset ? "reset" : ephemeral ? "ephemeral" : "keep";
+  return { name, changes, given: new Set(given.keys()) };
+}
+
+function parseImageCommand(command: ImageCommandName, argv: readonly string[]): Command {
+  const words: string[] = [];
+  const { given, repeated } = collectOptions(argv, IMAGE_COMMANDS[command], words);
+  if (given.has("help")) return { command: "help", topic: command, asked: true };
+  return { command: "image", options: parseImageWords(command, words, given, repeated) };
 }
 
 function parseStats(argv: readonly string[]): Command {

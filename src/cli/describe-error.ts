@@ -1,9 +1,11 @@
+import { existsSync } from "node:fs";
 import process from "node:process";
 import { DiskError } from "../host/block-device.ts";
 import { GuestUnavailableError } from "../host/guest-unavailable.ts";
 import { VmError } from "../layout/vm-error.ts";
 import type { Command } from "./command-line.ts";
 import { EXIT_BAD_INPUT, EXIT_INTERNAL_ERROR } from "./exit-codes.ts";
+import { nearest } from "./suggestion.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** What to tell the user about a failure, in one line, and the exit status. */
@@ -13,13 +15,17 @@ export function describeError(
 ): { line: string; status: number } {
   if (error instanceof UsageError) return { line: `${error.message}`, status: EXIT_BAD_INPUT };
   if (error instanceof GuestUnavailableError) {
-    const remedy =
-      "the default guest needs Debian's apt-get and dpkg-deb; elsewhere pass --kernel FILE and --initrd FILE";
-    return { line: `${error.message}; ${remedy}`, status: EXIT_BAD_INPUT };
+    return { line: `${error.message}; ${remedyForPackages(command)}`, status: EXIT_BAD_INPUT };
   }
   if (error instanceof DiskError) return { line: error.message, status: EXIT_BAD_INPUT };
   if (error instanceof VmError) return { line: describeVmError(error, command), status: EXIT_BAD_INPUT };
   return { line: `internal error, please report: ${oneLine(error)}`, status: EXIT_INTERNAL_ERROR };
+}
+
+function remedyForPackages(command: Command | undefined): string {
+  if (command?.command === "image")
+    return "images are made with Debian's apt-get and dpkg-deb, which have to reach a mirror";
+  return "the default guest needs Debian's apt-get and dpkg-deb; elsewhere pass --kernel FILE and --initrd FILE";
 }
 
 /** A VmError with the file it is about and what to do. */
@@ -40,12 +46,26 @@ function describeVmError(error: VmError, command: Command | undefined): string {
       return `${initrd}: ${error.message}; give more with --memory`;
     case "command-line-too-long":
       return `--append: ${error.message}`;
+    case "file-locked":
+      return options?.image === undefined
+        ? error.message
+        : `${error.message}; --ephemeral starts another machine of ${options.image.name}`;
+    case "image-not-found":
+      return `${error.message}; ${remedyForImage(error.detail)}`;
     case "file-not-found":
     case "file-unreadable":
       return `${error.message}; ${remedyForFile(error.detail.path, command)}`;
     default:
       return error.message;
   }
+}
+
+function remedyForImage({ name, known }: { name: string; known: readonly string[] }): string {
+  if (existsSync(name)) return `a kernel is given with --kernel ${name}, a disk with --disk ${name}`;
+  const guess = nearest(name, known);
+  if (guess !== undefined) return `did you mean ${guess}?`;
+  if (known.length > 0) return `known: ${known.join(", ")}`;
+  return name.includes("/") ? "check the path" : "`ringfence pull debian` makes one";
 }
 
 function remedyForFile(path: string, command: Command | undefined): string {

@@ -1,11 +1,6 @@
-import {
-  COMMANDS,
-  DISK_OPTIONS,
-  GENERAL_OPTIONS,
-  type OptionDescription,
-  RUN_OPTIONS,
-  STATS_OPTIONS,
-} from "./options.ts";
+import { RUN_IMAGE_OPTIONS } from "./image-options.ts";
+import { optionLine } from "./option-line.ts";
+import { COMMANDS, DISK_OPTIONS, GENERAL_OPTIONS, RUN_OPTIONS, STATS_OPTIONS } from "./options.ts";
 
 export function generalHelp(): string {
   const commands = COMMANDS.map(({ name, help }) => `  ${name.padEnd(22)}${help}`);
@@ -19,18 +14,19 @@ export function generalHelp(): string {
     ...GENERAL_OPTIONS.map(optionLine),
     "",
     "`ringfence run` alone boots Debian's cloud kernel to a shell.",
-    "`ringfence help run` lists its options, `ringfence help disk` those of disk images.",
+    "`ringfence help COMMAND` lists the options of a command.",
     "",
   ].join("\n");
 }
 
 export function runHelp(): string {
   return [
-    "usage: ringfence run [OPTION]...",
+    "usage: ringfence run [IMAGE] [OPTION]...",
     "",
-    "Boots a guest. Its serial console is standard input and output.",
+    "Boots an image (`ringfence images` lists them; a path with a slash is a folder), or the default guest.",
+    "Its serial console is standard input and output. Options go before what the image says.",
     "",
-    ...RUN_OPTIONS.map(optionLine),
+    ...[...RUN_IMAGE_OPTIONS, ...RUN_OPTIONS].map(optionLine),
     "",
     "On a terminal: Ctrl-A X quits, Ctrl-A S saves a snapshot, Ctrl-A H lists the other keys.",
     "",
@@ -71,8 +67,4 @@ export function diskHelp(): string {
     ...DISK_OPTIONS.map(optionLine),
     "",
   ].join("\n");
-}
-
-function optionLine({ name, value, help }: OptionDescription): string {
-  return `  ${`--${name}${value === undefined ? "" : ` ${value}`}`.padEnd(22)}${help}`;
 }

@@ -7,6 +7,8 @@ import { type Command, parseCommandLine } from "./command-line.ts";
 import { describeError } from "./describe-error.ts";
 import { EXIT_BAD_INPUT, EXIT_OUTPUT_LOST, EXIT_POWERED_OFF } from "./exit-codes.ts";
 import { diskHelp, generalHelp, runHelp, statsHelp } from "./help.ts";
+import { imageHelp } from "./image-help.ts";
+import type { ImageCommandName } from "./image-options.ts";
 
 let command: Command | undefined;
 
@@ -26,7 +28,9 @@ async function main(): Promise<number> {
       process.stdout.write(`ringfence ${readVersion()}\n`);
       return EXIT_POWERED_OFF;
     case "help": {
-      const text = { run: runHelp, disk: diskHelp, stats: statsHelp, general: generalHelp }[command.topic]();
+      const { topic } = command;
+      const own = { run: runHelp, disk: diskHelp, stats: statsHelp, general: generalHelp };
+      const text = topic in own ? own[topic as keyof typeof own]() : imageHelp(topic as ImageCommandName);
       (command.asked ? process.stdout : process.stderr).write(text);
       return command.asked ? EXIT_POWERED_OFF : EXIT_BAD_INPUT;
     }
@@ -43,6 +47,10 @@ async function main(): Promise<number> {
     case "disk": {
       const { runDiskCommand } = await import("./disk.ts");
       return runDiskCommand(command.options);
+    }
+    case "image": {
+      const { runImageCommand } = await import("./images.ts");
+      return runImageCommand(command.options);
     }
   }
 }

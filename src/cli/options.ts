@@ -109,7 +109,12 @@ export const DISK_OPTIONS: readonly OptionDescription[] = [
 ];
 
 export const COMMANDS = [
-  { name: "run", help: "boot a guest; its serial console is this terminal" },
+  { name: "run", help: "boot an image or the default guest; its serial console is this terminal" },
+  { name: "pull", help: "build an image of Debian from its packages" },
+  { name: "import", help: "make an image of a container image" },
+  { name: "images", help: "list images" },
+  { name: "inspect", help: "show what an image is made of" },
+  { name: "rm", help: "remove images" },
   { name: "disk", help: "create, info, convert, resize: disk images" },
   { name: "stats", help: "show or plot what `run --stats-file` wrote" },
   { name: "help", help: "explain a command" },

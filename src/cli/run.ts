@@ -29,12 +29,14 @@ import type { GuestDisk, GuestNetwork } from "./guest-devices.ts";
 import { closeDisks, openDisks } from "./open-disks.ts";
 import { openNetworks } from "./open-networks.ts";
 import { closeShares, openShares } from "./open-shares.ts";
+import { withImage } from "./run-image.ts";
 import { connectSerialInput } from "./serial-input.ts";
 
 const QUIT_NS = 500_000_000;
 
 /** `ringfence run`: boots a guest and returns the exit status when it has ended. */
-export async function run(options: RunOptions): Promise<number> {
+export async function run(asked: RunOptions): Promise<number> {
+  const options = await withImage(asked, report);
   const { networks, close: closeNetworks } = await openNetworks(
     options.networks,
     options.forwards,
@@ -110,7 +112,7 @@ async function runMachine(
       report(`serial output could not be written: ${lost}`);
       return EXIT_OUTPUT_LOST;
     }
-    return statusOf(end);
+    return statusOf(end, options);
   } catch (error) {
     if (!(error instanceof EnginesDiffer)) throw error;
     disconnect();
@@ -206,7 +208,7 @@ function openSerialOutput({ serial }: RunOptions, onLost: (reason: string) => vo
   return new StreamSerialOutput(process.stdout, onLost);
 }
 
-function statusOf(end: MachineEnd): number {
+function statusOf(end: MachineEnd, { guestGivesStatus }: RunOptions): number {
   switch (end.reason) {
     case "power-off":
     case "stopped":
@@ -218,7 +220,7 @@ function statusOf(end: MachineEnd): number {
       report("the guest's processor shut down after a triple fault");
       return EXIT_TRIPLE_FAULT;
     case "debug-exit":
-      return debugExitStatus(end.value);
+      return guestGivesStatus ? end.value & 0xff : debugExitStatus(end.value);
   }
 }
 

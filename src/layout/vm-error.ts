@@ -45,6 +45,13 @@ export type VmErrorDetail =
   | { code: "snapshot-damaged"; path: string; where: string }
   | { code: "snapshot-too-new"; path: string; version: number; newestKnown: number }
   | { code: "snapshot-parent-missing"; path: string; parent: string; reason: string }
+  | { code: "image-not-found"; name: string; known: readonly string[] }
+  | { code: "image-exists"; name: string }
+  | { code: "image-invalid"; path: string; reason: string }
+  | { code: "image-too-new"; path: string; version: number; newestKnown: number }
+  | { code: "image-damaged"; path: string; reason: string }
+  | { code: "image-not-made"; reason: string }
+  | { code: "archive-invalid"; path: string; reason: string }
   | { code: "option-invalid"; option: string; value: string; expected: string };
 
 function describe(e: VmErrorDetail): string {
@@ -111,6 +118,23 @@ function describe(e: VmErrorDetail): string {
         `${e.path}: this snapshot holds only what changed since ${e.parent}: ${e.reason}; ` +
         "put that snapshot beside it"
       );
+    case "image-not-found":
+      return `there is no image ${e.name}`;
+    case "image-exists":
+      return `there is an image ${e.name} already; remove it (ringfence rm ${e.name}), or choose another --name`;
+    case "image-invalid":
+      return `${e.path}: not an image that can be started: ${e.reason}`;
+    case "image-too-new":
+      return (
+        `${e.path}: this image has version ${e.version}, and this Ringfence knows versions up to ` +
+        `${e.newestKnown}; use the Ringfence that made it, or a newer one`
+      );
+    case "image-damaged":
+      return `${e.path}: not as it was when the image was made: ${e.reason}; make or copy the image again`;
+    case "image-not-made":
+      return `the image could not be made: ${e.reason}`;
+    case "archive-invalid":
+      return `${e.path}: cannot be imported: ${e.reason}`;
     case "option-invalid":
       return `${e.option} ${e.value}: expected ${e.expected}`;
   }

@@ -19,6 +19,7 @@ function complaint(...argv: string[]): string {
 
 test("run alone boots the default guest with 512 MiB, on the terminal", () => {
   expect(parseRun()).toEqual({
+    image: undefined,
     kernelPath: undefined,
     initrdPath: undefined,
     append: undefined,
@@ -57,6 +58,7 @@ test("every option of run is read, with its value behind it or behind an equals 
     "--cpu v2,+avx2 --network none --capture c --rng --disk d,,1,format=qcow2,readonly,serial=x --debug-exit 0xf4 --no-reboot --serial file:out.txt --stats --stats-file s.json --trace ports,faults";
   const shares = ["--share", "/a,,b/c", "--share", "d e,tag=x.y,protocol=9p,readonly,owner=1000:100,xattrs"];
   expect(parseRun(...argv.split(" "), ...more.split(" "), ...shares)).toEqual({
+    image: undefined,
     kernelPath: "k",
     initrdPath: "i",
     append: "a=b",
@@ -154,13 +156,49 @@ test("a slip in an option, a command or a value is answered with the nearest kno
 });
 
 test("what resembles nothing is answered with what there is", () => {
-  expect(complaint("frobnicate")).toBe("unknown command frobnicate; known: run, disk, stats, help");
+  expect(complaint("frobnicate")).toBe(
+    "unknown command frobnicate; known: run, pull, import, images, inspect, rm, disk, stats, help",
+  );
+});
+
+test("run takes the name of an image, what becomes of its changes, and which options were given", () => {
+  expect(parseRun("debian", "--memory", "1G").image).toEqual({
+    name: "debian",
+    changes: "keep",
+    given: new Set(["memory"]),
+  });
+  expect(parseRun("--ephemeral", "debian").image?.changes).toBe("ephemeral");
+  expect(parseRun("debian", "--reset").image?.changes).toBe("reset");
+  expect(complaint("run", "--reset")).toBe("--reset needs the name of an image");
+  expect(complaint("run", "x", "--reset", "--ephemeral")).toBe("--reset and --ephemeral exclude each other");
+  expect(complaint("run", "x", "--restore", "y")).toContain("--restore does not go with an image");
+});
+
+test("pull takes a release, a mirror and packages, and refuses what cannot be meant", () => {
+  const words =
+    "pull debian --suite trixie --mirror http://mirror.example/debian --include gcc,make --include vim";
+  expect(parseCommandLine([...words.split(" "), "--size", "4G", "--name", "dev"])).toEqual({
+    command: "image",
+    options: {
+      action: "pull",
+      name: "dev",
+      suite: "trixie",
+      mirror: "http://mirror.example/debian",
+      include: ["gcc", "make", "vim"],
+      diskBytes: 4 * 2 ** 30,
+      memoryBytes: 2 ** 30,
+    },
+  });
+  expect(complaint("pull")).toBe("usage: ringfence pull debian");
+  expect(complaint("pull", "fedora")).toBe("pull fedora: only debian can be pulled");
+  expect(complaint("pull", "debian", "--mirror", "http://a b")).toContain("expected an address");
+  expect(complaint("pull", "debian", "--include", "gcc;reboot")).toContain("not the name of a package");
+  expect(complaint("pull", "debian", "--size", "100M")).toContain("at least 1G");
+  expect(complaint("rm")).toBe("usage: ringfence rm NAME...");
 });
 
 test("a stray argument is answered with the option it may have meant", () => {
-  expect(complaint("run", "vmlinuz")).toBe(
-    'unexpected argument "vmlinuz"; a kernel is given with --kernel vmlinuz',
-  );
+  expect(complaint("run", "debian", "vmlinuz")).toBe('unexpected argument "vmlinuz"; debian is the image');
   expect(complaint("--kernel", "vmlinuz")).toBe(
     "--kernel belongs behind a command: ringfence run --kernel ...",
   );

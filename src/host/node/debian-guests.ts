@@ -1,5 +1,6 @@
-import { copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import type { CpioEntry } from "../cpio.ts";
 import type { GuestCache } from "./guest-cache.ts";
 import { PackageClient, type Progress } from "./package-client.ts";
 
@@ -112,6 +113,51 @@ export const BUSYBOX: DebianRecipe = {
   patterns: ["*/bin/busybox"],
   files: { busybox: /bin\/busybox$/ },
 };
+
+/** Programs that make ext4 file systems, with everything that they are linked with: one recipe for each package. */
+const FORMATTER: readonly DebianRecipe[] = [
+  formatterPart("e2fsprogs", ["mke2fs", "tune2fs"]),
+  { ...formatterPart("e2fsprogs", ["libext2fs.so.2", "libe2p.so.2"]), dependency: /^libext2fs2/ },
+  formatterPart("libcom-err2", ["libcom_err.so.2"]),
+  formatterPart("libblkid1", ["libblkid.so.1"]),
+  formatterPart("libuuid1", ["libuuid.so.1"]),
+  formatterPart("libc6", ["libc.so.6", "ld-linux-x86-64.so.2"]),
+];
+
+function formatterPart(packageName: string, names: readonly string[]): DebianRecipe {
+  const quoted = (name: string) => name.replaceAll(".", "\\.");
+  return {
+    name: `debian-formatter-${names[0]}-amd64`,
+    packageName,
+    patterns: names.map((name) => `*/${name}*`),
+    // What a link leads to has a longer name and is copied under the shorter one.
+    files: Object.fromEntries(
+      names.map((name) => [name, new RegExp(`(^|/)(sbin|lib/x86_64-linux-gnu)/${quoted(name)}$`)]),
+    ),
+  };
+}
+
+/** Files of the initial RAM disk of a machine that has to make an ext4 file system. */
+export async function fetchFormatter(cache: GuestCache, progress: Progress): Promise<CpioEntry[]> {
+  const entries: CpioEntry[] = FORMATTER_FOLDERS.map((path) => ({ kind: "folder", path }));
+  for (const recipe of FORMATTER) {
+    const files = await fetchDebianFiles(cache, recipe, progress);
+    for (const [name, file] of Object.entries(files)) {
+      const folder = name.endsWith("2fs") ? "usr/sbin" : "lib/x86_64-linux-gnu";
+      entries.push({
+        kind: "file",
+        path: `${folder}/${name}`,
+        permissions: 0o755,
+        bytes: readFileSync(file),
+      });
+    }
+  }
+  const linker = "ld-linux-x86-64.so.2";
+  entries.push({ kind: "link", path: `lib64/${linker}`, target: `/lib/x86_64-linux-gnu/${linker}` });
+  return entries;
+}
+
+const FORMATTER_FOLDERS = ["usr", "usr/sbin", "lib", "lib/x86_64-linux-gnu", "lib64"];
 
 /** `release` is Debian's major version. The packages are for hosts of any architecture. */
 export function installerRecipe(release: number, guest: "amd64" | "i386"): DebianRecipe {

@@ -1,8 +1,8 @@
-import { spawn } from "node:child_process";
 import { mkdirSync, readdirSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { GuestUnavailableError } from "../guest-unavailable.ts";
+import { type ProgramEnd, runProgram } from "./run-program.ts";
 
 /** Told one line about each slow step, for the user to see. */
 export type Progress = (line: string) => void;
@@ -36,7 +36,7 @@ export class PackageClient {
     await this.#ensureLists();
     const text = await this.#capture("apt-cache", [...this.#options, "depends", packageName]);
     for (const line of text.split("\n")) {
-      const name = /^\s*\|?Depends:\s*(\S+)/.exec(line)?.[1];
+      const name = /^\s*\|?(?:Pre)?Depends:\s*(\S+)/.exec(line)?.[1];
       if (name !== undefined && dependency.test(name)) return name;
     }
     throw new GuestUnavailableError(`Debian's package lists have no ${packageName}`);
@@ -121,35 +121,22 @@ export class PackageClient {
   }
 
   /** Runs a program to its end and returns what it printed. */
-  #capture(
+  async #capture(
     program: string,
     parameters: readonly string[],
     { folder, mayFail = false }: { folder?: string; mayFail?: boolean } = {},
   ): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const child = spawn(program, parameters, {
-        stdio: ["ignore", "pipe", "pipe"],
-        env: { ...process.env, LC_ALL: "C", DEBIAN_FRONTEND: "noninteractive" },
-        ...(folder === undefined ? {} : { cwd: folder }),
-      });
-      let output = "";
-      let complaint = "";
-      child.stdout.setEncoding("utf8").on("data", (text: string) => {
-        output += text;
-      });
-      child.stderr.setEncoding("utf8").on("data", (text: string) => {
-        complaint += text;
-      });
-      child.on("error", () => reject(new GuestUnavailableError(`${program} is not on this machine`)));
-      child.on("close", (status) => {
-        if (status === 0 || mayFail) resolve(output);
-        else
-          reject(
-            new GuestUnavailableError(`${program} failed: ${lastErrorLine(complaint) ?? `status ${status}`}`),
-          );
-      });
-    });
+    const end = await runProgram(program, parameters, folder === undefined ? {} : { folder });
+    if (!mayFail) requireSuccess(program, end);
+    return end.stdout;
   }
+}
+
+/** @throws {GuestUnavailableError} Unless the program did what it should. */
+export function requireSuccess(program: string, { status, stderr, isMissing }: ProgramEnd): void {
+  if (isMissing) throw new GuestUnavailableError(`${program} is not on this machine`);
+  if (status !== 0)
+    throw new GuestUnavailableError(`${program} failed: ${lastErrorLine(stderr) ?? `status ${status}`}`);
 }
 
 /** The line that tells what went wrong, without apt's prefix and without addresses of servers. */

@@ -1,0 +1,95 @@
+import process from "node:process";
+import { checkFiles } from "../images/image-files.ts";
+import { ImageStore, type ListedImage, type StoredImage } from "../images/image-store.ts";
+import { EXIT_POWERED_OFF } from "./exit-codes.ts";
+import type { ImageCommand } from "./image-command.ts";
+
+/** `ringfence pull`, `import`, `images`, `inspect` and `rm`. */
+export async function runImageCommand(command: ImageCommand): Promise<number> {
+  const store = new ImageStore();
+  switch (command.action) {
+    case "pull": {
+      const { pull } = await import("./pull.ts");
+      await pull(command, store);
+      break;
+    }
+    case "import": {
+      const { importImage } = await import("./import.ts");
+      await importImage(command, store);
+      break;
+    }
+    case "images":
+      process.stdout.write(command.json ? listAsJson(store.list()) : listAsTable(store.list()));
+      break;
+    case "inspect": {
+      const image = store.open(command.name);
+      if (command.verify) await checkFiles(image.folder, image.manifest, true);
+      process.stdout.write(command.json ? asJson(image) : asText(image, command.verify));
+      break;
+    }
+    case "rm":
+      for (const name of command.names) store.open(name);
+      for (const name of command.names) await store.remove(name);
+  }
+  return EXIT_POWERED_OFF;
+}
+
+function listAsJson(images: readonly ListedImage[]): string {
+  const rows = images.map((image) =>
+    "error" in image
+      ? { name: image.name, error: image.error.message }
+      : {
+          name: image.name,
+          created: image.manifest.created,
+          bytesOnDisk: image.bytesOnDisk,
+          description: image.manifest.description,
+          folder: image.folder,
+        },
+  );
+  return `${JSON.stringify(rows, undefined, 2)}\n`;
+}
+
+function listAsTable(images: readonly ListedImage[]): string {
+  const rows = images.map((image) => {
+    if ("error" in image) return [image.name, "", "", image.error.message];
+    const { created, description } = image.manifest;
+    const day = created.slice(0, 16).replace("T", " ");
+    return [image.name, day, megabytes(image.bytesOnDisk), description];
+  });
+  const all = [["NAME", "CREATED", "ON DISK", "DESCRIPTION"], ...rows];
+  const widths = [0, 1, 2].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  const lines = all.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "));
+  return lines.map((line) => `${line.trimEnd()}\n`).join("");
+}
+
+function asJson({ folder, manifest }: StoredImage): string {
+  return `${JSON.stringify({ folder, ...manifest }, undefined, 2)}\n`;
+}
+
+function asText({ folder, manifest }: StoredImage, verified: boolean): string {
+  const { disks, forwards, initrd, exitStatusPort, files } = manifest;
+  const facts: [string, string | undefined][] = [
+    ["name", manifest.name],
+    ["description", manifest.description],
+    ["created", manifest.created],
+    ["folder", folder],
+    ["kernel", manifest.kernel],
+    ["initrd", initrd],
+    ["command line", manifest.commandLine],
+    ["memory", megabytes(manifest.memoryBytes)],
+    ...disks.map(({ file, format }): [string, string] => ["disk", `${file} (${format})`]),
+    ["network", manifest.network],
+    ...forwards.map((forward): [string, string] => ["forward", forward]),
+    ["exit port", exitStatusPort === undefined ? undefined : `0x${exitStatusPort.toString(16)}`],
+    ...Object.entries(files).map(([name, { sha256 }]): [string, string] => ["sha-256", `${sha256}  ${name}`]),
+    ["verified", verified ? "every file is as it was when the image was made" : undefined],
+  ];
+  return facts
+    .filter(([, value]) => value !== undefined && value !== "")
+    .map(([name, value]) => `${`${name}:`.padEnd(14)}${value}\n`)
+    .join("");
+}
+
+function megabytes(bytes: number): string {
+  return bytes >= 1e9 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${Math.ceil(bytes / 2 ** 20)} MiB`;
+}

@@ -1,0 +1,40 @@
+import type { Readable } from "node:stream";
+import { type JsonObject, objectIn, textIn, textsIn } from "./json-value.ts";
+
+/** What a container image says of how to run it (OCI image-spec, config.md). */
+export interface ContainerConfig {
+  /** Entry point and command together. */
+  readonly words: readonly string[];
+  /** NAME=VALUE. */
+  readonly environment: readonly string[];
+  /** "" means root; else USER, UID, USER:GROUP and so on. */
+  readonly user: string;
+  readonly workingFolder: string;
+  /** Such as 80/tcp. */
+  readonly ports: readonly string[];
+}
+
+/** A container image that has been opened. */
+export interface ContainerImage {
+  readonly config: ContainerConfig;
+  /** From the lowest to the highest; each opens the layer's tar archive, decompressed, anew. */
+  readonly layers: readonly (() => Readable)[];
+}
+
+const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** Reads the configuration of an image, as OCI and docker have it. */
+export function containerConfig(image: JsonObject | undefined): ContainerConfig {
+  const config = objectIn(image, "config");
+  const environment = textsIn(config, "Env").filter((setting) => /^[^=\0]+=[^\0]*$/s.test(setting));
+  const hasPath = environment.some((setting) => setting.startsWith("PATH="));
+  return {
+    words: [...textsIn(config, "Entrypoint"), ...textsIn(config, "Cmd")],
+    environment: hasPath ? environment : [DEFAULT_PATH, ...environment],
+    user: textIn(config, "User") ?? "",
+    workingFolder: textIn(config, "WorkingDir") || "/",
+    ports: Object.keys(objectIn(config, "ExposedPorts") ?? {}).filter((port) =>
+      /^\d{1,5}(\/\w+)?$/.test(port),
+    ),
+  };
+}

@@ -1,0 +1,118 @@
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { expect, test } from "vitest";
+import { fetchGuest } from "../../tools/fetch-guests.ts";
+import { inFolder } from "../disk/qemu-img.ts";
+import { RINGFENCE } from "./console.ts";
+
+const guest = await fetchGuest("default");
+const hasBusybox = spawnSync("busybox", ["true"]).status === 0;
+const hasTools = ["umoci", "skopeo"].every((tool) => spawnSync(tool, ["--version"]).status === 0);
+const obstacle = !guest.available ? guest.reason : hasBusybox ? undefined : "there is no busybox";
+const layoutObstacle = obstacle ?? (hasTools ? undefined : "there is no umoci or skopeo");
+const suffixOf = (reason: string | undefined) => (reason === undefined ? "" : ` (skipped: ${reason})`);
+const TIMEOUT_MS = 280_000;
+const APPLETS = ["sh", "cat", "echo", "id", "ls", "pwd"];
+
+function run(folder: string, ...parameters: string[]) {
+  const env = { ...process.env, RINGFENCE_IMAGES: path.join(folder, "images") };
+  const options = { encoding: "utf8", env, input: "", timeout: TIMEOUT_MS } as const;
+  return spawnSync(RINGFENCE, parameters, options);
+}
+
+function tool(folder: string, program: string, ...parameters: string[]): void {
+  const { status, stderr } = spawnSync(program, parameters, { cwd: folder, encoding: "utf8" });
+  if (status !== 0) throw new Error(`${program} ${parameters.join(" ")}: ${stderr}`);
+}
+
+/** A root file system of nothing but busybox. */
+function makeRoot(root: string): void {
+  const bin = path.join(root, "bin");
+  mkdirSync(bin, { recursive: true });
+  tool(root, "sh", "-c", "cp $(command -v busybox) bin/busybox");
+  for (const applet of APPLETS) symlinkSync("busybox", path.join(bin, applet));
+}
+
+test.skipIf(obstacle !== undefined)(
+  `a tar of a root file system runs a command, ends with its status, and keeps what it wrote${suffixOf(obstacle)}`,
+  { timeout: 3 * TIMEOUT_MS },
+  async () => {
+    await inFolder(async (folder) => {
+      makeRoot(path.join(folder, "root"));
+      tool(folder, "tar", "-C", "root", "-czf", "app.tar.gz", ".");
+      const command = "cat /count 2>/dev/null; echo once >> /count; exit 7";
+      const made = run(folder, "import", path.join(folder, "app.tar.gz"), "--command", command);
+      expect({ status: made.status, stderr: made.stderr }).toMatchObject({ status: 0 });
+      expect(made.stdout).toContain("app is there: ringfence run app");
+      const first = run(folder, "run", "app");
+      expect(first.stdout).not.toContain("once");
+      expect(first.status).toBe(7);
+      expect(run(folder, "run", "app").stdout).toContain("once\r\n");
+      expect(run(folder, "run", "app", "--ephemeral").stdout).not.toContain("once");
+      expect(run(folder, "inspect", "app", "--verify").status).toBe(0);
+    });
+  },
+);
+
+/** Two layers, the second of which adds, changes and removes; made by programs that nobody here wrote. */
+function makeLayout(folder: string): void {
+  const image = "layout:v1";
+  const rootfs = path.join(folder, "bundle", "rootfs");
+  const unpack = () => tool(folder, "umoci", "unpack", "--rootless", "--image", image, "bundle");
+  tool(folder, "umoci", "init", "--layout", "layout");
+  tool(folder, "umoci", "new", "--image", image);
+  unpack();
+  makeRoot(rootfs);
+  mkdirSync(path.join(rootfs, "srv", "old"), { recursive: true });
+  writeFileSync(path.join(rootfs, "srv", "old", "file"), "");
+  writeFileSync(path.join(rootfs, "srv", "gone"), "");
+  tool(folder, "umoci", "repack", "--image", image, "bundle");
+  rmSync(path.join(folder, "bundle"), { recursive: true });
+  unpack();
+  rmSync(path.join(rootfs, "srv", "old"), { recursive: true });
+  rmSync(path.join(rootfs, "srv", "gone"));
+  writeFileSync(path.join(rootfs, "srv", "kept"), "");
+  mkdirSync(path.join(rootfs, "etc"));
+  writeFileSync(path.join(rootfs, "etc", "passwd"), "app:x:1234:56::/srv:/bin/sh\n");
+  writeFileSync(path.join(rootfs, "etc", "group"), "app:x:56:\n");
+  const script = '#!/bin/sh\necho "[$*] [$GREETING] [$(pwd)] [$(echo /srv/*)]"; id; exit 42\n';
+  writeFileSync(path.join(rootfs, "bin", "entry"), script);
+  chmodSync(path.join(rootfs, "bin", "entry"), 0o755);
+  tool(folder, "umoci", "repack", "--image", image, "bundle");
+  const settings = [
+    ...["--config.entrypoint", "entry", "--config.cmd", "two words", "--config.cmd", "it's"],
+    ...["--config.user", "app", "--config.workingdir", "/srv", "--config.env", "GREETING=hello 'you' $HOME"],
+    ...["--config.exposedports", "8080/tcp", "--architecture", "amd64", "--os", "linux"],
+  ];
+  tool(folder, "umoci", "config", "--image", image, ...settings);
+}
+
+test.skipIf(layoutObstacle !== undefined)(
+  `an OCI layout and docker's archive run their entry point as their user${suffixOf(layoutObstacle)}`,
+  { timeout: 5 * TIMEOUT_MS },
+  async () => {
+    await inFolder(async (folder) => {
+      makeLayout(folder);
+      tool(folder, "skopeo", "copy", "oci:layout:v1", "docker-archive:docker.tar:app:v1");
+      tool(folder, "tar", "-C", "layout", "-cf", "layout.tar", ".");
+      for (const source of ["layout", "docker.tar", "layout.tar"]) {
+        const made = run(
+          folder,
+          "import",
+          path.join(folder, source),
+          "--name",
+          `from-${source}`,
+          "--tag",
+          "v1",
+        );
+        expect({ source, status: made.status, stderr: made.stderr }).toMatchObject({ status: 0 });
+        expect(made.stdout).toContain("it listens on 8080/tcp");
+        const { stdout, status } = run(folder, "run", `from-${source}`, "--network", "none");
+        expect(stdout).toContain("[two words it's] [hello 'you' $HOME] [/srv] [/srv/kept]\r\n");
+        expect(stdout).toContain("uid=1234(app) gid=56(app)\r\n");
+        expect(status).toBe(42);
+      }
+    });
+  },
+);
