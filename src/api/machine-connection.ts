@@ -30,7 +30,7 @@ export class MachineConnection {
 
   constructor(request: MachineRequest, events: MachineEvents) {
     this.#events = events;
-    this.#thread = startThread(new URL("./machine-thread.ts", import.meta.url), request);
+    this.#thread = startThread("src/api/machine-thread.ts", request);
     this.#made.promise.catch(() => {});
     this.#thread.listen((message) => this.#receive(message));
     this.#thread.onExit((cause) => {

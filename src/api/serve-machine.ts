@@ -1,3 +1,4 @@
+import { codeVersion } from "../host/node/code-version.ts";
 import { CORE_WASM, ensureCore } from "../host/node/core-module.ts";
 import { EventLoop } from "../host/node/event-loop.ts";
 import { readWholeFile } from "../host/node/files.ts";
@@ -50,8 +51,9 @@ class MachineThread {
         createProcessor: (surroundings, memory) => {
           const { ramBytes, deterministic } = options;
           const { engine } = request;
-          return createProcessor({ coreModule, ramBytes, deterministic, engine, surroundings, memory })
-            .processor;
+          const code = "state" in options.boot ? options.boot.code : undefined;
+          const common = { coreModule, ramBytes, deterministic, engine, surroundings, memory };
+          return createProcessor({ ...common, codeVersion: codeVersion(), code }).processor;
         },
       });
     const machine =
@@ -133,6 +135,8 @@ class MachineThread {
         return;
       case "snapshot":
         return saveSnapshot(machine, snapshotHost, call.path, call);
+      case "forgetCode":
+        return machine.whilePaused(() => machine.processor.forgetCode());
       case "readMemory":
         return machine.memory.read(call.address, call.length);
       case "writeMemory":

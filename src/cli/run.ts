@@ -1,7 +1,7 @@
 import process from "node:process";
 import type { BootRequest } from "../boot/boot-plan.ts";
+import { codeVersion } from "../host/node/code-version.ts";
 import { CORE_WASM, ensureCore } from "../host/node/core-module.ts";
-import { prepareDefaultGuest } from "../host/node/default-guest.ts";
 import { EventLoop } from "../host/node/event-loop.ts";
 import { readWholeFile, writeWholeFile } from "../host/node/files.ts";
 import { monotonicNowNs } from "../host/node/monotonic-clock.ts";
@@ -77,6 +77,7 @@ async function runMachine(
   const measure = options.stats || options.statsPath !== undefined;
   const { machine: started, close } = await startMachine(options, {
     core,
+    codeVersion: codeVersion(),
     host,
     report,
     disks,
@@ -118,7 +119,10 @@ async function runMachine(
 /** Boots the guest that the options name, or goes on with a snapshot. */
 async function startMachine(
   options: RunOptions,
-  surroundings: Pick<MachineRequest, "core" | "host" | "report" | "disks" | "networks" | "measure">,
+  surroundings: Pick<
+    MachineRequest,
+    "core" | "codeVersion" | "host" | "report" | "disks" | "networks" | "measure"
+  >,
 ): Promise<{ machine: RunnableMachine; close(): Promise<void> }> {
   const { restorePath } = options;
   if (restorePath === undefined) {
@@ -166,6 +170,7 @@ async function readGuest({ kernelPath, initrdPath, append }: RunOptions): Promis
       modules: initrd === undefined ? [] : [{ bytes: initrd, commandLine: "" }],
     };
   }
+  const { prepareDefaultGuest } = await import("../host/node/default-guest.ts");
   const guest = await prepareDefaultGuest(report);
   report("booting Debian's cloud kernel; Ctrl-A H lists keys for Ringfence itself");
   const words = [guest.commandLine, ...terminalWords(), ...(append === undefined ? [] : [append])];

@@ -1,4 +1,6 @@
+import path from "node:path";
 import { parentPort, type Transferable, Worker, workerData } from "node:worker_threads";
+import { ROOT } from "./bundle.ts";
 
 /** One end of the way between a program and the thread of one of its machines. */
 export interface ThreadEnd<Sent, Received> {
@@ -18,9 +20,9 @@ export interface StartedThread<Sent, Received> extends ThreadEnd<Sent, Received>
   keepProcess(on: boolean): void;
 }
 
-/** Starts `module` in a thread of its own. */
-export function startThread<Sent, Received>(url: URL, data: unknown): StartedThread<Sent, Received> {
-  const worker = new Worker(url, { workerData: data });
+/** Starts a module, named by its path from the root, in a thread of its own. */
+export function startThread<Sent, Received>(file: string, data: unknown): StartedThread<Sent, Received> {
+  const worker = new Worker(path.join(ROOT, file), { workerData: data });
   let cause: unknown;
   worker.on("error", (error) => {
     cause = error;

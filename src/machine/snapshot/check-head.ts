@@ -1,12 +1,26 @@
-import { CPU_STATE_BYTES, GUEST_RAM_LIMIT, PAGE_BYTES } from "../../layout/memory-map.ts";
+import {
+  CPU_STATE_BYTES,
+  GUEST_RAM_LIMIT,
+  PAGE_BYTES,
+  RECORDS,
+  RECORDS_END,
+} from "../../layout/memory-map.ts";
 import { VmError } from "../../layout/vm-error.ts";
 import { MINIMUM_RAM_BYTES } from "../../memory/guest-memory.ts";
 import { Board } from "../board.ts";
 import type { MachineState } from "../machine-state.ts";
-import { type Chunk, LARGEST_CHUNK_BYTES, type MemoryChunk, type SnapshotHead } from "./format.ts";
+import {
+  type Chunk,
+  type CodeSection,
+  LARGEST_CHUNK_BYTES,
+  type MemoryChunk,
+  type SavedBytes,
+  type SnapshotHead,
+} from "./format.ts";
 import { differenceInKind } from "./plain-data.ts";
 
 const CHUNK_MODEL: Chunk = { at: 0, packedBytes: 0, sizeBytes: 0, codec: "none", crc32: 0 };
+const MOST_CODE_BYTES = RECORDS_END - RECORDS;
 const CODECS: readonly string[] = ["none", "zstd", "deflate"];
 
 /**
@@ -39,6 +53,11 @@ export function checkHead(head: unknown, path: string, chunksEnd: number): Snaps
     if (!fits) refuse(`memory[${index}]`);
   }
   if (!areRuns(checked.zeroPages, pages)) refuse("zeroPages");
+  const { code } = checked;
+  const sections =
+    code === null ? [] : [code.shapes, code.blocks, code.runModule, code.handlerModule, code.records];
+  if (!sections.every((section) => areBytes(section, chunksEnd))) refuse("code");
+  if (code !== null && (code.shapes.sizeBytes % 8 !== 0 || code.blocks.sizeBytes % 4 !== 0)) refuse("code");
   for (const { address, sizeBytes, pieces } of checked.bootPlan?.images ?? []) {
     if (!isWithin(address, 0, ramBytes) || !isWithin(sizeBytes, 0, ramBytes - address)) refuse("bootPlan");
     if (!pieces.every((piece) => isChunk(piece, chunksEnd))) refuse("bootPlan");
@@ -53,6 +72,11 @@ function isChunk({ at, packedBytes, sizeBytes, codec }: Chunk, chunksEnd: number
     isWithin(sizeBytes, 0, LARGEST_CHUNK_BYTES) &&
     CODECS.includes(codec)
   );
+}
+
+function areBytes({ sizeBytes, pieces }: SavedBytes, chunksEnd: number): boolean {
+  const sum = pieces.reduce((bytes, piece) => bytes + (isChunk(piece, chunksEnd) ? piece.sizeBytes : NaN), 0);
+  return sum === sizeBytes && sum <= MOST_CODE_BYTES;
 }
 
 function pageCount({ pages }: MemoryChunk, ramPages: number): number {
@@ -82,8 +106,17 @@ function headModel(): SnapshotHead {
       images: [{ address: 0, sizeBytes: 0, pieces: [CHUNK_MODEL] }],
       rest: null,
     },
+    code: codeModel(),
     memory: [{ ...CHUNK_MODEL, pages: [0] }],
     zeroPages: [0],
+  };
+}
+
+function codeModel(): CodeSection {
+  const section: SavedBytes = { sizeBytes: 0, pieces: [CHUNK_MODEL] };
+  return {
+    ...{ key: "", inlineShapes: 0, nextHandler: 0, shapes: section, blocks: section },
+    ...{ runModule: section, handlerModule: section, records: section },
   };
 }
 

@@ -15,14 +15,26 @@ export function encodePlainData(value: unknown): string {
 
 /** @throws {SyntaxError} When the text is not what `encodePlainData` gives. */
 export function decodePlainData(text: string): unknown {
-  return JSON.parse(text, (key, part: unknown) => {
-    if (key === "__proto__") throw new SyntaxError("__proto__ is not plain data");
-    if (typeof part !== "object" || part === null) return part;
-    if ("$big" in part) return BigInt(String(part.$big));
-    if ("$bytes" in part) return fromHex(String(part.$bytes));
-    if ("$number" in part) return Number(part.$number);
-    return part;
-  });
+  return revive(JSON.parse(text));
+}
+
+/** Replaces, in place, what stands for values that JSON has no notation for. */
+function revive(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) if (typeof value[i] === "object") value[i] = revive(value[i]);
+    return value;
+  }
+  if ("$big" in value) return BigInt(String(value.$big));
+  if ("$bytes" in value) return fromHex(String(value.$bytes));
+  if ("$number" in value) return Number(value.$number);
+  const parts = value as Record<string, unknown>;
+  for (const name of Object.keys(parts)) {
+    if (name === "__proto__") throw new SyntaxError("__proto__ is not plain data");
+    const part = parts[name];
+    if (typeof part === "object") parts[name] = revive(part);
+  }
+  return parts;
 }
 
 export function toHex(bytes: Uint8Array): string {
@@ -33,9 +45,14 @@ export function toHex(bytes: Uint8Array): string {
 
 function fromHex(text: string): Uint8Array {
   if (text.length % 2 !== 0 || /[^0-9a-f]/.test(text)) throw new SyntaxError("not hexadecimal");
-  return Uint8Array.from({ length: text.length / 2 }, (_, i) =>
-    Number.parseInt(text.slice(2 * i, 2 * i + 2), 16),
-  );
+  const bytes = new Uint8Array(text.length / 2);
+  for (let i = 0; i < bytes.length; i++)
+    bytes[i] = (digit(text.charCodeAt(2 * i)) << 4) | digit(text.charCodeAt(2 * i + 1));
+  return bytes;
+}
+
+function digit(code: number): number {
+  return code < 0x60 ? code - 0x30 : code - 0x57;
 }
 
 /**

@@ -31,7 +31,8 @@ export async function restoreMachine(
     // A failure is seen below; it must not count as unhandled meanwhile.
     loading.catch(() => {});
     const bootPlan = () => snapshot.readBootPlan();
-    const machine = build({ state, memory, bootPlan }, configuration);
+    const code = await snapshot.loadCode();
+    const machine = build({ state, memory, bootPlan, code }, configuration);
     await loading;
     return { machine, snapshot };
   } catch (error) {

@@ -1,4 +1,5 @@
 import type { BootPlan } from "../../boot/boot-plan.ts";
+import type { SavedCode } from "../../cpu/saved-code.ts";
 import type { SnapshotHost, SnapshotSink } from "../../host/snapshot-host.ts";
 import { PAGE_BYTES } from "../../layout/memory-map.ts";
 import { VmError } from "../../layout/vm-error.ts";
@@ -6,11 +7,13 @@ import type { Machine } from "../machine.ts";
 import {
   addPage,
   type Chunk,
+  type CodeSection,
   encodePreamble,
   LARGEST_CHUNK_BYTES,
   type MachineConfiguration,
   type MemoryChunk,
   PREAMBLE_BYTES,
+  type SavedBytes,
   type SavedImage,
   type SnapshotHead,
 } from "./format.ts";
@@ -85,6 +88,7 @@ class SnapshotWriter {
     const configuration = configurationOf(machine);
     if (parent !== undefined) this.#checkParent(parent, configuration, path);
     const state = machine.state;
+    const code = parent === undefined ? machine.processor.saveCode() : undefined;
     const pages = new GuestPages(machine.wasmMemory.buffer, machine.memory.sizeBytes);
     await this.#sink.append(new Uint8Array(PREAMBLE_BYTES));
     const { changed, zero } = await changedPages(pages, parent);
@@ -97,6 +101,7 @@ class SnapshotWriter {
         parent === undefined ? null : { name: this.#host.nameOf(parent.path), checksum: parent.checksum },
       state,
       bootPlan: plan === undefined ? null : await this.#writeBootPlan(plan),
+      code: code === undefined ? null : await this.#writeCode(code),
       memory,
       zeroPages: zero,
     };
@@ -151,15 +156,30 @@ class SnapshotWriter {
   async #writeBootPlan(plan: BootPlan): Promise<SnapshotHead["bootPlan"]> {
     const { memory, ...rest } = plan;
     const images: SavedImage[] = [];
-    for (const { address, bytes, sizeBytes = bytes.length } of memory) {
-      const pieces: Chunk[] = [];
-      for (let at = 0; at < bytes.length; at += LARGEST_CHUNK_BYTES) {
-        const write = await this.#pack(bytes.slice(at, at + LARGEST_CHUNK_BYTES));
-        pieces.push(await write());
-      }
-      images.push({ address, sizeBytes, pieces });
-    }
+    for (const { address, bytes, sizeBytes = bytes.length } of memory)
+      images.push({ address, ...(await this.#writeBytes(bytes)), sizeBytes });
     return { images, rest };
+  }
+
+  async #writeCode(code: SavedCode): Promise<CodeSection> {
+    const { key, inlineShapes, nextHandler } = code;
+    return {
+      ...{ key, inlineShapes, nextHandler },
+      shapes: await this.#writeBytes(bytesOf(code.shapes)),
+      blocks: await this.#writeBytes(bytesOf(code.blocks)),
+      runModule: await this.#writeBytes(code.runModule),
+      handlerModule: await this.#writeBytes(code.handlerModule),
+      records: await this.#writeBytes(code.records),
+    };
+  }
+
+  async #writeBytes(bytes: Uint8Array): Promise<SavedBytes> {
+    const pieces: Chunk[] = [];
+    for (let at = 0; at < bytes.length; at += LARGEST_CHUNK_BYTES) {
+      const write = await this.#pack(bytes.slice(at, at + LARGEST_CHUNK_BYTES));
+      pieces.push(await write());
+    }
+    return { sizeBytes: bytes.length, pieces };
   }
 
   /** Packs at once; what it gives appends the chunk. */
@@ -178,6 +198,10 @@ class SnapshotWriter {
       };
     };
   }
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Int32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 function configurationOf(machine: Machine): MachineConfiguration {
