@@ -11,6 +11,7 @@ import { invariant } from "../layout/invariant.ts";
 import { EnginesDiffer } from "../lockstep/engines-differ.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
 import type { MachineHost } from "../machine/machine-host.ts";
+import { openSnapshot, type Snapshot } from "../machine/snapshot/read-snapshot.ts";
 import { restoreMachine } from "../machine/snapshot/restore-machine.ts";
 import { saveSnapshot } from "../machine/snapshot/write-snapshot.ts";
 import type { RunOptions } from "./command-line.ts";
@@ -25,6 +26,7 @@ import {
   EXIT_TRIPLE_FAULT,
 } from "./exit-codes.ts";
 import type { GuestDisk, GuestNetwork } from "./guest-devices.ts";
+import { userNetwork } from "./network-option.ts";
 import { closeDisks, openDisks } from "./open-disks.ts";
 import { openNetworks } from "./open-networks.ts";
 import { connectSerialInput } from "./serial-input.ts";
@@ -33,8 +35,11 @@ const QUIT_NS = 500_000_000;
 
 /** `ringfence run`: boots a guest and returns the exit status when it has ended. */
 export async function run(options: RunOptions): Promise<number> {
+  const { restorePath } = options;
+  const snapshot = restorePath === undefined ? undefined : await openSnapshot(snapshotHost, restorePath);
+  const cards = snapshot?.deviceNames.filter((name) => name === "virtio-net") ?? [];
   const { networks, close: closeNetworks } = await openNetworks(
-    options.networks,
+    options.networks ?? cards.map(userNetwork),
     options.forwards,
     options.capturePath,
     report,
@@ -42,7 +47,7 @@ export async function run(options: RunOptions): Promise<number> {
   try {
     const disks = await openDisks(options.disks);
     try {
-      return await runMachine(options, disks, networks);
+      return await runMachine(options, disks, networks, snapshot);
     } finally {
       await closeDisks(disks);
     }
@@ -55,6 +60,7 @@ async function runMachine(
   options: RunOptions,
   disks: readonly GuestDisk[],
   networks: readonly GuestNetwork[],
+  snapshot: Snapshot | undefined,
 ): Promise<number> {
   const loop = new EventLoop();
   let machine: RunnableMachine | undefined;
@@ -75,7 +81,7 @@ async function runMachine(
   };
   const core = readWholeFile(CORE_WASM);
   const measure = options.stats || options.statsPath !== undefined;
-  const { machine: started, close } = await startMachine(options, {
+  const { machine: started, close } = await startMachine(options, snapshot, {
     core,
     codeVersion: codeVersion(),
     host,
@@ -119,22 +125,24 @@ async function runMachine(
 /** Boots the guest that the options name, or goes on with a snapshot. */
 async function startMachine(
   options: RunOptions,
+  snapshot: Snapshot | undefined,
   surroundings: Pick<
     MachineRequest,
     "core" | "codeVersion" | "host" | "report" | "disks" | "networks" | "measure"
   >,
 ): Promise<{ machine: RunnableMachine; close(): Promise<void> }> {
-  const { restorePath } = options;
-  if (restorePath === undefined) {
+  if (snapshot === undefined) {
     const boot = await readGuest(options);
     return { machine: createMachine({ ...options, ...surroundings, boot }), close: async () => {} };
   }
   let runnable: RunnableMachine | undefined;
-  const { snapshot } = await restoreMachine(snapshotHost, restorePath, (saved, configuration) => {
+  const rng = options.rng || snapshot.deviceNames.includes("virtio-rng");
+  await restoreMachine(snapshotHost, snapshot, (saved, configuration) => {
     const { ramBytes, deterministic, debugExitPort, secondSerial } = configuration;
     const described = {
       ...{ memoryBytes: ramBytes, deterministic, secondSerial },
       debugExitPort: debugExitPort ?? undefined,
+      rng,
     };
     runnable = createMachine({ ...options, ...surroundings, ...described, boot: saved });
     return runnable.machine;

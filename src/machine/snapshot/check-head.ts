@@ -1,3 +1,4 @@
+import { LAYER_BLOCK_BYTES } from "../../host/block-device.ts";
 import {
   CPU_STATE_BYTES,
   GUEST_RAM_LIMIT,
@@ -9,6 +10,7 @@ import { VmError } from "../../layout/vm-error.ts";
 import { MINIMUM_RAM_BYTES } from "../../memory/guest-memory.ts";
 import { Board } from "../board.ts";
 import type { MachineState } from "../machine-state.ts";
+import { diskBytes } from "./disk-blocks.ts";
 import {
   type Chunk,
   type CodeSection,
@@ -47,6 +49,10 @@ export function checkHead(head: unknown, path: string, chunksEnd: number): Snaps
   if ((checked.state.board.secondUart !== null) !== checked.configuration.secondSerial) {
     refuse("state.board.secondUart");
   }
+  // What else is in there is checked when the devices are there to compare it with.
+  const isDevice = (device: unknown) =>
+    typeof device === "object" && device !== null && "name" in device && typeof device.name === "string";
+  if (!checked.state.board.virtio.every(isDevice)) refuse("state.board.virtio");
   const pages = ramBytes / PAGE_BYTES;
   for (const [index, chunk] of checked.memory.entries()) {
     const fits = isChunk(chunk, chunksEnd) && pageCount(chunk, pages) * PAGE_BYTES === chunk.sizeBytes;
@@ -58,6 +64,14 @@ export function checkHead(head: unknown, path: string, chunksEnd: number): Snaps
     code === null ? [] : [code.shapes, code.blocks, code.runModule, code.handlerModule, code.records];
   if (!sections.every((section) => areBytes(section, chunksEnd))) refuse("code");
   if (code !== null && (code.shapes.sizeBytes % 8 !== 0 || code.blocks.sizeBytes % 4 !== 0)) refuse("code");
+  for (const { sizeBytes, blocks } of checked.disks) {
+    const count = Math.ceil(sizeBytes / LAYER_BLOCK_BYTES);
+    const fits = (chunk: MemoryChunk) =>
+      isChunk(chunk, chunksEnd) &&
+      areRuns(chunk.pages, count) &&
+      diskBytes(chunk.pages, sizeBytes) === chunk.sizeBytes;
+    if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0 || !blocks.every(fits)) refuse("disks");
+  }
   for (const { address, sizeBytes, pieces } of checked.bootPlan?.images ?? []) {
     if (!isWithin(address, 0, ramBytes) || !isWithin(sizeBytes, 0, ramBytes - address)) refuse("bootPlan");
     if (!pieces.every((piece) => isChunk(piece, chunksEnd))) refuse("bootPlan");
@@ -106,6 +120,7 @@ function headModel(): SnapshotHead {
       images: [{ address: 0, sizeBytes: 0, pieces: [CHUNK_MODEL] }],
       rest: null,
     },
+    disks: [{ serial: "", sizeBytes: 0, below: "", blocks: [{ ...CHUNK_MODEL, pages: [0] }] }],
     code: codeModel(),
     memory: [{ ...CHUNK_MODEL, pages: [0] }],
     zeroPages: [0],

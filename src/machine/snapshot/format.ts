@@ -69,6 +69,16 @@ export interface CodeSection {
   readonly records: SavedBytes;
 }
 
+/** A disk of the machine: which files it lies over, and the blocks that differ. */
+export interface SavedDisk {
+  /** As the guest sees it. */
+  readonly serial: string;
+  readonly sizeBytes: number;
+  readonly below: string;
+  /** `pages` count blocks of LAYER_BLOCK_BYTES; the last of a disk may be shorter. */
+  readonly blocks: readonly MemoryChunk[];
+}
+
 export interface SnapshotHead {
   /** For people. */
   readonly madeBy: string;
@@ -78,6 +88,7 @@ export interface SnapshotHead {
   readonly state: MachineState;
   /** What a reset starts; null where the parent has it or nobody knows. */
   readonly bootPlan: { readonly images: readonly SavedImage[]; readonly rest: unknown } | null;
+  readonly disks: readonly SavedDisk[];
   /** Decoded code; null where there is none, or that of the parent is of use. */
   readonly code: CodeSection | null;
   readonly memory: readonly MemoryChunk[];

@@ -1,5 +1,5 @@
 // Plain data as JSON and back, with what JSON has no notation for: bigint, byte arrays, Infinity.
-// {"$big": "decimal"}, {"$bytes": "hexadecimal"}, {"$number": "Infinity"}.
+// {"$big": "decimal"}, {"$bytes": "hexadecimal"}, {"$words": [numbers]}, {"$number": "Infinity"}.
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
@@ -8,6 +8,7 @@ export function encodePlainData(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) => {
     if (typeof part === "bigint") return { $big: part.toString() };
     if (part instanceof Uint8Array) return { $bytes: toHex(part) };
+    if (part instanceof Uint32Array) return { $words: [...part] };
     if (typeof part === "number" && !Number.isFinite(part)) return { $number: String(part) };
     return part;
   });
@@ -27,6 +28,7 @@ function revive(value: unknown): unknown {
   }
   if ("$big" in value) return BigInt(String(value.$big));
   if ("$bytes" in value) return fromHex(String(value.$bytes));
+  if ("$words" in value) return Uint32Array.from(value.$words as number[]);
   if ("$number" in value) return Number(value.$number);
   const parts = value as Record<string, unknown>;
   for (const name of Object.keys(parts)) {
@@ -81,6 +83,7 @@ export function differenceInKind(value: unknown, model: unknown, path = ""): str
 function kindOf(value: unknown): string {
   if (Array.isArray(value)) return "array";
   if (value instanceof Uint8Array) return "bytes";
+  if (value instanceof Uint32Array) return "words";
   return typeof value;
 }
 

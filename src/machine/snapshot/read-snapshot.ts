@@ -1,10 +1,13 @@
 import type { BootPlan, MemoryImage } from "../../boot/boot-plan.ts";
 import type { RestoredCode } from "../../cpu/saved-code.ts";
+import { isLayered } from "../../host/block-device.ts";
 import type { SnapshotFile, SnapshotHost } from "../../host/snapshot-host.ts";
 import { PAGE_BYTES } from "../../layout/memory-map.ts";
 import { VmError } from "../../layout/vm-error.ts";
+import type { Machine } from "../machine.ts";
 import type { MachineState } from "../machine-state.ts";
 import { checkHead } from "./check-head.ts";
+import { diskRanges } from "./disk-blocks.ts";
 import {
   type Chunk,
   checksumOf,
@@ -151,6 +154,32 @@ export class Snapshot {
     };
   }
 
+  /** Names of the machine's virtio devices, in the order of their slots. */
+  get deviceNames(): readonly string[] {
+    return this.#own.head.state.board.virtio.map(({ name }) => String(name));
+  }
+
+  /**
+   * Puts what the machine had written onto disks that show their files as they are.
+   * @throws {VmError} `snapshot-disk-changed`, `snapshot-damaged`, `file-unreadable`. @throws {DiskError}
+   */
+  async loadDisks(disks: Machine["disks"]): Promise<void> {
+    const { file, head } = this.#own;
+    for (const [index, saved] of head.disks.entries()) {
+      const { serial, disk } = disks[index] ?? {};
+      const refuse = (reason: string): never => {
+        throw new VmError({ code: "snapshot-disk-changed", disk: serial ?? saved.serial, reason });
+      };
+      if (disk === undefined || disk.sizeBytes !== saved.sizeBytes) return refuse("it is another disk");
+      if (!isLayered(disk)) return refuse("it would be written in place: give it as --disk FILE,snapshot");
+      if (disk.below !== saved.below) return refuse("its file has another name or was written since");
+      await this.#eachChunk(file, saved.blocks, async (chunk, bytes) => {
+        for (const { offset, at, length } of diskRanges(chunk.pages, saved.sizeBytes))
+          await disk.write(offset, bytes.subarray(at, at + length));
+      });
+    }
+  }
+
   async #loadBytes(file: SnapshotFile, { sizeBytes, pieces }: SavedBytes): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = new Uint8Array(sizeBytes);
     let at = 0;
@@ -213,13 +242,13 @@ export class Snapshot {
   async #eachChunk(
     file: SnapshotFile,
     chunks: readonly MemoryChunk[],
-    use: (chunk: MemoryChunk, bytes: Uint8Array) => void,
+    use: (chunk: MemoryChunk, bytes: Uint8Array) => void | Promise<void>,
   ): Promise<void> {
     // What has been used is waste that the collector would have to run for.
     const buffers: Uint8Array[] = [];
     await this.#eachOf(chunks, async (chunk) => {
       const buffer = buffers.pop() ?? new Uint8Array(LARGEST_CHUNK_BYTES);
-      use(chunk, await this.#readChunk(file, chunk, buffer));
+      await use(chunk, await this.#readChunk(file, chunk, buffer));
       buffers.push(buffer);
     });
   }

@@ -1,9 +1,11 @@
 import type { BootPlan } from "../../boot/boot-plan.ts";
 import type { SavedCode } from "../../cpu/saved-code.ts";
+import { isLayered, LAYER_BLOCK_BYTES, type LayeredDisk } from "../../host/block-device.ts";
 import type { SnapshotHost, SnapshotSink } from "../../host/snapshot-host.ts";
 import { PAGE_BYTES } from "../../layout/memory-map.ts";
 import { VmError } from "../../layout/vm-error.ts";
 import type { Machine } from "../machine.ts";
+import { diskBytes, diskRanges } from "./disk-blocks.ts";
 import {
   addPage,
   type Chunk,
@@ -14,6 +16,7 @@ import {
   type MemoryChunk,
   PREAMBLE_BYTES,
   type SavedBytes,
+  type SavedDisk,
   type SavedImage,
   type SnapshotHead,
 } from "./format.ts";
@@ -24,6 +27,7 @@ import { openSnapshot, PageComparison, type Snapshot } from "./read-snapshot.ts"
 /** Chunks that are packed at once. */
 const PIPELINE_DEPTH = 4;
 const CHUNK_PAGES = LARGEST_CHUNK_BYTES / PAGE_BYTES;
+const CHUNK_BLOCKS = LARGEST_CHUNK_BYTES / LAYER_BLOCK_BYTES;
 
 export interface SnapshotOptions {
   /** Path of a snapshot: only what has changed since then is saved. It must lie in the new one's folder. */
@@ -54,22 +58,31 @@ export function saveSnapshot(
 ): Promise<SnapshotSummary> {
   return machine.whilePaused(async () => {
     if (machine.end !== undefined) throw new VmError({ code: "machine-ended" });
-    if (machine.hasVirtioDevices)
-      throw new VmError({
-        code: "snapshot-unsupported",
-        reason: "a machine with disks or network cards cannot be saved yet; start it with --network none",
-      });
+    checkSavable(machine);
     const parent =
       options.parentPath === undefined ? undefined : await openSnapshot(host, options.parentPath);
     const sink = await host.create(path);
     try {
       const writer = new SnapshotWriter(sink, host, options.packed ?? true);
-      return await writer.write(machine, parent, path);
+      return await machine.whileDevicesStand(() => writer.write(machine, parent, path));
     } finally {
       await sink.abandon();
       await parent?.close();
     }
   });
+}
+
+function checkSavable(machine: Machine): void {
+  const refuse = (reason: string): never => {
+    throw new VmError({ code: "snapshot-unsupported", reason });
+  };
+  const device = machine.unsavableDevice;
+  if (device !== undefined) refuse(`a machine with ${device} cannot be saved; start it without`);
+  const inPlace = machine.disks.find(({ disk }) => !isLayered(disk));
+  if (inPlace !== undefined)
+    refuse(
+      `${inPlace.serial} is written in place, so a snapshot would soon not fit it; start with --disk FILE,snapshot`,
+    );
 }
 
 class SnapshotWriter {
@@ -101,6 +114,7 @@ class SnapshotWriter {
         parent === undefined ? null : { name: this.#host.nameOf(parent.path), checksum: parent.checksum },
       state,
       bootPlan: plan === undefined ? null : await this.#writeBootPlan(plan),
+      disks: await this.#writeDisks(machine.disks),
       code: code === undefined ? null : await this.#writeCode(code),
       memory,
       zeroPages: zero,
@@ -150,6 +164,31 @@ class SnapshotWriter {
       if (waiting.length === PIPELINE_DEPTH) await writeFirst();
     }
     while (waiting.length > 0) await writeFirst();
+    return chunks;
+  }
+
+  async #writeDisks(disks: Machine["disks"]): Promise<SavedDisk[]> {
+    const saved: SavedDisk[] = [];
+    for (const { serial, disk } of disks) {
+      if (!isLayered(disk)) continue;
+      const { sizeBytes, below } = disk;
+      saved.push({ serial, sizeBytes, below, blocks: await this.#writeBlocks(disk) });
+    }
+    return saved;
+  }
+
+  async #writeBlocks(disk: LayeredDisk): Promise<MemoryChunk[]> {
+    const chunks: MemoryChunk[] = [];
+    const changed = disk.changedBlocks;
+    for (let i = 0; i < changed.length; i += CHUNK_BLOCKS) {
+      const runs: number[] = [];
+      for (const block of changed.slice(i, i + CHUNK_BLOCKS)) addPage(runs, block);
+      const bytes = new Uint8Array(diskBytes(runs, disk.sizeBytes));
+      for (const { offset, at, length } of diskRanges(runs, disk.sizeBytes))
+        await disk.read(offset, bytes.subarray(at, at + length));
+      const write = await this.#pack(bytes);
+      chunks.push({ ...(await write()), pages: runs });
+    }
     return chunks;
   }
 
