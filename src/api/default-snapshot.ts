@@ -1,5 +1,6 @@
 import { defaultSnapshotPath, isCached, makeRoomFor } from "../host/node/snapshot-cache.ts";
 import { FORMAT_VERSION } from "../machine/snapshot/format.ts";
+import { prepareMachineThread } from "./machine-connection.ts";
 import type { RestoreOptions } from "./options.ts";
 import { VirtualMachine } from "./virtual-machine.ts";
 
@@ -29,6 +30,8 @@ const CLEAR_FREE_MEMORY = `
  */
 export async function defaultSnapshot(options: DefaultSnapshotOptions = {}): Promise<string> {
   const { memoryBytes = 512 << 20, signal, progress = () => {} } = options;
+  // Whoever asks for it is about to make a machine of it.
+  prepareMachineThread();
   const settings = JSON.stringify({ format: FORMAT_VERSION, memoryBytes, WARM_UP, CLEAR_FREE_MEMORY });
   const path = await defaultSnapshotPath(settings, progress);
   if (isCached(path)) return path;

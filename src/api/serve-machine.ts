@@ -23,7 +23,11 @@ export async function serveMachine(): Promise<void> {
   const program = thisThread<FromThread, ToThread, MachineRequest>();
   const thread = new MachineThread(program);
   try {
-    await thread.make(program.data);
+    // What every machine needs is ready before it is known which machine it is to be.
+    ensureCore();
+    const coreModule = new WebAssembly.Module(readWholeFile(CORE_WASM));
+    codeVersion();
+    await thread.make(coreModule, await program.data);
   } catch (error) {
     program.post({ kind: "failed", error: sendError(error) });
   }
@@ -40,9 +44,7 @@ class MachineThread {
     this.#program = program;
   }
 
-  async make(request: MachineRequest): Promise<void> {
-    ensureCore();
-    const coreModule = new WebAssembly.Module(readWholeFile(CORE_WASM));
+  async make(coreModule: WebAssembly.Module, request: MachineRequest): Promise<void> {
     const build = (options: Omit<MachineOptions, "createProcessor" | "host" | "noReboot">): Machine =>
       new Machine({
         ...options,
