@@ -112,9 +112,9 @@ export class Interpreter implements Engine {
     this.#i64 = new BigInt64Array(buffer);
     this.#available = new Set(Object.keys(parts.core));
     this.#table = new WebAssembly.Table({ element: "anyfunc", initial: TABLE_SIZE });
-    const code = parts.code?.key === parts.codeKey ? parts.code : undefined;
-    this.#shapes = new ShapeTable(FIRST_SHAPE_HANDLER);
-    if (code !== undefined) this.#shapes.restore(code.shapes, code.nextHandler, FORMS);
+    const restored = parts.code?.key === parts.codeKey ? restoreShapes(parts.code) : undefined;
+    const code = restored === undefined ? undefined : parts.code;
+    this.#shapes = restored ?? new ShapeTable(FIRST_SHAPE_HANDLER);
     const { observe } = parts;
     this.#hot = new HotHandlers(this.#shapes, observe === undefined, code?.inlineShapes);
     this.#blocks = new BlockCache(buffer, this.#shapes, parts.forms ?? FORMS_BY_OPCODE, this.#hot, {
@@ -499,5 +499,19 @@ export class Interpreter implements Engine {
   }
   #state64(field: number): bigint {
     return this.#i64[(CPU_STATE + field) >> 3]!;
+  }
+}
+
+/** The table that saved code was made with; undefined where it is not such as this version makes. */
+function restoreShapes(code: SavedCode | undefined): ShapeTable | undefined {
+  if (code === undefined || !(code.nextHandler <= TABLE_SIZE && code.inlineShapes * 2 <= code.shapes.length))
+    return undefined;
+  const shapes = new ShapeTable(FIRST_SHAPE_HANDLER);
+  try {
+    shapes.restore(code.shapes, code.nextHandler, FORMS);
+    return shapes;
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
   }
 }
