@@ -17,7 +17,7 @@ fi
 ringfence_node=$(find_node .) || exit 1
 if [ -d node_modules/assemblyscript ]; then
   # A core that does not compile must not keep anybody from installing; start and test build it again and then fail.
-  "$ringfence_node" tools/build-core.ts ||
+  "$ringfence_node" tools/build-core.ts && "$ringfence_node" tools/build-bundle.ts ||
     echo "ringfence: src/core is not built; npm run build shows why" >&2
 else
   echo "ringfence: the AssemblyScript compiler is not installed, so src/core is not built" >&2

@@ -1,4 +1,4 @@
-import { type StartedThread, startThread } from "../host/node/machine-thread.ts";
+import { prepareThread, type StartedThread, startThread } from "../host/node/machine-thread.ts";
 import { VmError } from "../layout/vm-error.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
 import { receiveError } from "./sent-error.ts";
@@ -18,6 +18,13 @@ export interface MadeMachine {
   readonly hasAgentPort: boolean;
 }
 
+const THREAD = "src/api/machine-thread.ts";
+
+/** Starts a thread for the next machine, so that this is there sooner. */
+export function prepareMachineThread(): void {
+  prepareThread(THREAD);
+}
+
 /** The program's end of the way to the thread of one machine. */
 export class MachineConnection {
   readonly #thread: StartedThread<ToThread, FromThread>;
@@ -30,7 +37,7 @@ export class MachineConnection {
 
   constructor(request: MachineRequest, events: MachineEvents) {
     this.#events = events;
-    this.#thread = startThread(new URL("./machine-thread.ts", import.meta.url), request);
+    this.#thread = startThread(THREAD, request);
     this.#made.promise.catch(() => {});
     this.#thread.listen((message) => this.#receive(message));
     this.#thread.onExit((cause) => {

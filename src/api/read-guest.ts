@@ -1,5 +1,4 @@
 import type { BootRequest as GuestToBoot } from "../boot/boot-plan.ts";
-import { prepareDefaultGuest, shareWords } from "../host/node/default-guest.ts";
 import { readWholeFile } from "../host/node/files.ts";
 import type { BootRequest } from "./thread-protocol.ts";
 
@@ -13,6 +12,8 @@ export async function readGuest(
     const modules = initrd === undefined ? [] : [{ bytes: bytesOf(initrd), commandLine: "" }];
     return { kernel: bytesOf(kernel), commandLine, modules };
   }
+  // A restored machine needs none of it.
+  const { prepareDefaultGuest, shareWords } = await import("../host/node/default-guest.ts");
   const guest = await prepareDefaultGuest(progress);
   return {
     kernel: readWholeFile(guest.kernelPath),

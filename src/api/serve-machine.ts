@@ -1,3 +1,4 @@
+import { codeVersion } from "../host/node/code-version.ts";
 import { CORE_WASM, ensureCore } from "../host/node/core-module.ts";
 import { EventLoop } from "../host/node/event-loop.ts";
 import { readWholeFile } from "../host/node/files.ts";
@@ -24,7 +25,11 @@ export async function serveMachine(): Promise<void> {
   const program = thisThread<FromThread, ToThread, MachineRequest>();
   const thread = new MachineThread(program);
   try {
-    await thread.make(program.data);
+    // What every machine needs is ready before it is known which machine it is to be.
+    ensureCore();
+    const coreModule = new WebAssembly.Module(readWholeFile(CORE_WASM));
+    codeVersion();
+    await thread.make(coreModule, await program.data);
   } catch (error) {
     program.post({ kind: "failed", error: sendError(error) });
   }
@@ -41,9 +46,7 @@ class MachineThread {
     this.#program = program;
   }
 
-  async make(request: MachineRequest): Promise<void> {
-    ensureCore();
-    const coreModule = new WebAssembly.Module(readWholeFile(CORE_WASM));
+  async make(coreModule: WebAssembly.Module, request: MachineRequest): Promise<void> {
     const build = (options: Omit<MachineOptions, "createProcessor" | "host" | "noReboot">): Machine =>
       new Machine({
         ...options,
@@ -52,8 +55,9 @@ class MachineThread {
         createProcessor: (surroundings, memory) => {
           const { ramBytes, deterministic } = options;
           const { engine } = request;
-          return createProcessor({ coreModule, ramBytes, deterministic, engine, surroundings, memory })
-            .processor;
+          const code = "state" in options.boot ? options.boot.code : undefined;
+          const common = { coreModule, ramBytes, deterministic, engine, surroundings, memory };
+          return createProcessor({ ...common, codeVersion: codeVersion(), code }).processor;
         },
       });
     const shares = request.kind === "boot" ? openShares(request.shares) : [];
@@ -143,6 +147,8 @@ class MachineThread {
         return;
       case "snapshot":
         return saveSnapshot(machine, snapshotHost, call.path, call);
+      case "forgetCode":
+        return machine.whilePaused(() => machine.processor.forgetCode());
       case "readMemory":
         return machine.memory.read(call.address, call.length);
       case "writeMemory":

@@ -42,6 +42,7 @@ export interface Calls {
     parameters: { path: string; parentPath: string | undefined; packed: boolean | undefined };
     result: { fileBytes: number; pages: number; checksum: string };
   };
+  forgetCode: { parameters: Record<never, never>; result: undefined };
   readMemory: { parameters: { address: number; length: number }; result: Uint8Array };
   writeMemory: { parameters: { address: number; bytes: Uint8Array }; result: undefined };
   statistics: {

@@ -201,6 +201,11 @@ export class VirtualMachine implements AsyncDisposable {
     return this.#agent.betweenUploads(save);
   }
 
+  /** Forgets the guest's code as it was decoded: a later snapshot then brings only what has run since. */
+  async forgetCode(): Promise<void> {
+    await this.#connection.call("forgetCode", {});
+  }
+
   /** Makes another machine that goes on from where this one is. It has not been started. */
   clone(options: RestoreOptions = {}): Promise<VirtualMachine> {
     return withTemporaryPath("clone.snapshot", async (path) => {

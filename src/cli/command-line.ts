@@ -89,7 +89,8 @@ export interface RunOptions {
   readonly trace: readonly TraceSubject[];
   readonly disks: readonly DiskOption[];
   readonly rng: boolean;
-  readonly networks: readonly NetworkOption[];
+  /** Undefined: those of the snapshot's machine. */
+  readonly networks: readonly NetworkOption[] | undefined;
   readonly forwards: readonly PortForward[];
   readonly capturePath: string | undefined;
   readonly shares: readonly ShareOption[];
@@ -149,8 +150,6 @@ function parseRun(argv: readonly string[]): Command {
   const notSaved = BOOT_OPTIONS.find(
     (name) => restorePath !== undefined && (given.has(name) || repeated.has(name)),
   );
-  // A snapshot holds no network card yet; and what comes from outside is no function of the instructions executed.
-  const isAlone = ["deterministic", "snapshot", "restore"].some((name) => given.has(name));
   if (notSaved !== undefined) {
     throw new UsageError(`--${notSaved} does not go with --restore: the snapshot says it already`);
   }
@@ -175,7 +174,11 @@ function parseRun(argv: readonly string[]): Command {
       trace: parseTrace(given.get("trace")),
       disks: (repeated.get("disk") ?? []).map(parseDisk),
       rng: given.has("rng"),
-      networks: parseNetworks(repeated.get("network"), isAlone ? ["none"] : ["user"]),
+      // What comes from outside is no function of the instructions executed.
+      networks:
+        repeated.get("network") === undefined && restorePath !== undefined
+          ? undefined
+          : parseNetworks(repeated.get("network"), given.has("deterministic") ? ["none"] : ["user"]),
       forwards: (repeated.get("forward") ?? []).map(parseForward),
       capturePath: given.get("capture"),
       shares: parseSharesFor(kernelPath, repeated.get("share")),

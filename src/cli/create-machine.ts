@@ -31,6 +31,8 @@ const MOST_DISK_MESSAGES = 10;
 export interface MachineRequest {
   /** The compiled src/core. */
   readonly core: Uint8Array<ArrayBuffer>;
+  /** Names the version of what decodes and generates code; absent: snapshots go without decoded code. */
+  readonly codeVersion?: string;
   readonly memoryBytes: number;
   readonly engine: EngineName;
   /** What CPUID announces; the default model when absent. */
@@ -93,6 +95,8 @@ export function createMachine(request: MachineRequest): RunnableMachine {
         surroundings: traceAccesses(surroundings, request.trace, request.report),
         memory,
         meter,
+        codeVersion: request.codeVersion,
+        code: "state" in request.boot ? request.boot.code : undefined,
       };
       const against = AGAINST[request.engine];
       if (against === undefined)

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
+import { loadModule } from "../host/node/bundle.ts";
 import { keepCompiledSources } from "../host/node/compile-cache.ts";
 import { type Command, parseCommandLine } from "./command-line.ts";
 import { describeError } from "./describe-error.ts";
@@ -41,7 +42,7 @@ async function main(): Promise<number> {
     case "run": {
       // Only a run needs the machine; help and version should not wait for it to load.
       keepCompiledSources();
-      const { run } = await import("./run.ts");
+      const { run } = await loadModule("run", () => import("./run.ts"));
       return run(command.options);
     }
     case "disk": {

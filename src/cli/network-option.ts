@@ -48,6 +48,11 @@ export function parseNetworks(
   return [];
 }
 
+/** What `--network user` asks for. */
+export function userNetwork(): NetworkOption {
+  return parseNetwork("user");
+}
+
 function parseNetwork(text: string): NetworkOption {
   const [what = "", ...settings] = text.split(",");
   const kind =

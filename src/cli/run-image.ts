@@ -17,7 +17,7 @@ export async function withImage(asked: RunOptions, report: (line: string) => voi
   const disks = await machineDisks(image, changes);
   const inFolder = (file: string | undefined) => file && path.join(folder, file);
   const isCut = manifest.network === "none" && !given.has("network");
-  const networks = isCut ? [] : asked.networks;
+  const networks = isCut ? [] : (asked.networks ?? []);
   const port = manifest.exitStatusPort;
   const ownStatus =
     port === undefined || asked.debugExitPort !== undefined

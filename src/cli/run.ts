@@ -1,7 +1,7 @@
 import process from "node:process";
 import type { BootRequest } from "../boot/boot-plan.ts";
+import { codeVersion } from "../host/node/code-version.ts";
 import { CORE_WASM, ensureCore } from "../host/node/core-module.ts";
-import { prepareDefaultGuest, shareWords } from "../host/node/default-guest.ts";
 import { EventLoop } from "../host/node/event-loop.ts";
 import { readWholeFile, writeWholeFile } from "../host/node/files.ts";
 import { monotonicNowNs } from "../host/node/monotonic-clock.ts";
@@ -11,6 +11,7 @@ import { invariant } from "../layout/invariant.ts";
 import { EnginesDiffer } from "../lockstep/engines-differ.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
 import type { MachineHost } from "../machine/machine-host.ts";
+import { openSnapshot, type Snapshot } from "../machine/snapshot/read-snapshot.ts";
 import { restoreMachine } from "../machine/snapshot/restore-machine.ts";
 import { saveSnapshot } from "../machine/snapshot/write-snapshot.ts";
 import type { GuestShare } from "../virtio/sharing/share.ts";
@@ -26,6 +27,7 @@ import {
   EXIT_TRIPLE_FAULT,
 } from "./exit-codes.ts";
 import type { GuestDisk, GuestNetwork } from "./guest-devices.ts";
+import { userNetwork } from "./network-option.ts";
 import { closeDisks, openDisks } from "./open-disks.ts";
 import { openNetworks } from "./open-networks.ts";
 import { closeShares, openShares } from "./open-shares.ts";
@@ -37,8 +39,11 @@ const QUIT_NS = 500_000_000;
 /** `ringfence run`: boots a guest and returns the exit status when it has ended. */
 export async function run(asked: RunOptions): Promise<number> {
   const options = await withImage(asked, report);
+  const { restorePath } = options;
+  const snapshot = restorePath === undefined ? undefined : await openSnapshot(snapshotHost, restorePath);
+  const cards = snapshot?.deviceNames.filter((name) => name === "virtio-net") ?? [];
   const { networks, close: closeNetworks } = await openNetworks(
-    options.networks,
+    options.networks ?? cards.map(userNetwork),
     options.forwards,
     options.capturePath,
     report,
@@ -48,7 +53,7 @@ export async function run(asked: RunOptions): Promise<number> {
     try {
       const disks = await openDisks(options.disks);
       try {
-        return await runMachine(options, disks, networks, shares);
+        return await runMachine(options, disks, networks, shares, snapshot);
       } finally {
         await closeDisks(disks);
       }
@@ -65,6 +70,7 @@ async function runMachine(
   disks: readonly GuestDisk[],
   networks: readonly GuestNetwork[],
   shares: readonly GuestShare[],
+  snapshot: Snapshot | undefined,
 ): Promise<number> {
   const loop = new EventLoop();
   let machine: RunnableMachine | undefined;
@@ -85,8 +91,9 @@ async function runMachine(
   };
   const core = readWholeFile(CORE_WASM);
   const measure = options.stats || options.statsPath !== undefined;
-  const { machine: started, close } = await startMachine(options, {
+  const { machine: started, close } = await startMachine(options, snapshot, {
     core,
+    codeVersion: codeVersion(),
     host,
     report,
     disks,
@@ -129,21 +136,24 @@ async function runMachine(
 /** Boots the guest that the options name, or goes on with a snapshot. */
 async function startMachine(
   options: RunOptions,
-  surroundings: Pick<MachineRequest, "core" | "host" | "report" | "disks" | "networks" | "measure"> & {
-    readonly shares: readonly GuestShare[];
-  },
+  snapshot: Snapshot | undefined,
+  surroundings: Pick<
+    MachineRequest,
+    "core" | "codeVersion" | "host" | "report" | "disks" | "networks" | "measure"
+  > & { readonly shares: readonly GuestShare[] },
 ): Promise<{ machine: RunnableMachine; close(): Promise<void> }> {
-  const { restorePath } = options;
-  if (restorePath === undefined) {
+  if (snapshot === undefined) {
     const boot = await readGuest(options);
     return { machine: createMachine({ ...options, ...surroundings, boot }), close: async () => {} };
   }
   let runnable: RunnableMachine | undefined;
-  const { snapshot } = await restoreMachine(snapshotHost, restorePath, (saved, configuration) => {
+  const rng = options.rng || snapshot.deviceNames.includes("virtio-rng");
+  await restoreMachine(snapshotHost, snapshot, (saved, configuration) => {
     const { ramBytes, deterministic, debugExitPort, secondSerial } = configuration;
     const described = {
       ...{ memoryBytes: ramBytes, deterministic, secondSerial },
       debugExitPort: debugExitPort ?? undefined,
+      rng,
     };
     runnable = createMachine({ ...options, ...surroundings, ...described, boot: saved });
     return runnable.machine;
@@ -179,6 +189,7 @@ async function readGuest({ kernelPath, initrdPath, append, shares }: RunOptions)
       modules: initrd === undefined ? [] : [{ bytes: initrd, commandLine: "" }],
     };
   }
+  const { prepareDefaultGuest, shareWords } = await import("../host/node/default-guest.ts");
   const guest = await prepareDefaultGuest(report);
   report("booting Debian's cloud kernel; Ctrl-A H lists keys for Ringfence itself");
   const words = [

@@ -1,4 +1,5 @@
 import type * as cpu from "../layout/cpu-state.ts";
+import type { SavedCode } from "./saved-code.ts";
 
 /** Why an engine hands control back to the processor: an EXIT_* of layout/cpu-state.ts. */
 export type EngineExit =
@@ -22,4 +23,8 @@ export interface Engine {
   codeWritten(page: number, first: number, last: number): void;
   /** Forgets all code: memory has changed behind the processor's back. */
   forgetCode(): void;
+  /** What it has decoded and generated, for an engine that takes over; undefined where that cannot be. */
+  saveCode(): SavedCode | undefined;
+  /** Forgets all code; the first time, goes on with the saved code that it was made with, if it can use that. */
+  restoreCode(): void;
 }

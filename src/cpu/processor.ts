@@ -1,4 +1,5 @@
 import type { AccessBytes } from "../bus/port-bus.ts";
+import type { SavedCode } from "./saved-code.ts";
 
 /** What a processor needs from the machine around it. */
 export interface ProcessorSurroundings {
@@ -62,6 +63,8 @@ export interface Processor {
   saveState(): Uint8Array<ArrayBuffer>;
   /** Goes on from a saved state, over memory that is as it was then. Whether an interrupt waits must be told anew. */
   restoreState(saved: Uint8Array): void;
+  /** Decoded code, to go with a saved state and memory; undefined where it cannot be saved. */
+  saveCode(): SavedCode | undefined;
   /** Forgets decoded code: memory has changed behind the processor's back. */
   forgetCode(): void;
   /** Sets what firmware programs before it starts a system: memory types (MTRRs). For boots without firmware. */

@@ -5,6 +5,7 @@ import type { CoreExports } from "./core-exports.ts";
 import type { Engine, EngineExit } from "./engine.ts";
 import type { Processor, ProcessorRegisters, ProcessorSurroundings, RunOutcome } from "./processor.ts";
 import { RegisterFile } from "./register-file.ts";
+import type { SavedCode } from "./saved-code.ts";
 import type { StateView } from "./state-view.ts";
 
 const RFLAGS_TF = 1 << 8;
@@ -254,7 +255,11 @@ export class VirtualProcessor implements Processor {
     state.set64(cpu.ZERO, 0n);
     this.#core.updateMode();
     this.#core.initialiseTlb();
-    this.#engine.forgetCode();
+    this.#engine.restoreCode();
+  }
+
+  saveCode(): SavedCode | undefined {
+    return this.#state.get32(cpu.DETERMINISTIC) !== 0 ? undefined : this.#engine.saveCode();
   }
 
   forgetCode(): void {

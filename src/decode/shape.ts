@@ -86,6 +86,8 @@ export class ShapeTable {
   readonly #byName = new Map<string, HandlerShape>();
   readonly #byForm = new Map<number, HandlerShape>();
   #nextId: number;
+  /** Numbers below the next one that belong to nothing, rising. */
+  #vacant: number[] = [];
 
   /** @param firstId Number of the first shape; lower ones are the engine's own. */
   constructor(firstId: number) {
@@ -99,6 +101,8 @@ export class ShapeTable {
 
   /** Takes `count` numbers for handlers that are no shapes; returns the first. */
   reserveIds(count: number): number {
+    if (this.#vacant.length >= count && this.#vacant[count - 1] === this.#vacant[0]! + count - 1)
+      return this.#vacant.splice(0, count)[0]!;
     const first = this.#nextId;
     this.#nextId += count;
     return first;
@@ -106,8 +110,7 @@ export class ShapeTable {
 
   /** The shape of a form under an operand size, in 64-bit code or not, with or without a memory operand. */
   shapeOf(form: CompiledForm, operandBits: number, code64: boolean, memory: boolean): HandlerShape {
-    const key =
-      ((form.number * 8 + Math.clz32(operandBits) - 25) * 2 + (code64 ? 1 : 0)) * 2 + (memory ? 1 : 0);
+    const key = shapeKey(form, operandBits, code64, memory);
     const known = this.#byForm.get(key);
     if (known) return known;
     const bits = effectiveOperandBits(form, operandBits);
@@ -148,6 +151,35 @@ export class ShapeTable {
     return direct?.id === id ? direct : this.shapes.find((shape) => shape.id === id);
   }
 
+  /** All shapes in their order: number of the shape, and what `shapeOf` was asked for. */
+  save(): Int32Array {
+    const rows = new Map<HandlerShape, number>();
+    for (const [key, shape] of this.#byForm) if (!rows.has(shape)) rows.set(shape, key);
+    return Int32Array.from(this.shapes.flatMap((shape) => [shape.id, rows.get(shape)!]));
+  }
+
+  /**
+   * Adds the shapes of a table that `save` was asked of, with their numbers. Nothing may have been added yet.
+   *
+   * @param nextId The other table's next number.
+   * @throws {RangeError} When the rows are not such as `save` gives.
+   */
+  restore(rows: Int32Array, nextId: number, forms: readonly CompiledForm[]): void {
+    let free = this.#nextId;
+    for (let i = 0; i + 1 < rows.length; i += 2) {
+      const [id, key] = [rows[i]!, rows[i + 1]!];
+      const form = forms[key >> 5];
+      if (form === undefined || id < free || id >= nextId) throw new RangeError("no shape of this table");
+      while (free < id) this.#vacant.push(free++);
+      this.#nextId = id;
+      const shape = this.shapeOf(form, 64 >> ((key >> 2) & 7), (key & 2) !== 0, (key & 1) !== 0);
+      if (shape.id !== id) throw new RangeError("two shapes of this table are one");
+      free = id + 1;
+    }
+    while (free < nextId) this.#vacant.push(free++);
+    this.#nextId = nextId;
+  }
+
   byName(name: string): HandlerShape | undefined {
     return this.#byName.get(name);
   }
@@ -169,6 +201,10 @@ export class ShapeTable {
     }
     for (const name of names) found.get(name)?.();
   }
+}
+
+function shapeKey(form: CompiledForm, operandBits: number, code64: boolean, memory: boolean): number {
+  return ((form.number * 8 + Math.clz32(operandBits) - 25) * 2 + (code64 ? 1 : 0)) * 2 + (memory ? 1 : 0);
 }
 
 function shapeName(

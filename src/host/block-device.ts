@@ -25,6 +25,21 @@ export interface BlockDevice {
 
 export const SECTOR_BYTES = 512;
 
+/** Granularity in which a `LayeredDisk` knows what has changed. */
+export const LAYER_BLOCK_BYTES = 65536;
+
+/** A disk whose contents go with a snapshot: those of files that nobody writes, and blocks that differ from them. */
+export interface LayeredDisk extends BlockDevice {
+  /** Tells the files from others, and from what becomes of them when somebody writes them after all. */
+  readonly below: string;
+  /** Numbers of the blocks of LAYER_BLOCK_BYTES that may differ, rising. */
+  readonly changedBlocks: readonly number[];
+}
+
+export function isLayered(disk: BlockDevice): disk is LayeredDisk {
+  return "changedBlocks" in disk;
+}
+
 /** A disk that cannot be read or written any further: damaged, full, or gone. */
 export class DiskError extends Error {
   override readonly name = "DiskError";

@@ -25,6 +25,10 @@ export interface EthernetPort {
   send(frame: Frame): void;
   /** Called with each frame that comes from the other end; set by who holds the port. */
   onFrame: (frame: Frame) => void;
+  /** Plain data: what the other end knows of the guest that it has to know again behind a snapshot. */
+  saveState?(): unknown;
+  /** Takes over what `saveState` gave, perhaps in another process. Anything else is passed over. */
+  restoreState?(state: unknown): void;
 }
 
 /** The longest frame that may travel with an offload: an IP packet has at most 65535 bytes. */

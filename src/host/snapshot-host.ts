@@ -12,7 +12,9 @@ export interface SnapshotFile {
   readonly sizeBytes: number;
   /** Fills `target` from `offset` on. Rejects when the file ends before. */
   read(offset: number, target: Uint8Array): Promise<void>;
-  /** The same at once; for what is needed rarely and without notice. */
+  /** Fills several targets one after the other. */
+  readInto(offset: number, targets: readonly Uint8Array[]): Promise<void>;
+  /** As `read`, at once; for what is needed rarely and without notice. */
   readNow(offset: number, target: Uint8Array): void;
   close(): Promise<void>;
 }
@@ -44,8 +46,8 @@ export interface SnapshotHost {
   /** Rejects when the bytes are not what the codec makes, or give other than `sizeBytes`. */
   unpack(packed: PackedBytes, sizeBytes: number): Promise<Uint8Array>;
   unpackNow(packed: PackedBytes, sizeBytes: number): Uint8Array;
-  /** CRC-32 as in gzip (RFC 1952, section 8). */
-  crc32(bytes: Uint8Array): number;
+  /** CRC-32 as in gzip (RFC 1952, section 8). `before`: that of the bytes before these. */
+  crc32(bytes: Uint8Array, before?: number): number;
   /** SHA-256, 32 bytes. */
   sha256(bytes: Uint8Array): Uint8Array;
 }

@@ -22,6 +22,7 @@ import { GUEST_RAM, PAGE_BYTES, RECORDS, RECORDS_END } from "../layout/memory-ma
 import * as record from "../layout/record.ts";
 import { type Block, CodePage, type Region } from "./code-page.ts";
 import { type CodeTemplate, TemplateBuilder, type TemplateMemory } from "./code-template.ts";
+import { areBlockRows, blockRows, SavedBlocks } from "./saved-blocks.ts";
 
 const MAX_BLOCK_INSTRUCTIONS = 64;
 /** Code that changes in more than operands this often gets no template again. */
@@ -74,6 +75,8 @@ export class BlockCache implements RegionStore {
   readonly #hooks: BlockCacheHooks;
   readonly #fusion: Fusion;
   #pages = new Map<number, CodePage>();
+  /** Blocks of pages that are not among `#pages` yet. */
+  #saved: SavedBlocks | undefined;
   #next = FIRST_BLOCK;
   #templates = 0;
   /** Where regions begin that are not yet installed. */
@@ -106,7 +109,7 @@ export class BlockCache implements RegionStore {
   recordAt(physical: number, codeBits: CodeBits): number {
     const page = physical >>> 12;
     const offset = physical & (PAGE_BYTES - 1);
-    const known = this.#pages.get(page)?.find(blockKey(offset, codeBits));
+    const known = this.#knownPage(page)?.find(blockKey(offset, codeBits));
     if (known !== undefined) {
       if (known.isLive) return known.records;
       if (known.template?.restore(this.#memory, GUEST_RAM + physical, known.records)) {
@@ -127,6 +130,7 @@ export class BlockCache implements RegionStore {
 
   /** Forgets all decoded code. */
   flushAll(): void {
+    this.#takeSaved();
     for (const page of this.#pages.values()) page.clear();
     this.#pages = new Map();
     this.#templates = 0;
@@ -231,11 +235,62 @@ export class BlockCache implements RegionStore {
   }
 
   #pageOf(number: number): CodePage {
-    const known = this.#pages.get(number);
-    if (known !== undefined) return known;
+    return this.#knownPage(number) ?? this.#addPage(number);
+  }
+
+  #addPage(number: number): CodePage {
     const page = new CodePage(number, this.#memory.i32);
     this.#pages.set(number, page);
     return page;
+  }
+
+  #knownPage(number: number): CodePage | undefined {
+    const known = this.#pages.get(number);
+    if (known !== undefined || this.#saved?.has(number) !== true) return known;
+    const page = this.#addPage(number);
+    this.#saved.moveTo(page);
+    return page;
+  }
+
+  /** From now on all pages with code are among `#pages`. */
+  #takeSaved(): void {
+    for (const number of this.#saved?.pages ?? []) this.#knownPage(number);
+    this.#saved = undefined;
+  }
+
+  /** What is decoded, for a snapshot: blocks of one page that are live, and a copy of all records. */
+  save(): { blocks: Int32Array; records: Uint8Array } {
+    this.#takeSaved();
+    const records = this.#memory.u8.slice(RECORDS, this.#next);
+    const writer = new RecordWriter(records.buffer);
+    const blocks: Block[] = [];
+    for (const page of this.#pages.values()) {
+      for (const block of page.liveBlocks()) {
+        if (block.key !== NO_KEY && block.twin === undefined && block.region === undefined)
+          blocks.push(block);
+        else
+          for (let at = block.records; at < block.recordsEnd; at += record.RECORD_BYTES)
+            writer.makeStale(at - RECORDS);
+      }
+    }
+    return { blocks: blockRows(blocks), records };
+  }
+
+  /**
+   * Goes on with what `save` gave, over memory that is as it was then but for some pages. Nothing may be decoded yet.
+   * False, and nothing done, where it is not what `save` gives.
+   */
+  restore(blocks: Int32Array, records: Uint8Array, isChanged: (page: number) => boolean): boolean {
+    const end = RECORDS + records.length;
+    const pages = (this.#memory.u8.length - GUEST_RAM) / PAGE_BYTES;
+    if (end > RECORDS_END || !areBlockRows(blocks, pages, { first: FIRST_BLOCK, end })) return false;
+    this.#memory.u8.set(records, RECORDS);
+    this.#next = Math.max(end, FIRST_BLOCK);
+    this.#saved = new SavedBlocks(blocks);
+    this.#saved.enter(this.#memory.i32, isChanged, (from, to) => {
+      for (let at = from; at < to; at += record.RECORD_BYTES) this.writer.makeStale(at);
+    });
+    return true;
   }
 
   #enliven(block: Block): void {
@@ -330,7 +385,7 @@ export class BlockCache implements RegionStore {
   hasRegion(page: number, offset: number): boolean {
     const key = blockKey(offset, 64);
     return (
-      this.#expected.has(regionPlace(page, key)) || this.#pages.get(page)?.find(key)?.region !== undefined
+      this.#expected.has(regionPlace(page, key)) || this.#knownPage(page)?.find(key)?.region !== undefined
     );
   }
 
@@ -385,7 +440,7 @@ export class BlockCache implements RegionStore {
 
   /** The guest has written the bytes `first .. last` of a page: decoded code that covers any of them is stale. */
   codeWritten(page: number, first: number, last: number): void {
-    const codePage = this.#pages.get(page);
+    const codePage = this.#knownPage(page);
     if (codePage === undefined) return;
     for (let block = codePage.covering(first, last); block !== undefined; ) {
       this.#drop(block);

@@ -99,6 +99,11 @@ export class CodePage {
     }
   }
 
+  /** All live blocks, in the index or not. */
+  liveBlocks(): ReadonlySet<Block> {
+    return new Set(this.#chunks.flatMap((blocks) => blocks ?? []));
+  }
+
   /** Some live block that covers any of the bytes `first .. last`. */
   covering(first: number, last: number): Block | undefined {
     for (let chunk = first >> CODE_CHUNK_SHIFT; chunk <= last >> CODE_CHUNK_SHIFT; chunk++) {

@@ -10,16 +10,27 @@ export class HotHandlers implements Fusion {
   readonly #inlineIds: ReadonlySet<number>;
   readonly #fused = new Map<number, number>();
 
-  /** Must be the first to add shapes, so that the loop's handlers have the lowest numbers. */
-  constructor(shapes: ShapeTable, enabled: boolean) {
+  /** How many shapes lie inside the loop by themselves: the first of the table. */
+  readonly inlineShapes: number;
+
+  /**
+   * Must be the first to add shapes, so that the loop's handlers have the lowest numbers.
+   *
+   * @param restored How many lie inside the loop, where a restored table has them already.
+   */
+  constructor(shapes: ShapeTable, enabled: boolean, restored?: number) {
     if (!enabled) {
       this.inline = [];
+      this.inlineShapes = 0;
       this.#inlineIds = new Set();
       return;
     }
     const fusedNames = FUSED_SHAPES.flat();
-    shapes.addByName([...new Set([...HOT_SHAPES, ...fusedNames])], FORMS);
-    const singles: InlineHandler[] = shapes.shapes.map((shape) => ({ id: shape.id, shapes: [shape] }));
+    if (restored === undefined) shapes.addByName([...new Set([...HOT_SHAPES, ...fusedNames])], FORMS);
+    this.inlineShapes = restored ?? shapes.shapes.length;
+    const singles: InlineHandler[] = shapes.shapes
+      .slice(0, this.inlineShapes)
+      .map((shape) => ({ id: shape.id, shapes: [shape] }));
     const pairs = FUSED_SHAPES.flatMap(([first, second]) => {
       const pair = [shapes.byName(first), shapes.byName(second)];
       return pair.every((shape) => shape !== undefined) ? [pair] : [];

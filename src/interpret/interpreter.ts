@@ -2,10 +2,11 @@ import type { CoreExports } from "../cpu/core-exports.ts";
 import type { Engine, EngineExit } from "../cpu/engine.ts";
 import type { Meter } from "../cpu/meter.ts";
 import type { RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
+import type { RestoredCode, SavedCode } from "../cpu/saved-code.ts";
 import type { StateView } from "../cpu/state-view.ts";
 import { isStepped } from "../cpu/stepped-instructions.ts";
 import { type CodeBits, MAX_INSTRUCTION_BYTES } from "../decode/decoder.ts";
-import { FORMS_BY_OPCODE, type OpcodeIndex } from "../decode/form-table.ts";
+import { FORMS, FORMS_BY_OPCODE, type OpcodeIndex } from "../decode/form-table.ts";
 import { FIRST_SHAPE_HANDLER, HANDLER_CROSSING, HANDLER_UNDEFINED } from "../decode/record-writer.ts";
 import { type HandlerShape, ShapeTable } from "../decode/shape.ts";
 import { FAULTS } from "../isa/faults.ts";
@@ -42,7 +43,10 @@ export interface InterpreterParts {
   readonly eager?: boolean | undefined;
   /** Times what is not the guest's own code, for `--stats`. */
   readonly meter?: Meter | undefined;
-  /** For profiles: called with the shape of every instruction before it is executed. Very slow; no handler is inline then. */
+  /** Names all that decoded and generated code depends on; absent: it is neither saved nor restored. */
+  readonly codeKey?: string | undefined;
+  /** What a processor had decoded and generated whose state this one takes over. */
+  readonly code?: RestoredCode | undefined;
   /** For profiles: called with the shape of every instruction before it is executed. Very slow; no handler is inline then. */
   readonly observe?: ((shape: HandlerShape) => void) | undefined;
 }
@@ -91,6 +95,9 @@ export class Interpreter implements Engine {
   readonly #i64: BigInt64Array;
   /** Code is translated before it runs, so nothing has been reached yet. */
   #translatesAhead: boolean;
+  /** Until it has been restored. */
+  #code: RestoredCode | undefined;
+  readonly #runModule: Uint8Array<ArrayBuffer>;
   #compiled = 0;
   #lookups = 0;
   #links = 0;
@@ -109,18 +116,20 @@ export class Interpreter implements Engine {
     this.#i64 = new BigInt64Array(buffer);
     this.#available = new Set(Object.keys(parts.core));
     this.#table = new WebAssembly.Table({ element: "anyfunc", initial: TABLE_SIZE });
-    this.#shapes = new ShapeTable(FIRST_SHAPE_HANDLER);
+    const restored = parts.code?.key === parts.codeKey ? restoreShapes(parts.code) : undefined;
+    const code = restored === undefined ? undefined : parts.code;
+    this.#shapes = restored ?? new ShapeTable(FIRST_SHAPE_HANDLER);
     const { observe } = parts;
-    this.#hot = new HotHandlers(this.#shapes, observe === undefined);
+    this.#hot = new HotHandlers(this.#shapes, observe === undefined, code?.inlineShapes);
     this.#blocks = new BlockCache(buffer, this.#shapes, parts.forms ?? FORMS_BY_OPCODE, this.#hot, {
       protectCodePage: (page) => parts.core.protectCodePage(page),
       recordsFlushed: () => this.#forgetRecords(),
       regionDropped: (handler) => this.#translator?.regionDropped(handler),
     });
-    const module = new WebAssembly.Module(
-      buildRunModule(this.#hot.inline, parts.pages, this.#available, observe !== undefined, parts.hotCount),
-    );
-    const instance = new WebAssembly.Instance(module, {
+    this.#runModule =
+      code?.runModule ??
+      buildRunModule(this.#hot.inline, parts.pages, this.#available, observe !== undefined, parts.hotCount);
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(this.#runModule), {
       env: { memory: parts.memory, handlers: this.#table, observe: (pc: number) => this.#observe(pc) },
       core: parts.core,
     });
@@ -138,6 +147,11 @@ export class Interpreter implements Engine {
       pageAt: (delta) => this.#surroundings.pageAt(delta),
       hasBeenReached: (page, offset) => this.#translatesAhead || this.#blocks.hasBlock(page, offset),
     });
+    this.#code = code;
+    if (code !== undefined) {
+      this.#instantiate(code.handlerModule);
+      this.#compiled = this.#shapes.shapes.length;
+    }
   }
 
   get statistics(): InterpreterStatistics {
@@ -161,6 +175,30 @@ export class Interpreter implements Engine {
 
   forgetCode(): void {
     this.#blocks.flushAll();
+  }
+
+  saveCode(): SavedCode | undefined {
+    const { codeKey, pages, hotCount } = this.#parts;
+    if (codeKey === undefined) return undefined;
+    const { shapes } = this.#shapes;
+    const called = shapes.filter((shape) => !this.#hot.isInline(shape.id));
+    return {
+      key: codeKey,
+      shapes: this.#shapes.save(),
+      inlineShapes: this.#hot.inlineShapes,
+      nextHandler: this.#shapes.nextId,
+      runModule: this.#runModule,
+      handlerModule: buildHandlerModule(called, pages, this.#available, hotCount),
+      ...this.#blocks.save(),
+    };
+  }
+
+  restoreCode(): void {
+    this.forgetCode();
+    const code = this.#code;
+    this.#code = undefined;
+    if (code !== undefined)
+      this.#blocks.restore(code.blocks, code.records, (page) => code.changedPages.has(page));
   }
 
   /** Runs from RIP until something outside of the engine has to happen. */
@@ -412,15 +450,17 @@ export class Interpreter implements Engine {
     invariant(this.#shapes.nextId <= TABLE_SIZE, "the handler table has room for every shape");
     const meter = this.#parts.meter;
     meter?.enter(meter.kind("translation/handlers of the interpreter"));
-    const module = new WebAssembly.Module(
-      buildHandlerModule(pending, this.#parts.pages, this.#available, this.#parts.hotCount),
-    );
-    new WebAssembly.Instance(module, {
+    this.#instantiate(buildHandlerModule(pending, this.#parts.pages, this.#available, this.#parts.hotCount));
+    meter?.leave();
+  }
+
+  /** Puts handlers into the table. */
+  #instantiate(module: Uint8Array<ArrayBuffer>): void {
+    new WebAssembly.Instance(new WebAssembly.Module(module), {
       env: { memory: this.#parts.memory, handlers: this.#table },
       core: this.#parts.core,
       run: this.#run,
     });
-    meter?.leave();
     this.#modules++;
   }
 
@@ -467,5 +507,19 @@ export class Interpreter implements Engine {
   }
   #state64(field: number): bigint {
     return this.#i64[(CPU_STATE + field) >> 3]!;
+  }
+}
+
+/** The table that saved code was made with; undefined where it is not such as this version makes. */
+function restoreShapes(code: SavedCode | undefined): ShapeTable | undefined {
+  if (code === undefined || !(code.nextHandler <= TABLE_SIZE && code.inlineShapes * 2 <= code.shapes.length))
+    return undefined;
+  const shapes = new ShapeTable(FIRST_SHAPE_HANDLER);
+  try {
+    shapes.restore(code.shapes, code.nextHandler, FORMS);
+    return shapes;
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
   }
 }

@@ -40,6 +40,8 @@ export type VmErrorDetail =
   | { code: "command-output-too-large"; sizeBytes: number; maximumBytes: number }
   | { code: "guest-file-failed"; path: string; reason: string }
   | { code: "snapshot-unsupported"; reason: string }
+  | { code: "snapshot-devices-differ"; saved: string; present: string }
+  | { code: "snapshot-disk-changed"; disk: string; reason: string }
   | { code: "snapshot-foreign"; path: string; reason: string }
   | { code: "snapshot-truncated"; path: string; expectedBytes: number; actualBytes: number }
   | { code: "snapshot-damaged"; path: string; where: string }
@@ -99,6 +101,13 @@ function describe(e: VmErrorDetail): string {
       return `${e.path} in the guest: ${e.reason}`;
     case "snapshot-unsupported":
       return e.reason;
+    case "snapshot-devices-differ":
+      return (
+        `the snapshot's machine has ${e.saved}, and this one ${e.present}; ` +
+        "give it the same --disk, --network and --rng as when it was saved"
+      );
+    case "snapshot-disk-changed":
+      return `${e.disk}: ${e.reason}; restore with the disk as it was when the snapshot was taken`;
     case "snapshot-foreign":
       return `${e.path}: not a snapshot of Ringfence: ${e.reason}; check the path`;
     case "snapshot-truncated":

@@ -114,6 +114,9 @@ export class LockstepProcessor implements Processor {
     this.#memoryIsNew = true;
   }
 
+  /** Each side decodes for itself. */
+  saveCode(): undefined {}
+
   forgetCode(): void {
     this.#both(({ processor }) => processor.forgetCode());
     this.#memoryIsNew = true;

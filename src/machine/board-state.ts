@@ -12,6 +12,7 @@ import type { Pit8254State } from "../devices/pit8254/pit8254.ts";
 import type { RtcCmosState } from "../devices/rtc-cmos/rtc-cmos.ts";
 import type { SystemControlState } from "../devices/system-control/system-control.ts";
 import type { Uart16550State } from "../devices/uart16550/uart16550.ts";
+import type { VirtioPciState } from "../virtio/transport/virtio-pci.ts";
 
 /**
  * The state of all devices of a board, as plain data. Wires have none of their own: interrupt controllers know the
@@ -38,4 +39,6 @@ export interface BoardState {
   mouse: Ps2MouseState;
   i8042: I8042State;
   systemControl: SystemControlState;
+  /** In the order of their slots */
+  virtio: VirtioPciState[];
 }

@@ -37,7 +37,7 @@ import {
 import { COM1_IRQ, COM1_PORT, COM2_IRQ, COM2_PORT, Uart16550 } from "../devices/uart16550/uart16550.ts";
 import type { CreateDevices, DeviceServices } from "../virtio/services.ts";
 import { BAR_BYTES } from "../virtio/transport/layout.ts";
-import { VirtioPci } from "../virtio/transport/virtio-pci.ts";
+import { VirtioPci, type VirtioPciConnections } from "../virtio/transport/virtio-pci.ts";
 import { A20Gate, type A20Source } from "./a20-gate.ts";
 import { type AcpiTables, buildAcpiTables } from "./acpi/tables.ts";
 import { acpiPlatform, IO_APIC_ID, PM_TIMER_BITS } from "./board-description.ts";
@@ -49,6 +49,7 @@ import {
   PIRQ_INTERRUPTS,
 } from "./interrupt-wiring.ts";
 import { PciWindow } from "./pci-window.ts";
+import { restoreDevices } from "./restore-devices.ts";
 import type { MachineStatistics } from "./statistics.ts";
 
 /** What a board is handed by its machine. */
@@ -172,8 +173,9 @@ export class Board {
       keyboard: this.keyboard.state,
       mouse: this.mouse.state,
       ...others(),
+      virtio: this.virtio.map((transport) => transport.state),
     });
-    this.virtio = this.#addVirtio(clock);
+    this.virtio = this.#addVirtio(clock, state?.virtio);
     this.acpiTables = buildAcpiTables(acpiPlatform, FIRMWARE_AREA, FIRMWARE_AREA_END);
   }
 
@@ -270,15 +272,20 @@ export class Board {
   }
 
   /** Puts the virtio devices into slots, with their registers placed and their interrupts routed as firmware does. */
-  #addVirtio(clock: Clock): VirtioPci[] {
+  #addVirtio(clock: Clock, states?: BoardState["virtio"]): VirtioPci[] {
     const { virtio } = this.#to;
-    if (virtio === undefined) return [];
+    if (virtio === undefined) {
+      if (states !== undefined) restoreDevices([], states);
+      return [];
+    }
     const window = new PciWindow();
     const { operations } = virtio;
     const devices = virtio.create({ clock, operations, random: (bytes) => virtio.random(bytes) });
+    if (states !== undefined) restoreDevices(devices, states);
     return devices.map((device, index) => {
       let registered: Registration | undefined;
-      const transport = new VirtioPci(device, {
+      const state = states?.[index];
+      const connections: VirtioPciConnections = {
         memory: virtio.memory,
         messages: { send: (address, data) => this.#sendMessage(address, data) },
         mapped: (address, registers) => {
@@ -289,10 +296,11 @@ export class Board {
               : this.#addresses.registerBehind(address, BAR_BYTES, registers, device.name);
         },
         onBroken: (name, reason) => this.brokenDrivers.set(name, reason),
-      });
+      };
+      const transport = new VirtioPci(device, connections, state);
       const slot = FIRST_VIRTIO_SLOT + index;
       this.pci.add(slot, 0, transport.function);
-      window.place(transport.function, slot);
+      if (state === undefined) window.place(transport.function, slot);
       return transport;
     });
   }

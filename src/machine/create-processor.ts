@@ -6,6 +6,7 @@ import type { FeatureName } from "../cpu/cpuid-tables.ts";
 import type { Meter } from "../cpu/meter.ts";
 import type { ProcessorSurroundings } from "../cpu/processor.ts";
 import type { RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
+import type { RestoredCode } from "../cpu/saved-code.ts";
 import { StateView } from "../cpu/state-view.ts";
 import { VirtualProcessor } from "../cpu/virtual-processor.ts";
 import { formsWithin } from "../decode/form-table.ts";
@@ -49,6 +50,10 @@ export interface ProcessorRequest {
   readonly features?: ReadonlySet<FeatureName>;
   /** Times everything that is not the guest's own code; costs time itself. */
   readonly meter?: Meter | undefined;
+  /** Names the version of all that generates code; absent: decoded code is neither saved nor restored. */
+  readonly codeVersion?: string | undefined;
+  /** Of the processor whose state this one takes over. */
+  readonly code?: RestoredCode | undefined;
   /** For profiles: see `InterpreterParts.observe`. */
   readonly observe?: InterpreterParts["observe"];
 }
@@ -114,6 +119,8 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
     state,
     forms: formsWithin(extensionsOf(features)),
     observe: request.observe,
+    codeKey: codeKeyOf(request, features, isShared),
+    code: request.code,
     ...(translates
       ? {
           createTranslator: (host) => createTranslator(host, meter, tiers),
@@ -128,6 +135,16 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
   const note = new Uint32Array(memory.buffer, core.unknownMsrs(), 4);
   const unknownMsrs = () => ({ last: note[0]!, reads: note[2]!, writes: note[3]! });
   return { processor, engine, state, core, tiers, unknownMsrs };
+}
+
+/** What decoded and generated code depends on; undefined where it is not to be kept. */
+function codeKeyOf(
+  { codeVersion, ramBytes, engine = "interpreter", observe }: ProcessorRequest,
+  features: ReadonlySet<FeatureName>,
+  isShared: boolean,
+): string | undefined {
+  if (codeVersion === undefined || observe !== undefined || engine === "translator") return undefined;
+  return [codeVersion, engine, ramBytes, isShared, ...[...features].sort()].join(" ");
 }
 
 function createTranslator(

@@ -1,4 +1,5 @@
 import type { BootPlan } from "../boot/boot-plan.ts";
+import type { RestoredCode } from "../cpu/saved-code.ts";
 import type { BoardState } from "./board-state.ts";
 
 /** Everything of a machine that a snapshot must carry besides guest memory and how the machine is configured. */
@@ -28,4 +29,6 @@ export interface SavedMachine {
   readonly memory: WebAssembly.Memory;
   /** What a reset starts. Asked for then, since few guests reset; undefined when it is not to be had any more. */
   readonly bootPlan: () => BootPlan | undefined;
+  /** What the processor had decoded. */
+  readonly code: RestoredCode | undefined;
 }

@@ -70,6 +70,7 @@ class FakeProcessor implements Processor {
   }
   restoreState(): void {}
   forgetCode(): void {}
+  saveCode(): undefined {}
   reset(): void {
     this.instructions = 0;
     this.resets++;

@@ -3,8 +3,10 @@ import { planBoot } from "../boot/detect.ts";
 import { firmwareMemoryMap } from "../boot/low-memory.ts";
 import type { Processor, ProcessorSurroundings, RunOutcome } from "../cpu/processor.ts";
 import { readApicMsr, writeApicMsr } from "../devices/local-apic/apic-msrs.ts";
+import type { BlockDevice } from "../host/block-device.ts";
 import { invariant } from "../layout/invariant.ts";
 import { GuestMemory } from "../memory/guest-memory.ts";
+import { VirtioBlk } from "../virtio/blk/virtio-blk.ts";
 import type { CreateDevices } from "../virtio/services.ts";
 import { Board, type BoardConnections } from "./board.ts";
 import type { BoardState } from "./board-state.ts";
@@ -85,6 +87,8 @@ export class Machine {
   #inProcessor = false;
   #resetAsked = false;
   #end: MachineEnd | undefined;
+  /** Restored devices have not looked for requests yet: memory was not there. */
+  #devicesWait = false;
   #resets = 0;
   /** Instructions before the last reset. */
   #earlierInstructions = 0;
@@ -126,6 +130,7 @@ export class Machine {
     if (saved !== undefined) this.#resume(saved.state);
     this.#board = this.#createBoard(saved?.state.board);
     if ("state" in options.boot) {
+      this.#devicesWait = true;
       this.#bootPlan = options.boot.bootPlan;
       return;
     }
@@ -180,9 +185,29 @@ export class Machine {
     return this.#board.secondUart !== undefined;
   }
 
-  /** Disks, network cards and the like, whose state no snapshot holds yet. */
-  get hasVirtioDevices(): boolean {
-    return this.#board.virtio.length > 0;
+  /** The first device whose state no snapshot can hold, by name. */
+  get unsavableDevice(): string | undefined {
+    return this.#board.virtio.find(({ device }) => device.saveState === undefined)?.device.name;
+  }
+
+  /** Disks in the order of their slots, under the serial numbers that the guest sees. */
+  get disks(): readonly { readonly serial: string; readonly disk: BlockDevice }[] {
+    return this.#board.virtio.flatMap(({ device }) => (device instanceof VirtioBlk ? [device] : []));
+  }
+
+  /**
+   * Does something while devices leave memory alone, too: what they wait for has come, and what comes for the guest
+   * waits. For inside of `whilePaused`.
+   */
+  async whileDevicesStand<T>(action: () => Promise<T>): Promise<T> {
+    await this.#operations.settled();
+    const { virtio } = this.#board;
+    for (const transport of virtio) transport.freeze();
+    try {
+      return await action();
+    } finally {
+      for (const transport of virtio) transport.thaw();
+    }
   }
 
   get deterministic(): boolean {
@@ -237,6 +262,8 @@ export class Machine {
 
   /** Runs for about `maxMs` of the host's time. */
   runSlice(maxMs: number): SliceOutcome {
+    if (this.#devicesWait) for (const transport of this.#board.virtio) transport.thaw();
+    this.#devicesWait = false;
     const untilNs = this.#host.monotonicNowNs() + maxMs * 1e6;
     let outcome: SliceOutcome = "running";
     const soonNs = untilNs - (maxMs - Math.min(maxMs, SHORT_SLICE_MS)) * 1e6;

@@ -104,6 +104,8 @@ export function meterEngine(engine: Engine, meter: Meter): Engine {
     step: counted(meter.timed("engine/single steps", () => engine.step())),
     codeWritten: (page, first, last) => engine.codeWritten(page, first, last),
     forgetCode: () => engine.forgetCode(),
+    saveCode: () => engine.saveCode(),
+    restoreCode: () => engine.restoreCode(),
   };
 }
 

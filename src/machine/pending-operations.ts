@@ -17,6 +17,7 @@ export class PendingOperations implements HostOperations {
   #operations: Operation[] = [];
   #unsettled = 0;
   #generation = 0;
+  readonly #waiting: (() => void)[] = [];
 
   /** @param events.started An operation has begun. @param events.delivered A device has got its outcome. */
   constructor(deterministic: boolean, events: { started(): void; delivered(): void }) {
@@ -28,6 +29,11 @@ export class PendingOperations implements HostOperations {
   /** Operations whose outcome no device has got yet. */
   get count(): number {
     return this.#operations.length;
+  }
+
+  /** Resolves when every device has got what it waits for. */
+  async settled(): Promise<void> {
+    while (this.#operations.length > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
   start<T>(operation: Promise<T>, done: (result: T) => void, failed: (error: unknown) => void): void {
@@ -53,6 +59,11 @@ export class PendingOperations implements HostOperations {
     this.#generation++;
     this.#operations = [];
     this.#unsettled = 0;
+    this.#tellSettled();
+  }
+
+  #tellSettled(): void {
+    if (this.#operations.length === 0) for (const tell of this.#waiting.splice(0)) tell();
   }
 
   #deliver(settled: Operation): void {
@@ -66,5 +77,6 @@ export class PendingOperations implements HostOperations {
       settled.deliver?.();
     }
     this.#onDelivered();
+    this.#tellSettled();
   }
 }

@@ -39,4 +39,11 @@ export interface VirtioDevice {
   handle(queue: number): void;
   /** The driver is gone. */
   reset(): void;
+  /**
+   * Plain data that a snapshot must carry beside the transport's; requests that were taken are completed then, or given
+   * back to their queue. A machine with a device that lacks this is not saved.
+   */
+  saveState?(): unknown;
+  /** Takes over what `saveState` gave, before `start`. Returns what does not fit this device, such as "a disk of 512 bytes". */
+  restoreState?(state: unknown): string | undefined;
 }

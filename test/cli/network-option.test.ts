@@ -12,10 +12,10 @@ function runOptions(...argv: string[]) {
 }
 
 test("a machine is on the user network, unless it is deterministic or told otherwise", () => {
-  expect(runOptions().networks.map(({ kind }) => kind)).toEqual(["user"]);
+  expect(runOptions().networks?.map(({ kind }) => kind)).toEqual(["user"]);
   expect(runOptions("--deterministic").networks).toEqual([]);
   expect(runOptions("--network", "none").networks).toEqual([]);
-  expect(runOptions("--deterministic", "--network", "user").networks.map(({ kind }) => kind)).toEqual([
+  expect(runOptions("--deterministic", "--network", "user").networks?.map(({ kind }) => kind)).toEqual([
     "user",
   ]);
 });

@@ -45,6 +45,7 @@ function meddled(side: Side, from: number, meddle: (side: Side) => void): Side {
       saveState: () => processor.saveState(),
       restoreState: (saved) => processor.restoreState(saved),
       forgetCode: () => processor.forgetCode(),
+      saveCode: () => processor.saveCode(),
       stop: () => processor.stop(),
       setA20: (enabled) => processor.setA20(enabled),
       reset: () => processor.reset(),

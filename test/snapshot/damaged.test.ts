@@ -7,6 +7,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { snapshotHost } from "../../src/host/node/snapshot-files.ts";
 import { GUEST_RAM } from "../../src/layout/memory-map.ts";
 import { VmError } from "../../src/layout/vm-error.ts";
+import type { SavedMachine } from "../../src/machine/machine-state.ts";
+import { FORMAT_VERSION } from "../../src/machine/snapshot/format.ts";
 import { GuestPages } from "../../src/machine/snapshot/guest-pages.ts";
 import { decodePlainData, encodePlainData } from "../../src/machine/snapshot/plain-data.ts";
 import { openSnapshot } from "../../src/machine/snapshot/read-snapshot.ts";
@@ -35,13 +37,13 @@ beforeAll(async () => {
   expectedHash = hashOf(smallMachine(await savedFrom("parent")).machine);
 });
 
-function savedFrom(name: string) {
-  return new Promise<Parameters<typeof smallMachine>[0]>((resolve, reject) => {
-    restoreMachine(snapshotHost, file(name), (saved) => {
-      resolve(saved);
-      return smallMachine({ ...saved, state: structuredClone(saved.state) }).machine;
-    }).catch(reject);
+async function savedFrom(name: string): Promise<SavedMachine> {
+  let found: SavedMachine | undefined;
+  await restoreMachine(snapshotHost, file(name), (saved) => {
+    found = saved;
+    return smallMachine({ ...saved, state: structuredClone(saved.state) }).machine;
   });
+  return found!;
 }
 
 /** The message with which a file is refused, and the code; "restored" when it is not. Everything in it is read. */
@@ -52,6 +54,7 @@ async function refusal(name: string, bytes?: Uint8Array): Promise<{ code: string
     try {
       const { ramBytes } = snapshot.configuration;
       await snapshot.loadMemory(new GuestPages(new ArrayBuffer(GUEST_RAM + ramBytes), ramBytes));
+      await snapshot.loadCode();
       snapshot.readBootPlan();
     } finally {
       await snapshot.close();
@@ -67,7 +70,7 @@ async function refusal(name: string, bytes?: Uint8Array): Promise<{ code: string
 const headAt = () => Number(good.readBigUInt64LE(16));
 
 /** The good snapshot with another head, whose checksum is right. */
-function withHead(change: (head: AnyHead) => void, version = 1): Buffer {
+function withHead(change: (head: AnyHead) => void, version = FORMAT_VERSION): Buffer {
   const head = decodePlainData(good.subarray(headAt()).toString());
   change(head);
   const headBytes = Buffer.from(encodePlainData(head));
@@ -139,11 +142,11 @@ test("files of other kinds are refused", async () => {
 test("a snapshot of a later format is refused with what to do, even where its head makes no sense here", async () => {
   const { code, message } = await refusal(
     "newer",
-    withHead((head) => Object.assign(head, { memory: "elsewhere" }), 2),
+    withHead((head) => Object.assign(head, { memory: "elsewhere" }), 3),
   );
   expect(code).toBe("snapshot-too-new");
   expect(message).toMatch(
-    /has format 2, and this Ringfence knows formats up to 1; use the Ringfence that made it/,
+    /has format 3, and this Ringfence knows formats up to 2; use the Ringfence that made it/,
   );
 });
 

@@ -10,7 +10,7 @@ import { encodePlainData } from "../../src/machine/snapshot/plain-data.ts";
 export const RAM_BYTES = 4 << 20;
 const LOAD_ADDRESS = 0x100000;
 const CODE_OFFSET = 32;
-const coreModule = new WebAssembly.Module(
+export const coreModule = new WebAssembly.Module(
   readFileSync(path.join(import.meta.dirname, "../../build/core.wasm")),
 );
 

@@ -2,8 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
-
-const ROOT = path.resolve(import.meta.dirname, "..", "..", "..");
+import { ROOT } from "./bundle.ts";
 
 /** Where the compiled src/core is. */
 export const CORE_WASM = path.join(ROOT, "build", "core.wasm");

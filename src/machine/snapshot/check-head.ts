@@ -1,12 +1,28 @@
-import { CPU_STATE_BYTES, GUEST_RAM_LIMIT, PAGE_BYTES } from "../../layout/memory-map.ts";
+import { LAYER_BLOCK_BYTES } from "../../host/block-device.ts";
+import {
+  CPU_STATE_BYTES,
+  GUEST_RAM_LIMIT,
+  PAGE_BYTES,
+  RECORDS,
+  RECORDS_END,
+} from "../../layout/memory-map.ts";
 import { VmError } from "../../layout/vm-error.ts";
 import { MINIMUM_RAM_BYTES } from "../../memory/guest-memory.ts";
 import { Board } from "../board.ts";
 import type { MachineState } from "../machine-state.ts";
-import { type Chunk, LARGEST_CHUNK_BYTES, type MemoryChunk, type SnapshotHead } from "./format.ts";
+import { diskBytes } from "./disk-blocks.ts";
+import {
+  type Chunk,
+  type CodeSection,
+  LARGEST_CHUNK_BYTES,
+  type MemoryChunk,
+  type SavedBytes,
+  type SnapshotHead,
+} from "./format.ts";
 import { differenceInKind } from "./plain-data.ts";
 
 const CHUNK_MODEL: Chunk = { at: 0, packedBytes: 0, sizeBytes: 0, codec: "none", crc32: 0 };
+const MOST_CODE_BYTES = RECORDS_END - RECORDS;
 const CODECS: readonly string[] = ["none", "zstd", "deflate"];
 
 /**
@@ -33,12 +49,29 @@ export function checkHead(head: unknown, path: string, chunksEnd: number): Snaps
   if ((checked.state.board.secondUart !== null) !== checked.configuration.secondSerial) {
     refuse("state.board.secondUart");
   }
+  // What else is in there is checked when the devices are there to compare it with.
+  const isDevice = (device: unknown) =>
+    typeof device === "object" && device !== null && "name" in device && typeof device.name === "string";
+  if (!checked.state.board.virtio.every(isDevice)) refuse("state.board.virtio");
   const pages = ramBytes / PAGE_BYTES;
   for (const [index, chunk] of checked.memory.entries()) {
     const fits = isChunk(chunk, chunksEnd) && pageCount(chunk, pages) * PAGE_BYTES === chunk.sizeBytes;
     if (!fits) refuse(`memory[${index}]`);
   }
   if (!areRuns(checked.zeroPages, pages)) refuse("zeroPages");
+  const { code } = checked;
+  const sections =
+    code === null ? [] : [code.shapes, code.blocks, code.runModule, code.handlerModule, code.records];
+  if (!sections.every((section) => areBytes(section, chunksEnd))) refuse("code");
+  if (code !== null && (code.shapes.sizeBytes % 8 !== 0 || code.blocks.sizeBytes % 4 !== 0)) refuse("code");
+  for (const { sizeBytes, blocks } of checked.disks) {
+    const count = Math.ceil(sizeBytes / LAYER_BLOCK_BYTES);
+    const fits = (chunk: MemoryChunk) =>
+      isChunk(chunk, chunksEnd) &&
+      areRuns(chunk.pages, count) &&
+      diskBytes(chunk.pages, sizeBytes) === chunk.sizeBytes;
+    if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0 || !blocks.every(fits)) refuse("disks");
+  }
   for (const { address, sizeBytes, pieces } of checked.bootPlan?.images ?? []) {
     if (!isWithin(address, 0, ramBytes) || !isWithin(sizeBytes, 0, ramBytes - address)) refuse("bootPlan");
     if (!pieces.every((piece) => isChunk(piece, chunksEnd))) refuse("bootPlan");
@@ -53,6 +86,11 @@ function isChunk({ at, packedBytes, sizeBytes, codec }: Chunk, chunksEnd: number
     isWithin(sizeBytes, 0, LARGEST_CHUNK_BYTES) &&
     CODECS.includes(codec)
   );
+}
+
+function areBytes({ sizeBytes, pieces }: SavedBytes, chunksEnd: number): boolean {
+  const sum = pieces.reduce((bytes, piece) => bytes + (isChunk(piece, chunksEnd) ? piece.sizeBytes : NaN), 0);
+  return sum === sizeBytes && sum <= MOST_CODE_BYTES;
 }
 
 function pageCount({ pages }: MemoryChunk, ramPages: number): number {
@@ -82,8 +120,18 @@ function headModel(): SnapshotHead {
       images: [{ address: 0, sizeBytes: 0, pieces: [CHUNK_MODEL] }],
       rest: null,
     },
+    disks: [{ serial: "", sizeBytes: 0, below: "", blocks: [{ ...CHUNK_MODEL, pages: [0] }] }],
+    code: codeModel(),
     memory: [{ ...CHUNK_MODEL, pages: [0] }],
     zeroPages: [0],
+  };
+}
+
+function codeModel(): CodeSection {
+  const section: SavedBytes = { sizeBytes: 0, pieces: [CHUNK_MODEL] };
+  return {
+    ...{ key: "", inlineShapes: 0, nextHandler: 0, shapes: section, blocks: section },
+    ...{ runModule: section, handlerModule: section, records: section },
   };
 }
 

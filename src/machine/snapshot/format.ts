@@ -16,7 +16,7 @@ import type { SnapshotCodec } from "../../host/snapshot-host.ts";
 import { VmError } from "../../layout/vm-error.ts";
 import type { MachineState } from "../machine-state.ts";
 
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 export const PREAMBLE_BYTES = 64;
 /** Before it unpacks, a reader makes room for this much at most. */
 export const LARGEST_CHUNK_BYTES = 1 << 20;
@@ -46,11 +46,37 @@ export interface MemoryChunk extends Chunk {
   readonly pages: readonly number[];
 }
 
-/** Bytes that firmware would put into memory, in chunks. */
-export interface SavedImage {
-  readonly address: number;
+/** Bytes in chunks. */
+export interface SavedBytes {
   readonly sizeBytes: number;
   readonly pieces: readonly Chunk[];
+}
+
+/** Bytes that firmware would put into memory. */
+export interface SavedImage extends SavedBytes {
+  readonly address: number;
+}
+
+/** `SavedCode` in chunks; numbers are 32 bits, little-endian. */
+export interface CodeSection {
+  readonly key: string;
+  readonly inlineShapes: number;
+  readonly nextHandler: number;
+  readonly shapes: SavedBytes;
+  readonly blocks: SavedBytes;
+  readonly runModule: SavedBytes;
+  readonly handlerModule: SavedBytes;
+  readonly records: SavedBytes;
+}
+
+/** A disk of the machine: which files it lies over, and the blocks that differ. */
+export interface SavedDisk {
+  /** As the guest sees it. */
+  readonly serial: string;
+  readonly sizeBytes: number;
+  readonly below: string;
+  /** `pages` count blocks of LAYER_BLOCK_BYTES; the last of a disk may be shorter. */
+  readonly blocks: readonly MemoryChunk[];
 }
 
 export interface SnapshotHead {
@@ -62,6 +88,9 @@ export interface SnapshotHead {
   readonly state: MachineState;
   /** What a reset starts; null where the parent has it or nobody knows. */
   readonly bootPlan: { readonly images: readonly SavedImage[]; readonly rest: unknown } | null;
+  readonly disks: readonly SavedDisk[];
+  /** Decoded code; null where there is none, or that of the parent is of use. */
+  readonly code: CodeSection | null;
   readonly memory: readonly MemoryChunk[];
   /** Pages that the parent has and that are zero now: first, count, and so on. */
   readonly zeroPages: readonly number[];
@@ -130,12 +159,15 @@ export function checksumOf(
   return sha256(checked);
 }
 
-/** The page numbers of a list of first page and count. */
+/** A list of first page and count, taken apart. */
+export function* runsOf(runs: readonly number[]): Generator<{ first: number; count: number }> {
+  for (let i = 0; i + 1 < runs.length; i += 2) yield { first: runs[i] ?? 0, count: runs[i + 1] ?? 0 };
+}
+
+/** The page numbers of such a list. */
 export function* pagesOf(runs: readonly number[]): Generator<number> {
-  for (let i = 0; i + 1 < runs.length; i += 2) {
-    const first = runs[i] ?? 0;
-    for (let page = first; page < first + (runs[i + 1] ?? 0); page++) yield page;
-  }
+  for (const { first, count } of runsOf(runs))
+    for (let page = first; page < first + count; page++) yield page;
 }
 
 /** Adds a page to such a list; pages come in rising order. */

@@ -47,6 +47,11 @@ export class GuestPages {
     target.set(this.bytes.subarray(at, at + PAGE_BYTES), offset);
   }
 
+  /** The pages themselves. */
+  view(first: number, count: number): Uint8Array {
+    return this.bytes.subarray(first * PAGE_BYTES, (first + count) * PAGE_BYTES);
+  }
+
   copyIn(firstPage: number, pages: Uint8Array): void {
     this.bytes.set(pages, firstPage * PAGE_BYTES);
   }

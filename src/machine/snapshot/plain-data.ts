@@ -1,5 +1,5 @@
 // Plain data as JSON and back, with what JSON has no notation for: bigint, byte arrays, Infinity.
-// {"$big": "decimal"}, {"$bytes": "hexadecimal"}, {"$number": "Infinity"}.
+// {"$big": "decimal"}, {"$bytes": "hexadecimal"}, {"$words": [numbers]}, {"$number": "Infinity"}.
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
@@ -8,6 +8,7 @@ export function encodePlainData(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) => {
     if (typeof part === "bigint") return { $big: part.toString() };
     if (part instanceof Uint8Array) return { $bytes: toHex(part) };
+    if (part instanceof Uint32Array) return { $words: [...part] };
     if (typeof part === "number" && !Number.isFinite(part)) return { $number: String(part) };
     return part;
   });
@@ -15,14 +16,27 @@ export function encodePlainData(value: unknown): string {
 
 /** @throws {SyntaxError} When the text is not what `encodePlainData` gives. */
 export function decodePlainData(text: string): unknown {
-  return JSON.parse(text, (key, part: unknown) => {
-    if (key === "__proto__") throw new SyntaxError("__proto__ is not plain data");
-    if (typeof part !== "object" || part === null) return part;
-    if ("$big" in part) return BigInt(String(part.$big));
-    if ("$bytes" in part) return fromHex(String(part.$bytes));
-    if ("$number" in part) return Number(part.$number);
-    return part;
-  });
+  return revive(JSON.parse(text));
+}
+
+/** Replaces, in place, what stands for values that JSON has no notation for. */
+function revive(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) if (typeof value[i] === "object") value[i] = revive(value[i]);
+    return value;
+  }
+  if ("$big" in value) return BigInt(String(value.$big));
+  if ("$bytes" in value) return fromHex(String(value.$bytes));
+  if ("$words" in value) return Uint32Array.from(value.$words as number[]);
+  if ("$number" in value) return Number(value.$number);
+  const parts = value as Record<string, unknown>;
+  for (const name of Object.keys(parts)) {
+    if (name === "__proto__") throw new SyntaxError("__proto__ is not plain data");
+    const part = parts[name];
+    if (typeof part === "object") parts[name] = revive(part);
+  }
+  return parts;
 }
 
 export function toHex(bytes: Uint8Array): string {
@@ -33,9 +47,14 @@ export function toHex(bytes: Uint8Array): string {
 
 function fromHex(text: string): Uint8Array {
   if (text.length % 2 !== 0 || /[^0-9a-f]/.test(text)) throw new SyntaxError("not hexadecimal");
-  return Uint8Array.from({ length: text.length / 2 }, (_, i) =>
-    Number.parseInt(text.slice(2 * i, 2 * i + 2), 16),
-  );
+  const bytes = new Uint8Array(text.length / 2);
+  for (let i = 0; i < bytes.length; i++)
+    bytes[i] = (digit(text.charCodeAt(2 * i)) << 4) | digit(text.charCodeAt(2 * i + 1));
+  return bytes;
+}
+
+function digit(code: number): number {
+  return code < 0x60 ? code - 0x30 : code - 0x57;
 }
 
 /**
@@ -64,6 +83,7 @@ export function differenceInKind(value: unknown, model: unknown, path = ""): str
 function kindOf(value: unknown): string {
   if (Array.isArray(value)) return "array";
   if (value instanceof Uint8Array) return "bytes";
+  if (value instanceof Uint32Array) return "words";
   return typeof value;
 }
 

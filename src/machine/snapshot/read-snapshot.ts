@@ -1,9 +1,13 @@
 import type { BootPlan, MemoryImage } from "../../boot/boot-plan.ts";
+import type { RestoredCode } from "../../cpu/saved-code.ts";
+import { isLayered } from "../../host/block-device.ts";
 import type { SnapshotFile, SnapshotHost } from "../../host/snapshot-host.ts";
 import { PAGE_BYTES } from "../../layout/memory-map.ts";
 import { VmError } from "../../layout/vm-error.ts";
+import type { Machine } from "../machine.ts";
 import type { MachineState } from "../machine-state.ts";
 import { checkHead } from "./check-head.ts";
+import { diskRanges } from "./disk-blocks.ts";
 import {
   type Chunk,
   checksumOf,
@@ -14,6 +18,8 @@ import {
   type MemoryChunk,
   PREAMBLE_BYTES,
   pagesOf,
+  runsOf,
+  type SavedBytes,
   type SnapshotHead,
 } from "./format.ts";
 import type { GuestPages } from "./guest-pages.ts";
@@ -96,15 +102,96 @@ export class Snapshot {
   async loadMemory(pages: GuestPages): Promise<void> {
     for (const { file, head } of this.#layers.toReversed()) {
       for (const page of pagesOf(head.zeroPages)) pages.clear(page);
-      await this.#eachChunk(file, head.memory, (chunk, bytes) => {
+      const isPlain = ({ codec }: Chunk) => codec === "none";
+      const plain = this.#eachOf(head.memory.filter(isPlain), (chunk) => this.#readPages(file, chunk, pages));
+      const packed = head.memory.filter((chunk) => !isPlain(chunk));
+      await this.#eachChunk(file, packed, ({ pages: runs }, bytes) => {
         let at = 0;
-        for (let i = 0; i + 1 < chunk.pages.length; i += 2) {
-          const sizeBytes = (chunk.pages[i + 1] ?? 0) * PAGE_BYTES;
-          pages.copyIn(chunk.pages[i] ?? 0, bytes.subarray(at, at + sizeBytes));
-          at += sizeBytes;
+        for (const { first, count } of runsOf(runs)) {
+          const end = at + count * PAGE_BYTES;
+          pages.copyIn(first, bytes.subarray(at, end));
+          at = end;
         }
       });
+      await plain;
     }
+  }
+
+  /** Reads pages that are not packed to where they belong. */
+  async #readPages(file: SnapshotFile, chunk: MemoryChunk, pages: GuestPages): Promise<void> {
+    const targets = [...runsOf(chunk.pages)].map(({ first, count }) => pages.view(first, count));
+    await file.readInto(chunk.at, targets);
+    const crc32 = targets.reduce((crc, target) => this.#host.crc32(target, crc), 0);
+    if (crc32 !== chunk.crc32) throw damagedChunk(file, chunk);
+  }
+
+  /**
+   * Decoded code of the machine that was saved, or of one that it went on from; undefined where there is none.
+   * @throws {VmError} `snapshot-damaged`, `file-unreadable`.
+   */
+  async loadCode(): Promise<RestoredCode | undefined> {
+    const index = this.#layers.findIndex(({ head }) => head.code !== null);
+    if (index < 0) return undefined;
+    const { file, head } = this.#layers[index]!;
+    const { key, inlineShapes, nextHandler, ...sections } = head.code!;
+    const load = (section: SavedBytes) => this.#loadBytes(file, section);
+    const [shapes, blocks, runModule, handlerModule, records] = await Promise.all([
+      load(sections.shapes),
+      load(sections.blocks),
+      load(sections.runModule),
+      load(sections.handlerModule),
+      load(sections.records),
+    ]);
+    const changedPages = new Set<number>();
+    for (const { head: later } of this.#layers.slice(0, index)) {
+      for (const { pages } of later.memory) for (const page of pagesOf(pages)) changedPages.add(page);
+      for (const page of pagesOf(later.zeroPages)) changedPages.add(page);
+    }
+    return {
+      ...{ key, inlineShapes, nextHandler, runModule, handlerModule, records, changedPages },
+      shapes: new Int32Array(shapes.buffer),
+      blocks: new Int32Array(blocks.buffer),
+    };
+  }
+
+  /** Names of the machine's virtio devices, in the order of their slots. */
+  get deviceNames(): readonly string[] {
+    return this.#own.head.state.board.virtio.map(({ name }) => String(name));
+  }
+
+  /**
+   * Puts what the machine had written onto disks that show their files as they are.
+   * @throws {VmError} `snapshot-disk-changed`, `snapshot-damaged`, `file-unreadable`. @throws {DiskError}
+   */
+  async loadDisks(disks: Machine["disks"]): Promise<void> {
+    const { file, head } = this.#own;
+    for (const [index, saved] of head.disks.entries()) {
+      const { serial, disk } = disks[index] ?? {};
+      const refuse = (reason: string): never => {
+        throw new VmError({ code: "snapshot-disk-changed", disk: serial ?? saved.serial, reason });
+      };
+      if (disk === undefined || disk.sizeBytes !== saved.sizeBytes) return refuse("it is another disk");
+      if (!isLayered(disk)) return refuse("it would be written in place: give it as --disk FILE,snapshot");
+      if (disk.below !== saved.below) return refuse("its file has another name or was written since");
+      await this.#eachChunk(file, saved.blocks, async (chunk, bytes) => {
+        for (const { offset, at, length } of diskRanges(chunk.pages, saved.sizeBytes))
+          await disk.write(offset, bytes.subarray(at, at + length));
+      });
+    }
+  }
+
+  async #loadBytes(file: SnapshotFile, { sizeBytes, pieces }: SavedBytes): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = new Uint8Array(sizeBytes);
+    let at = 0;
+    const places = pieces.map((piece) => {
+      const place = { piece, at };
+      at += piece.sizeBytes;
+      return place;
+    });
+    await Promise.all(
+      places.map(async ({ piece, at: target }) => bytes.set(await this.#readChunk(file, piece), target)),
+    );
+    return bytes;
   }
 
   /** Compares memory with the snapshot's: a PageComparison for each page. */
@@ -155,23 +242,36 @@ export class Snapshot {
   async #eachChunk(
     file: SnapshotFile,
     chunks: readonly MemoryChunk[],
-    use: (chunk: MemoryChunk, bytes: Uint8Array) => void,
+    use: (chunk: MemoryChunk, bytes: Uint8Array) => void | Promise<void>,
   ): Promise<void> {
+    // What has been used is waste that the collector would have to run for.
+    const buffers: Uint8Array[] = [];
+    await this.#eachOf(chunks, async (chunk) => {
+      const buffer = buffers.pop() ?? new Uint8Array(LARGEST_CHUNK_BYTES);
+      await use(chunk, await this.#readChunk(file, chunk, buffer));
+      buffers.push(buffer);
+    });
+  }
+
+  async #eachOf(chunks: readonly MemoryChunk[], take: (chunk: MemoryChunk) => Promise<void>): Promise<void> {
     const rest = chunks.values();
     const worker = async () => {
-      // One for all chunks: what has been used is waste that the collector would have to run for.
-      const buffer = new Uint8Array(LARGEST_CHUNK_BYTES);
-      for (const chunk of rest) {
-        const packed = buffer.subarray(0, chunk.packedBytes);
-        await file.read(chunk.at, packed);
-        this.#checkPacked(file, chunk, packed);
-        const bytes = await this.#host
-          .unpack({ codec: chunk.codec, bytes: packed }, chunk.sizeBytes)
-          .catch((cause: unknown) => Promise.reject(damagedChunk(file, chunk, cause)));
-        use(chunk, bytes);
-      }
+      for (const chunk of rest) await take(chunk);
     };
     await Promise.all(Array.from({ length: PIPELINE_DEPTH }, worker));
+  }
+
+  async #readChunk(
+    file: SnapshotFile,
+    chunk: Chunk,
+    buffer: Uint8Array = new Uint8Array(chunk.packedBytes),
+  ): Promise<Uint8Array> {
+    const packed = buffer.subarray(0, chunk.packedBytes);
+    await file.read(chunk.at, packed);
+    this.#checkPacked(file, chunk, packed);
+    return this.#host
+      .unpack({ codec: chunk.codec, bytes: packed }, chunk.sizeBytes)
+      .catch((cause: unknown) => Promise.reject(damagedChunk(file, chunk, cause)));
   }
 
   #readNow(file: SnapshotFile, chunk: Chunk): Uint8Array {

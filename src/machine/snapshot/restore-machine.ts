@@ -15,15 +15,16 @@ export interface RestoredMachine {
 /**
  * Makes a machine from a snapshot. Any number can be made from one file.
  *
+ * @param path Of the file; or the snapshot, already open, which is closed where this fails.
  * @param build Builds the machine with `saved` for what it boots; it must not run yet. Called while memory is read.
  * @throws {VmError} What `openSnapshot` and `Snapshot.loadMemory` throw, and `memory-size-unsupported`.
  */
 export async function restoreMachine(
   host: SnapshotHost,
-  path: string,
+  path: string | Snapshot,
   build: (saved: SavedMachine, configuration: MachineConfiguration) => Machine,
 ): Promise<RestoredMachine> {
-  const snapshot = await openSnapshot(host, path);
+  const snapshot = typeof path === "string" ? await openSnapshot(host, path) : path;
   try {
     const { configuration, state } = snapshot;
     const memory = createMachineMemory(configuration.ramBytes, true);
@@ -31,8 +32,10 @@ export async function restoreMachine(
     // A failure is seen below; it must not count as unhandled meanwhile.
     loading.catch(() => {});
     const bootPlan = () => snapshot.readBootPlan();
-    const machine = build({ state, memory, bootPlan }, configuration);
+    const code = await snapshot.loadCode();
+    const machine = build({ state, memory, bootPlan, code }, configuration);
     await loading;
+    await snapshot.loadDisks(machine.disks);
     return { machine, snapshot };
   } catch (error) {
     await snapshot.close();

@@ -1,16 +1,22 @@
 import type { BootPlan } from "../../boot/boot-plan.ts";
+import type { SavedCode } from "../../cpu/saved-code.ts";
+import { isLayered, LAYER_BLOCK_BYTES, type LayeredDisk } from "../../host/block-device.ts";
 import type { SnapshotHost, SnapshotSink } from "../../host/snapshot-host.ts";
 import { PAGE_BYTES } from "../../layout/memory-map.ts";
 import { VmError } from "../../layout/vm-error.ts";
 import type { Machine } from "../machine.ts";
+import { diskBytes, diskRanges } from "./disk-blocks.ts";
 import {
   addPage,
   type Chunk,
+  type CodeSection,
   encodePreamble,
   LARGEST_CHUNK_BYTES,
   type MachineConfiguration,
   type MemoryChunk,
   PREAMBLE_BYTES,
+  type SavedBytes,
+  type SavedDisk,
   type SavedImage,
   type SnapshotHead,
 } from "./format.ts";
@@ -21,6 +27,7 @@ import { openSnapshot, PageComparison, type Snapshot } from "./read-snapshot.ts"
 /** Chunks that are packed at once. */
 const PIPELINE_DEPTH = 4;
 const CHUNK_PAGES = LARGEST_CHUNK_BYTES / PAGE_BYTES;
+const CHUNK_BLOCKS = LARGEST_CHUNK_BYTES / LAYER_BLOCK_BYTES;
 
 export interface SnapshotOptions {
   /** Path of a snapshot: only what has changed since then is saved. It must lie in the new one's folder. */
@@ -51,22 +58,31 @@ export function saveSnapshot(
 ): Promise<SnapshotSummary> {
   return machine.whilePaused(async () => {
     if (machine.end !== undefined) throw new VmError({ code: "machine-ended" });
-    if (machine.hasVirtioDevices)
-      throw new VmError({
-        code: "snapshot-unsupported",
-        reason: "a machine with disks or network cards cannot be saved yet; start it with --network none",
-      });
+    checkSavable(machine);
     const parent =
       options.parentPath === undefined ? undefined : await openSnapshot(host, options.parentPath);
     const sink = await host.create(path);
     try {
       const writer = new SnapshotWriter(sink, host, options.packed ?? true);
-      return await writer.write(machine, parent, path);
+      return await machine.whileDevicesStand(() => writer.write(machine, parent, path));
     } finally {
       await sink.abandon();
       await parent?.close();
     }
   });
+}
+
+function checkSavable(machine: Machine): void {
+  const refuse = (reason: string): never => {
+    throw new VmError({ code: "snapshot-unsupported", reason });
+  };
+  const device = machine.unsavableDevice;
+  if (device !== undefined) refuse(`a machine with ${device} cannot be saved; start it without`);
+  const inPlace = machine.disks.find(({ disk }) => !isLayered(disk));
+  if (inPlace !== undefined)
+    refuse(
+      `${inPlace.serial} is written in place, so a snapshot would soon not fit it; start with --disk FILE,snapshot`,
+    );
 }
 
 class SnapshotWriter {
@@ -85,6 +101,7 @@ class SnapshotWriter {
     const configuration = configurationOf(machine);
     if (parent !== undefined) this.#checkParent(parent, configuration, path);
     const state = machine.state;
+    const code = parent === undefined ? machine.processor.saveCode() : undefined;
     const pages = new GuestPages(machine.wasmMemory.buffer, machine.memory.sizeBytes);
     await this.#sink.append(new Uint8Array(PREAMBLE_BYTES));
     const { changed, zero } = await changedPages(pages, parent);
@@ -97,6 +114,8 @@ class SnapshotWriter {
         parent === undefined ? null : { name: this.#host.nameOf(parent.path), checksum: parent.checksum },
       state,
       bootPlan: plan === undefined ? null : await this.#writeBootPlan(plan),
+      disks: await this.#writeDisks(machine.disks),
+      code: code === undefined ? null : await this.#writeCode(code),
       memory,
       zeroPages: zero,
     };
@@ -148,18 +167,58 @@ class SnapshotWriter {
     return chunks;
   }
 
+  async #writeDisks(disks: Machine["disks"]): Promise<SavedDisk[]> {
+    const saved: SavedDisk[] = [];
+    for (const { serial, disk } of disks) {
+      if (!isLayered(disk)) continue;
+      const { sizeBytes, below } = disk;
+      saved.push({ serial, sizeBytes, below, blocks: await this.#writeBlocks(disk) });
+    }
+    return saved;
+  }
+
+  async #writeBlocks(disk: LayeredDisk): Promise<MemoryChunk[]> {
+    const chunks: MemoryChunk[] = [];
+    const changed = disk.changedBlocks;
+    for (let i = 0; i < changed.length; i += CHUNK_BLOCKS) {
+      const runs: number[] = [];
+      for (const block of changed.slice(i, i + CHUNK_BLOCKS)) addPage(runs, block);
+      const bytes = new Uint8Array(diskBytes(runs, disk.sizeBytes));
+      for (const { offset, at, length } of diskRanges(runs, disk.sizeBytes))
+        await disk.read(offset, bytes.subarray(at, at + length));
+      const write = await this.#pack(bytes);
+      chunks.push({ ...(await write()), pages: runs });
+    }
+    return chunks;
+  }
+
   async #writeBootPlan(plan: BootPlan): Promise<SnapshotHead["bootPlan"]> {
     const { memory, ...rest } = plan;
     const images: SavedImage[] = [];
-    for (const { address, bytes, sizeBytes = bytes.length } of memory) {
-      const pieces: Chunk[] = [];
-      for (let at = 0; at < bytes.length; at += LARGEST_CHUNK_BYTES) {
-        const write = await this.#pack(bytes.slice(at, at + LARGEST_CHUNK_BYTES));
-        pieces.push(await write());
-      }
-      images.push({ address, sizeBytes, pieces });
-    }
+    for (const { address, bytes, sizeBytes = bytes.length } of memory)
+      images.push({ address, ...(await this.#writeBytes(bytes)), sizeBytes });
     return { images, rest };
+  }
+
+  async #writeCode(code: SavedCode): Promise<CodeSection> {
+    const { key, inlineShapes, nextHandler } = code;
+    return {
+      ...{ key, inlineShapes, nextHandler },
+      shapes: await this.#writeBytes(bytesOf(code.shapes)),
+      blocks: await this.#writeBytes(bytesOf(code.blocks)),
+      runModule: await this.#writeBytes(code.runModule),
+      handlerModule: await this.#writeBytes(code.handlerModule),
+      records: await this.#writeBytes(code.records),
+    };
+  }
+
+  async #writeBytes(bytes: Uint8Array): Promise<SavedBytes> {
+    const pieces: Chunk[] = [];
+    for (let at = 0; at < bytes.length; at += LARGEST_CHUNK_BYTES) {
+      const write = await this.#pack(bytes.slice(at, at + LARGEST_CHUNK_BYTES));
+      pieces.push(await write());
+    }
+    return { sizeBytes: bytes.length, pieces };
   }
 
   /** Packs at once; what it gives appends the chunk. */
@@ -178,6 +237,10 @@ class SnapshotWriter {
       };
     };
   }
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Int32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 function configurationOf(machine: Machine): MachineConfiguration {

@@ -23,6 +23,14 @@ export class CapturingPort implements EthernetPort {
     };
   }
 
+  saveState(): unknown {
+    return this.#port.saveState?.();
+  }
+
+  restoreState(state: unknown): void {
+    this.#port.restoreState?.(state);
+  }
+
   send(frame: Frame): void {
     this.#record(frame, false);
     this.#port.send(frame);

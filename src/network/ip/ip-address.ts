@@ -74,6 +74,11 @@ export function addressKey(address: IpAddress): string {
   return String.fromCharCode.apply(null, address as unknown as number[]);
 }
 
+/** The reverse of `addressKey`. */
+export function addressOfKey(key: string): IpAddress {
+  return Uint8Array.from(key, (letter) => letter.charCodeAt(0));
+}
+
 /** A block of addresses, such as 10.0.2.0/24. */
 export interface AddressRange {
   readonly address: IpAddress;

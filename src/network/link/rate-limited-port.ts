@@ -9,12 +9,22 @@ const BURST_NS = 20e6;
 /** A port that lets through so many bytes a second in each direction. */
 export class RateLimitedPort implements EthernetPort {
   onFrame: (frame: Frame) => void = () => {};
+  readonly #port: EthernetPort;
   readonly #out: Limiter;
 
   constructor(port: EthernetPort, clock: Clock, bytesPerSecond: number) {
+    this.#port = port;
     this.#out = new Limiter(clock, bytesPerSecond, (frame) => port.send(frame));
     const back = new Limiter(clock, bytesPerSecond, (frame) => this.onFrame(frame));
     port.onFrame = (frame) => back.send(frame);
+  }
+
+  saveState(): unknown {
+    return this.#port.saveState?.();
+  }
+
+  restoreState(state: unknown): void {
+    this.#port.restoreState?.(state);
   }
 
   send(frame: Frame): void {

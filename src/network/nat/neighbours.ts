@@ -1,5 +1,5 @@
 import type { Frame } from "../../host/ethernet-port.ts";
-import { addressKey, type IpAddress } from "../ip/ip-address.ts";
+import { addressKey, addressOfKey, type IpAddress } from "../ip/ip-address.ts";
 import type { LinkAddresses } from "../ip/ip-packet.ts";
 import { neighbourSolicitation } from "../ip/neighbour-discovery.ts";
 import { ARP_REQUEST, arpFrame } from "../link/arp.ts";
@@ -22,6 +22,11 @@ export class Neighbours {
 
   constructor(transmit: (frame: Frame) => void) {
     this.#transmit = transmit;
+  }
+
+  /** All that are known. */
+  get stations(): { address: IpAddress; mac: MacAddress }[] {
+    return [...this.#stations].map(([key, mac]) => ({ address: addressOfKey(key), mac: mac.slice() }));
   }
 
   /** Takes note of a station that was heard. */

@@ -8,6 +8,7 @@ import { ACK, parseTcp, RST, SYN, type TcpPorts, type TcpSegment, tcpFrame } fro
 import { GATEWAY } from "./addresses.ts";
 import { findDestination } from "./destination.ts";
 import type { GatewayContext } from "./gateway-context.ts";
+import type { SavedConnection } from "./network-state.ts";
 
 /** Connections at once, whoever began them. */
 const MAXIMUM_FLOWS = 1024;
@@ -20,6 +21,8 @@ const FIRST_EPHEMERAL_PORT = 49152;
 
 interface Flow {
   readonly key: string;
+  readonly guest: UdpEndpoint;
+  readonly remote: UdpEndpoint;
   readonly stream: HostStream;
   /** Absent until the host has connected. */
   connection: TcpConnection | undefined;
@@ -48,6 +51,32 @@ export class TcpRelay {
     return this.#flows.size;
   }
 
+  /** Those of which the guest knows that they are there. */
+  get connections(): SavedConnection[] {
+    return [...this.#flows.values()]
+      .filter(({ connection }) => connection !== undefined)
+      .map(({ guest, remote }) => ({
+        ...{ guest: guest.address.slice(), guestPort: guest.port },
+        ...{ remote: remote.address.slice(), remotePort: remote.port },
+      }));
+  }
+
+  /**
+   * Ends connections of which nothing is left but the guest's end. A SYN is answered with an acknowledgement (RFC 5961,
+   * section 4), which tells the sequence number that a reset must have: it is refused like any that belongs to nothing.
+   */
+  breakOff(connections: readonly SavedConnection[]): void {
+    for (const { guest, guestPort, remote, remotePort } of connections) {
+      const [from, to] = [
+        { address: remote, port: remotePort },
+        { address: guest, port: guestPort },
+      ];
+      const sequence = this.#context.random();
+      const syn = { sequence, acknowledgement: 0, flags: SYN, window: 0, payload: new Uint8Array() };
+      this.#context.neighbours.send(guest, (link) => [tcpFrame(link, from, to, syn, 1440)]);
+    }
+  }
+
   /** Takes a packet of the guest. */
   receive(packet: IpPacket, checksumLeft: boolean): void {
     const segment = parseTcp(packet, checksumLeft);
@@ -65,14 +94,14 @@ export class TcpRelay {
       if ((segment.flags & RST) !== 0) this.#drop(flow);
     } else if (isSyn) {
       if (flow !== undefined) this.#drop(flow);
-      this.#connect(key, own(guest), own(remote), packet, segment);
+      this.#connect(own(guest), own(remote), packet, segment);
     } else this.#refuse(guest, remote, segment);
   }
 
   /** Carries a connection that came to the host on to the guest. Returns what its stream has to call. */
   forward(stream: HostStream, guest: UdpEndpoint): HostStreamEvents {
     const remote = { address: GATEWAY, port: this.#ephemeralPort(guest) };
-    const flow = this.#add(flowKey(guest, remote), stream);
+    const flow = this.#add(guest, remote, stream);
     const events = this.#connectionEvents(flow);
     flow.connection = TcpConnection.open(this.#surroundings(flow, guest, remote), events);
     return this.#streamEvents(flow, () => {});
@@ -86,13 +115,7 @@ export class TcpRelay {
     }
   }
 
-  #connect(
-    key: string,
-    guest: UdpEndpoint,
-    remote: UdpEndpoint,
-    packet: IpPacket,
-    syn: TcpSegment & TcpPorts,
-  ): void {
+  #connect(guest: UdpEndpoint, remote: UdpEndpoint, packet: IpPacket, syn: TcpSegment & TcpPorts): void {
     const { rules, nameServers } = this.#context;
     const destination = findDestination("tcp", remote.address, remote.port, rules, nameServers);
     if (destination.kind === "nobody" || destination.kind === "denied") {
@@ -129,7 +152,7 @@ export class TcpRelay {
         events.closed(failure);
       },
     };
-    flow = this.#add(key, this.#host.connect(destination.to, proxy), settle);
+    flow = this.#add(guest, remote, this.#host.connect(destination.to, proxy), settle);
     const events = this.#streamEvents(flow, (failure) => {
       const why = unreachableFor(failure);
       if (why !== undefined) this.#context.unreachable(kept, why);
@@ -137,12 +160,13 @@ export class TcpRelay {
     });
   }
 
-  #add(key: string, stream: HostStream, dropped?: () => void): Flow {
+  #add(guest: UdpEndpoint, remote: UdpEndpoint, stream: HostStream, dropped?: () => void): Flow {
     if (this.#flows.size >= MAXIMUM_FLOWS) this.#dropLeastUsed();
     const usedNs = this.#context.clock.nowNs();
     const bufferBytes = Math.min(MAXIMUM_BUFFER_BYTES, ALL_BUFFERS_BYTES / (this.#flows.size + 1));
+    const key = flowKey(guest, remote);
     const flow: Flow = {
-      key,
+      ...{ key, guest, remote },
       stream,
       connection: undefined,
       guestEnded: false,

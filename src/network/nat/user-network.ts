@@ -35,6 +35,7 @@ import * as layout from "./addresses.ts";
 import type { GatewayContext } from "./gateway-context.ts";
 import { NameServers } from "./name-servers.ts";
 import { Neighbours } from "./neighbours.ts";
+import { isNetworkState, type UserNetworkState } from "./network-state.ts";
 import { TcpRelay } from "./tcp-relay.ts";
 import { portsInTurn, UdpForward } from "./udp-forward.ts";
 import { UdpRelay } from "./udp-relay.ts";
@@ -144,6 +145,17 @@ export class UserNetwork implements EthernetPort {
     for (const forward of this.#udpForwards) forward.close();
     this.#tcp.close();
     this.#udp.close();
+  }
+
+  saveState(): UserNetworkState {
+    return { stations: this.#neighbours.stations, connections: this.#tcp.connections };
+  }
+
+  /** The host's ends of the connections are gone: the guest is made to find out. */
+  restoreState(state: unknown): void {
+    if (!isNetworkState(state)) return;
+    for (const { address, mac } of state.stations) this.#neighbours.learn(address, mac);
+    this.#tcp.breakOff(state.connections);
   }
 
   /** Takes a frame of a guest. */

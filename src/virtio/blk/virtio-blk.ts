@@ -96,6 +96,27 @@ export class VirtioBlk implements VirtioDevice {
     this.#driver = undefined;
   }
 
+  get disk(): BlockDevice {
+    return this.#parts.disk;
+  }
+
+  get serial(): string {
+    return this.#parts.serial;
+  }
+
+  /** What the guest knows of the disk, which it never asks for again. */
+  saveState(): object {
+    const { disk, serial } = this.#parts;
+    return { sizeBytes: disk.sizeBytes, readOnly: disk.readOnly, serial };
+  }
+
+  restoreState(state: unknown): string | undefined {
+    const { sizeBytes, readOnly } = state as { sizeBytes?: unknown; readOnly?: unknown };
+    const { disk } = this.#parts;
+    if (sizeBytes !== disk.sizeBytes) return `a disk of ${String(sizeBytes)} bytes`;
+    return readOnly === disk.readOnly ? undefined : `a disk that is ${disk.readOnly ? "not " : ""}read-only`;
+  }
+
   #execute(driver: VirtioDriver, chain: DescriptorChain, request: BlockRequest): void {
     const { serial } = this.#parts;
     switch (request.kind) {

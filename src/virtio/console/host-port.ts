@@ -81,6 +81,11 @@ export class HostPort {
     return this.#open;
   }
 
+  /** Whether a program of the guest has the port open. */
+  get guestOpened(): boolean {
+    return this.#guestHasItOpen;
+  }
+
   /** For the device: takes over the guest's end. */
   connect(device: PortDevice): void {
     this.#device = device;

@@ -31,6 +31,13 @@ interface PortState {
   toldOpen: boolean;
 }
 
+/** Everything a snapshot must carry. */
+interface ConsoleState {
+  readonly ports: readonly (PortState & { readonly guestOpened: boolean })[];
+  /** Control messages that the driver has not taken. */
+  readonly messages: readonly Uint8Array[];
+}
+
 /**
  * Consoles and named channels between guest and host.
  *
@@ -47,6 +54,8 @@ export class VirtioConsole implements VirtioDevice {
   #states: PortState[] = [];
   #messages: Uint8Array[] = [];
   #driver: VirtioDriver | undefined;
+  /** Of a saved console, until its driver goes on. */
+  #saved: ConsoleState | undefined;
 
   /** @param ports 1 to 30; the first is the only one that a driver without multiport support sees. */
   constructor(ports: readonly HostPort[]) {
@@ -69,6 +78,38 @@ export class VirtioConsole implements VirtioDevice {
     this.#driver = driver;
     this.#messages = [];
     this.#states = this.#ports.map(() => ({ ready: !this.#isMultiport, toldOpen: false }));
+    const saved = this.#saved;
+    this.#saved = undefined;
+    if (saved === undefined) return;
+    this.#messages = [...saved.messages];
+    for (const [index, { ready, toldOpen, guestOpened }] of saved.ports.entries()) {
+      this.#states[index] = { ready, toldOpen };
+      this.#ports[index]?.tellGuestOpened(guestOpened);
+    }
+  }
+
+  saveState(): ConsoleState {
+    const none = { ready: false, toldOpen: false };
+    const ports = this.#ports.map((port, index) => ({
+      ...(this.#states[index] ?? none),
+      guestOpened: port.guestOpened,
+    }));
+    return { ports, messages: this.#messages.map((message) => Uint8Array.from(message)) };
+  }
+
+  restoreState(state: unknown): string | undefined {
+    const { ports, messages } = state as ConsoleState;
+    const isPort = (port: ConsoleState["ports"][number]) =>
+      [port.ready, port.toldOpen, port.guestOpened].every((flag) => typeof flag === "boolean");
+    const fits =
+      Array.isArray(ports) &&
+      Array.isArray(messages) &&
+      messages.length <= MOST_MESSAGES &&
+      messages.every((message) => message instanceof Uint8Array) &&
+      ports.every(isPort);
+    if (!fits || ports.length !== this.#ports.length) return `a console of ${ports?.length} ports`;
+    this.#saved = { ports, messages };
+    return undefined;
   }
 
   handle(queue: number): void {

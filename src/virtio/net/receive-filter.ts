@@ -13,6 +13,16 @@ const ERROR = 1;
 const MAXIMUM_ADDRESSES = 64;
 const MAXIMUM_COMMAND_BYTES = 4096;
 
+/** Everything a snapshot must carry. */
+export interface ReceiveFilterState {
+  mac: Uint8Array;
+  promiscuous: boolean;
+  allMulticast: boolean;
+  active: boolean;
+  /** 6 bytes each. */
+  addresses: Uint8Array[];
+}
+
 /** Which frames the driver wants, as it says through its control queue. Without one it gets everything. */
 export class ReceiveFilter {
   #mac: Uint8Array;
@@ -21,8 +31,23 @@ export class ReceiveFilter {
   #addresses = new Set<string>();
   #active = false;
 
-  constructor(mac: Uint8Array) {
-    this.#mac = mac;
+  constructor(mac: Uint8Array, state?: ReceiveFilterState) {
+    this.#mac = state?.mac ?? mac;
+    if (state === undefined) return;
+    this.#promiscuous = state.promiscuous;
+    this.#allMulticast = state.allMulticast;
+    this.#active = state.active;
+    this.#addresses = new Set(state.addresses.map(keyOf));
+  }
+
+  get state(): ReceiveFilterState {
+    return {
+      mac: Uint8Array.from(this.#mac),
+      promiscuous: this.#promiscuous,
+      allMulticast: this.#allMulticast,
+      active: this.#active,
+      addresses: [...this.#addresses].map((key) => Uint8Array.from(key, (letter) => letter.charCodeAt(0))),
+    };
   }
 
   /** The driver has a control queue and will say what it wants. */

@@ -4,7 +4,7 @@ import { readConfigBytes } from "../config-space.ts";
 import type { VirtioDevice, VirtioDriver } from "../device.ts";
 import type { DescriptorChain } from "../queue/descriptor-chain.ts";
 import { HEADER_BYTES, isIpv6, packetHeader, readPacketHeader } from "./packet-header.ts";
-import { ReceiveFilter } from "./receive-filter.ts";
+import { ReceiveFilter, type ReceiveFilterState } from "./receive-filter.ts";
 
 // virtio 1.2, "Network Device", "Feature bits".
 const F_CSUM = 1n << 0n;
@@ -41,6 +41,16 @@ export interface VirtioNetParts {
   readonly onReceive: () => void;
 }
 
+/** More addresses than the filter ever keeps. */
+const MOST_FILTERED = 64;
+
+interface NetworkCardState {
+  readonly mac: Uint8Array;
+  readonly filter: ReceiveFilterState;
+  /** What the other end of the cable knows. */
+  readonly network: unknown;
+}
+
 /**
  * A network card. Checksums and cutting to segments may be left undone in both
  * directions: at the other end is a program, not a wire.
@@ -69,6 +79,9 @@ export class VirtioNet implements VirtioDevice {
   readonly #config = new Uint8Array(12);
   #driver: VirtioDriver | undefined;
   #filter: ReceiveFilter;
+  /** Of a saved card, until its driver goes on. */
+  #savedFilter: ReceiveFilterState | undefined;
+  #savedNetwork: unknown;
   #waiting: Frame[] = [];
   #waitingBytes = 0;
   /** Buffers taken for a frame that needs more than there are. */
@@ -90,8 +103,32 @@ export class VirtioNet implements VirtioDevice {
 
   start(driver: VirtioDriver): void {
     this.#driver = driver;
-    this.#filter = new ReceiveFilter(this.#parts.mac);
+    this.#filter = new ReceiveFilter(this.#parts.mac, this.#savedFilter);
+    this.#savedFilter = undefined;
     if ((driver.features & F_CTRL_RX) !== 0n) this.#filter.activate();
+    if (this.#savedNetwork !== undefined) this.#parts.port.restoreState?.(this.#savedNetwork);
+    this.#savedNetwork = undefined;
+  }
+
+  /** Frames that wait stay here: nets lose frames. */
+  saveState(): object {
+    this.#driver?.queues[RECEIVE]?.putBack(this.#held.length);
+    this.#held = [];
+    const network = this.#parts.port.saveState?.() ?? null;
+    return { mac: this.#config.slice(0, 6), filter: this.#filter.state, network };
+  }
+
+  restoreState(state: unknown): string | undefined {
+    const { mac, filter, network } = state as NetworkCardState;
+    const isMac = (bytes: unknown) => bytes instanceof Uint8Array && bytes.length === 6;
+    if (!isMac(mac) || !isMac(filter?.mac) || !Array.isArray(filter.addresses))
+      return "a card of another kind";
+    if (filter.addresses.length > MOST_FILTERED || !filter.addresses.every(isMac))
+      return "a card of another kind";
+    this.#config.set(mac);
+    this.#savedFilter = filter;
+    this.#savedNetwork = network;
+    return undefined;
   }
 
   handle(queue: number): void {

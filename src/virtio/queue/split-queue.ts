@@ -111,6 +111,11 @@ export class SplitQueue {
     this.#askForNotification();
   }
 
+  /** Makes the last `count` requests taken, none of which has been completed, wait again. */
+  putBack(count: number): void {
+    this.#state.taken = (this.#state.taken - count) & 0xffff;
+  }
+
   /** Gives a request back, with the number of bytes written to it. `signal` must follow. */
   complete(chain: DescriptorChain, writtenBytes: number): void {
     if (!this.#usable) return;

@@ -45,4 +45,11 @@ export class VirtioRng implements VirtioDevice {
   reset(): void {
     this.#driver = undefined;
   }
+
+  /** It has none. */
+  saveState(): object {
+    return {};
+  }
+
+  restoreState(): undefined {}
 }

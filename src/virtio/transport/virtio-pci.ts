@@ -26,6 +26,9 @@ export interface VirtioPciState {
   common: CommonConfigState;
   /** ISR_* bits */
   interruptStatus: number;
+  /** The device's name, and what it keeps itself; null: it cannot be saved */
+  name: string;
+  device: unknown;
 }
 
 /** What the transport is handed by its board. */
@@ -58,12 +61,16 @@ export class VirtioPci implements MmioDevice {
   readonly #common: CommonConfig;
   #queues: readonly SplitQueue[] = [];
   #interruptStatus: number;
+  #frozen: boolean;
 
+  /** With a `state`, the device must have taken over its part of it. */
   constructor(device: VirtioDevice, connections: VirtioPciConnections, state?: VirtioPciState) {
     this.device = device;
     this.#to = connections;
     this.#msiX = new MsiX(device.queueSizes.length + 1, connections.messages, state?.msiX);
     this.#interruptStatus = state?.interruptStatus ?? 0;
+    // The memory of a restored machine is still on its way.
+    this.#frozen = state !== undefined;
     this.#common = new CommonConfig(
       {
         features: device.features | L.F_VERSION_1 | L.F_INDIRECT_DESC | L.F_EVENT_IDX,
@@ -79,12 +86,27 @@ export class VirtioPci implements MmioDevice {
   }
 
   get state(): VirtioPciState {
+    // First, since it may give requests back to their queues.
+    const device = this.device.saveState?.();
     return {
       pci: this.function.state,
       msiX: this.#msiX.state,
       common: this.#common.state,
       interruptStatus: this.#interruptStatus,
+      name: this.device.name,
+      device: device ?? null,
     };
+  }
+
+  /** From now on the device leaves guest memory alone: it finds no requests. Nothing it has taken may be under way. */
+  freeze(): void {
+    this.#frozen = true;
+  }
+
+  /** The reverse of `freeze`; what has come for the guest meanwhile goes on its way. Also for a restored device. */
+  thaw(): void {
+    this.#frozen = false;
+    for (const queue of this.#queues.keys()) this.#notified(queue);
   }
 
   readMemory(offset: number, bytes: AccessBytes): number {
@@ -116,7 +138,7 @@ export class VirtioPci implements MmioDevice {
         new SplitQueue(
           {
             memory: this.#to.memory,
-            canReachMemory: () => this.function.busMaster,
+            canReachMemory: () => this.function.busMaster && !this.#frozen,
             indirectDescriptors: (features & L.F_INDIRECT_DESC) !== 0n,
             eventIndex: (features & L.F_EVENT_IDX) !== 0n,
             interrupt: () => this.#interrupt(L.ISR_QUEUE, state.vector),

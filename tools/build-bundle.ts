@@ -1,0 +1,68 @@
+/**
+ * Bundles what starts often into few files of JavaScript in build/bundle, when it is missing or older than its sources:
+ * Node.js loads some 300 files of TypeScript in the time that a restored machine needs to answer.
+ *
+ *     node tools/build-bundle.ts [--force]
+ *
+ * Whoever starts asks src/host/node/bundle.ts, which takes the sources where the bundle is not current.
+ */
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import process from "node:process";
+import { BUNDLE, type BundleManifest, currentBundle, fingerprint, ROOT } from "../src/host/node/bundle.ts";
+import { hashOfSources } from "../src/host/node/code-version.ts";
+
+/** By the name under which `loadModule` asks for them. */
+const ENTRIES = {
+  "serve-machine": "src/api/serve-machine.ts",
+  run: "src/cli/run.ts",
+};
+
+/** Bundles anew, in a folder of its own that then takes the place of the old one. */
+export async function buildBundle(): Promise<void> {
+  const { build } = await import("vite");
+  mkdirSync(path.dirname(BUNDLE), { recursive: true });
+  const staging = mkdtempSync(`${BUNDLE}-`);
+  try {
+    await build({
+      root: ROOT,
+      configFile: false,
+      logLevel: "warn",
+      build: {
+        ssr: true,
+        outDir: staging,
+        emptyOutDir: false,
+        target: "esnext",
+        minify: false,
+        rolldownOptions: {
+          input: Object.fromEntries(
+            Object.entries(ENTRIES).map(([name, file]) => [name, path.join(ROOT, file)]),
+          ),
+          output: { entryFileNames: "[name].js", chunkFileNames: "[name]-[hash].js" },
+          checks: { pluginTimings: false },
+        },
+      },
+    });
+    const sources = readdirSync(path.join(ROOT, "src"), { recursive: true, encoding: "utf8" })
+      .map((name) => path.posix.join("src", ...name.split(path.sep)))
+      .filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts") && !name.startsWith("src/web/"))
+      .sort();
+    const manifest: BundleManifest = {
+      sources: [...sources, "build/core.wasm"].map((name) => [name, fingerprint(name)]),
+      codeVersion: hashOfSources(),
+    };
+    writeFileSync(path.join(staging, "manifest.json"), JSON.stringify(manifest));
+    rmSync(BUNDLE, { recursive: true, force: true });
+    renameSync(staging, BUNDLE);
+  } finally {
+    rmSync(staging, { recursive: true, force: true });
+  }
+}
+
+async function main(): Promise<void> {
+  if (!existsSync(path.join(ROOT, "node_modules", "vite"))) return;
+  if (!process.argv.includes("--force") && currentBundle() !== undefined) return;
+  await buildBundle();
+}
+
+if (import.meta.main) await main();
