@@ -20,6 +20,7 @@ const ORDER = [
     "boot",
     "machine",
     "lockstep",
+    "control",
     "api",
     "cli",
     "daemon",
@@ -35,6 +36,7 @@ const ONLY: Record<string, readonly string[]> = {
   virtio: ["bus", "devices", "layout", "host"],
   disk: ["layout", "host"],
   network: ["bus", "layout", "host"],
+  control: ["layout"],
 };
 
 /** Folders that may never import these, though they stand above them. */

@@ -18,6 +18,7 @@ import {
 } from "../src/host/node/debian-guests.ts";
 import { prepareDefaultGuest } from "../src/host/node/default-guest.ts";
 import { GuestCache } from "../src/host/node/guest-cache.ts";
+import { prepareAgentGuest } from "./agent-guest.ts";
 
 /** One guest's files, or why there are none. */
 export type FetchedGuest =
@@ -26,6 +27,7 @@ export type FetchedGuest =
 
 export const GUESTS = [
   "default",
+  "qemu-guest-agent",
   "cloud-kernel",
   "standard-kernel",
   "rt-kernel",
@@ -61,6 +63,8 @@ async function pathsOf(
       const { kernelPath, initrdPath } = await prepareDefaultGuest(progress, cache);
       return { kernelPath, initrdPath };
     }
+    case "qemu-guest-agent":
+      return prepareAgentGuest(cache, progress);
     case "cloud-kernel":
       return { kernelPath: (await fetch(CLOUD_KERNEL))["vmlinuz"] ?? "" };
     case "standard-kernel":

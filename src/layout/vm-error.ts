@@ -37,6 +37,7 @@ export type VmErrorDetail =
   | { code: "machine-ended" }
   | { code: "machine-not-paused" }
   | { code: "agent-unavailable"; reason: string }
+  | { code: "agent-refused"; command: string; reason: string }
   | { code: "command-output-too-large"; sizeBytes: number; maximumBytes: number }
   | { code: "guest-file-failed"; path: string; reason: string }
   | { code: "snapshot-unsupported"; reason: string }
@@ -86,6 +87,8 @@ function describe(e: VmErrorDetail): string {
       return "the machine is running; pause it first";
     case "agent-unavailable":
       return `nothing in the guest runs commands for the host: ${e.reason}`;
+    case "agent-refused":
+      return `the guest's agent refuses ${e.command}: ${e.reason}`;
     case "command-output-too-large":
       return `the command printed ${e.sizeBytes} bytes; at most ${e.maximumBytes} are taken`;
     case "guest-file-failed":

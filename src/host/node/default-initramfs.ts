@@ -3,7 +3,7 @@ import { type CpioEntry, writeCpio } from "../cpio.ts";
 import { moduleEntries } from "./kernel-modules.ts";
 
 /** Changes when the same busybox gives another archive. */
-export const INITRAMFS_RECIPE = "initramfs-7";
+export const INITRAMFS_RECIPE = "initramfs-10";
 
 /** What the guest runs first. It only prepares the file systems; busybox's own init does the rest. */
 const INIT = `#!/bin/sh
@@ -35,6 +35,13 @@ for card in /sys/class/net/*; do
   ip link set "$name" up
   udhcpc -b -q -S -t 5 -T 1 -i "$name" >/dev/null 2>&1 &
 done
+`;
+
+/** Beside the shell too: the power button powers off. The kernel tells of it as an input device. */
+const POWER_BUTTON = `#!/bin/sh
+modprobe -q evdev && modprobe -q button || exit
+mkdir -p /var/run /var/log
+exec acpid -l /dev/null
 `;
 
 /** What udhcpc calls with what it has learned. */
@@ -109,6 +116,7 @@ done
 
 /** cttyhack makes the console a controlling terminal, so that Ctrl-C and job control work. */
 const INITTAB = `::once:/etc/network-up
+::once:/etc/acpi/power-button
 ::respawn:-/bin/cttyhack /bin/sh -l
 ::ctrlaltdel:/sbin/reboot
 `;
@@ -175,6 +183,15 @@ export function defaultInitramfs(
     { kind: "file", path: "sbin/ringfence-agent", permissions: 0o755, bytes: text(AGENT) },
     { kind: "file", path: "etc/inittab", bytes: text(INITTAB) },
     { kind: "file", path: "etc/network-up", permissions: 0o755, bytes: text(NETWORK_UP) },
+    { kind: "folder", path: "etc/acpi" },
+    { kind: "file", path: "etc/acpi/power-button", permissions: 0o755, bytes: text(POWER_BUTTON) },
+    { kind: "folder", path: "etc/acpi/PWRF" },
+    {
+      kind: "file",
+      path: "etc/acpi/PWRF/00000080",
+      permissions: 0o755,
+      bytes: text("#!/bin/sh\nexec poweroff\n"),
+    },
     { kind: "folder", path: "etc/udhcpc" },
     { kind: "file", path: "etc/udhcpc/default.script", permissions: 0o755, bytes: text(UDHCPC_SCRIPT) },
     {

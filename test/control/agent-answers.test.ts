@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { AnswerReader } from "../../src/api/agent-answers.ts";
+import { AnswerReader } from "../../src/control/shell-agent/agent-answers.ts";
 
 function reader(start = "ready 0 0", mostOutputBytes = 100) {
   const seen: string[] = [];
