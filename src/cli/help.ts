@@ -1,3 +1,4 @@
+import { type MachineAction, machineCommand } from "./machines/command-table.ts";
 import {
   COMMANDS,
   DISK_OPTIONS,
@@ -19,7 +20,7 @@ export function generalHelp(): string {
     ...GENERAL_OPTIONS.map(optionLine),
     "",
     "`ringfence run` alone boots Debian's cloud kernel to a shell.",
-    "`ringfence help run` lists its options, `ringfence help disk` those of disk images.",
+    "`ringfence help COMMAND` explains one and lists its options.",
     "",
   ].join("\n");
 }
@@ -73,6 +74,13 @@ export function diskHelp(): string {
   ].join("\n");
 }
 
-function optionLine({ name, value, help }: OptionDescription): string {
-  return `  ${`--${name}${value === undefined ? "" : ` ${value}`}`.padEnd(22)}${help}`;
+/** Of a command on machines that run. */
+export function machineHelp(action: MachineAction): string {
+  const { usage, text, options } = machineCommand(action);
+  const usages = usage.map((line, i) => `${i === 0 ? "usage:" : "      "} ringfence ${line}`);
+  return [...usages, "", ...text, "", ...options.map(optionLine), ""].join("\n");
+}
+
+export function optionLine({ name, short, value, help }: OptionDescription): string {
+  return `  ${`${short === undefined ? "" : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`.padEnd(22)}${help}`;
 }

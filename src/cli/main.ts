@@ -6,7 +6,9 @@ import { keepCompiledSources } from "../host/node/compile-cache.ts";
 import { type Command, parseCommandLine } from "./command-line.ts";
 import { describeError } from "./describe-error.ts";
 import { EXIT_BAD_INPUT, EXIT_OUTPUT_LOST, EXIT_POWERED_OFF } from "./exit-codes.ts";
-import { diskHelp, generalHelp, runHelp, statsHelp } from "./help.ts";
+import { diskHelp, generalHelp, machineHelp, runHelp, statsHelp } from "./help.ts";
+import type { MachineAction } from "./machines/command-table.ts";
+import { detach, isDetachedProcess } from "./machines/detach.ts";
 
 let command: Command | undefined;
 
@@ -26,7 +28,10 @@ async function main(): Promise<number> {
       process.stdout.write(`ringfence ${readVersion()}\n`);
       return EXIT_POWERED_OFF;
     case "help": {
-      const text = { run: runHelp, disk: diskHelp, stats: statsHelp, general: generalHelp }[command.topic]();
+      const texts = { run: runHelp, disk: diskHelp, stats: statsHelp, general: generalHelp };
+      const { topic } = command;
+      const text =
+        topic in texts ? texts[topic as keyof typeof texts]() : machineHelp(topic as MachineAction);
       (command.asked ? process.stdout : process.stderr).write(text);
       return command.asked ? EXIT_POWERED_OFF : EXIT_BAD_INPUT;
     }
@@ -37,8 +42,18 @@ async function main(): Promise<number> {
     case "run": {
       // Only a run needs the machine; help and version should not wait for it to load.
       keepCompiledSources();
+      if (command.options.detach && !isDetachedProcess()) return detach();
       const { run } = await import("./run.ts");
       return run(command.options);
+    }
+    case "completion": {
+      const { completionScript } = await import("./completion.ts");
+      process.stdout.write(completionScript(command.shell));
+      return EXIT_POWERED_OFF;
+    }
+    case "machine": {
+      const { runMachineCommand } = await import("./machines/run-machine-command.ts");
+      return runMachineCommand(command.options);
     }
     case "disk": {
       const { runDiskCommand } = await import("./disk.ts");

@@ -1,4 +1,5 @@
 import process from "node:process";
+import { PassThrough } from "node:stream";
 import type { BootRequest } from "../boot/boot-plan.ts";
 import { CORE_WASM, ensureCore } from "../host/node/core-module.ts";
 import { prepareDefaultGuest } from "../host/node/default-guest.ts";
@@ -25,6 +26,7 @@ import {
   EXIT_TRIPLE_FAULT,
 } from "./exit-codes.ts";
 import type { GuestDisk, GuestNetwork } from "./guest-devices.ts";
+import { MachineSession, tellStarted } from "./machines/machine-session.ts";
 import { closeDisks, openDisks } from "./open-disks.ts";
 import { openNetworks } from "./open-networks.ts";
 import { connectSerialInput } from "./serial-input.ts";
@@ -56,6 +58,24 @@ async function runMachine(
   disks: readonly GuestDisk[],
   networks: readonly GuestNetwork[],
 ): Promise<number> {
+  const session = await MachineSession.open(options, report);
+  try {
+    return await runSession(options, disks, networks, session);
+  } finally {
+    session.close();
+  }
+}
+
+async function runSession(
+  options: RunOptions,
+  disks: readonly GuestDisk[],
+  networks: readonly GuestNetwork[],
+  session: MachineSession,
+): Promise<number> {
+  const tell = (line: string) => {
+    session.logLine(line);
+    report(line);
+  };
   const loop = new EventLoop();
   let machine: RunnableMachine | undefined;
   let lost: string | undefined;
@@ -70,7 +90,11 @@ async function runMachine(
     yield: () => loop.yield(),
     sleep: (durationNs) => loop.sleep(durationNs),
     wake: () => loop.wake(),
-    writeSerial: (bytes) => output.write(bytes),
+    writeSerial: (bytes) => {
+      session.consoleWrote(bytes);
+      output.write(bytes);
+    },
+    writeSecondSerial: (bytes) => session.agentWrote(bytes),
     serialCongested: () => output.congested,
   };
   const core = readWholeFile(CORE_WASM);
@@ -78,15 +102,19 @@ async function runMachine(
   const { machine: started, close } = await startMachine(options, {
     core,
     host,
-    report,
+    report: tell,
+    ...session.agentParts,
     disks,
     networks,
     measure,
   });
   machine = started;
+  session.started(started);
+  if (session.isDetached) tellStarted(session.name);
   const save = () => void saveFromConsole(started, options.snapshotPath);
   if (options.snapshotPath !== undefined) process.on("SIGUSR2", save);
-  const disconnect = options.serial.to === "stdio" ? connectSerialInput(machine, save) : () => {};
+  const hasInput = options.serial.to === "stdio" && !options.detach;
+  const disconnect = hasInput ? connectSerialInput(machine, save) : () => {};
   try {
     const end = await machine.run();
     // Whoever quits does not wait for a receiver that has stopped reading.
@@ -94,18 +122,18 @@ async function runMachine(
       ? Promise.race([output.drained(), loop.sleep(QUIT_NS)])
       : output.drained());
     disconnect();
-    if (options.stats) machine.statistics().forEach(report);
+    if (options.stats) machine.statistics().forEach(tell);
     if (options.statsPath !== undefined)
       writeWholeFile(options.statsPath, `${JSON.stringify(machine.report(), undefined, 2)}\n`);
     if (lost !== undefined) {
-      report(`serial output could not be written: ${lost}`);
+      tell(`serial output could not be written: ${lost}`);
       return EXIT_OUTPUT_LOST;
     }
-    return statusOf(end);
+    return statusOf(end, tell);
   } catch (error) {
     if (!(error instanceof EnginesDiffer)) throw error;
     disconnect();
-    error.report.forEach(report);
+    error.report.forEach(tell);
     return EXIT_ENGINES_DIFFER;
   } finally {
     process.off("SIGUSR2", save);
@@ -118,7 +146,10 @@ async function runMachine(
 /** Boots the guest that the options name, or goes on with a snapshot. */
 async function startMachine(
   options: RunOptions,
-  surroundings: Pick<MachineRequest, "core" | "host" | "report" | "disks" | "networks" | "measure">,
+  surroundings: Pick<
+    MachineRequest,
+    "core" | "host" | "report" | "disks" | "networks" | "measure" | "ports" | "secondSerial"
+  >,
 ): Promise<{ machine: RunnableMachine; close(): Promise<void> }> {
   const { restorePath } = options;
   if (restorePath === undefined) {
@@ -185,12 +216,13 @@ function terminalWords(): string[] {
   return columns > 0 && rows > 0 ? [...known, `COLUMNS=${columns}`, `LINES=${rows}`] : known;
 }
 
-function openSerialOutput({ serial }: RunOptions, onLost: (reason: string) => void): SerialOutput {
+function openSerialOutput({ serial, detach }: RunOptions, onLost: (reason: string) => void): SerialOutput {
   if (serial.to === "file") return new FileSerialOutput(serial.path);
-  return new StreamSerialOutput(process.stdout, onLost);
+  // Of a detached machine the session keeps what it prints.
+  return new StreamSerialOutput(detach ? new PassThrough().resume() : process.stdout, onLost);
 }
 
-function statusOf(end: MachineEnd): number {
+function statusOf(end: MachineEnd, report: (line: string) => void): number {
   switch (end.reason) {
     case "power-off":
     case "stopped":

@@ -5,7 +5,10 @@ import type { GuestControl } from "./guest-control.ts";
 export const PIECE_BYTES = 1 << 20;
 
 /** A file of the guest, piece by piece. */
-export async function* receiveFile(control: GuestControl, path: string): AsyncGenerator<Uint8Array> {
+export async function* receiveFile(
+  control: Pick<GuestControl, "readFile">,
+  path: string,
+): AsyncGenerator<Uint8Array> {
   for (let offset = 0; ; ) {
     const piece = await control.readFile(path, offset, PIECE_BYTES);
     if (piece.length > 0) yield piece;
@@ -16,7 +19,7 @@ export async function* receiveFile(control: GuestControl, path: string): AsyncGe
 
 /** Makes a file in the guest, or replaces what is in it. */
 export async function sendFile(
-  control: GuestControl,
+  control: Pick<GuestControl, "writeFile">,
   pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   path: string,
   mode?: number,

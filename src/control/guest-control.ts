@@ -33,6 +33,8 @@ export interface WriteOptions {
  */
 export interface GuestControl {
   readonly agent: "ringfence" | "qemu";
+  /** Whether the agent has been heard of. Requests may come earlier, and wait. */
+  readonly isReady: boolean;
   /** Runs text by the guest's shell, as root. Also rejects with `command-output-too-large`. */
   run(script: string, request: CommandRequest): Promise<CommandOutcome>;
   /** Up to `mostBytes` of a file; fewer at its end. Also rejects with `guest-file-failed`. */

@@ -19,6 +19,8 @@ function complaint(...argv: string[]): string {
 
 test("run alone boots the default guest with 512 MiB, on the terminal", () => {
   expect(parseRun()).toEqual({
+    name: undefined,
+    detach: false,
     kernelPath: undefined,
     initrdPath: undefined,
     append: undefined,
@@ -51,10 +53,13 @@ test("run alone boots the default guest with 512 MiB, on the terminal", () => {
 });
 
 test("every option of run is read, with its value behind it or behind an equals sign", () => {
-  const argv = "--kernel k --initrd=i --append=a=b --memory 1.5G --engine interpreter --deterministic";
+  const argv =
+    "-d --name box --kernel k --initrd=i --append=a=b --memory 1.5G --engine interpreter --deterministic";
   const more =
     "--cpu v2,+avx2 --network none --capture c --rng --disk d,,1,format=qcow2,readonly,serial=x --debug-exit 0xf4 --no-reboot --serial file:out.txt --stats --stats-file s.json --trace ports,faults";
   expect(parseRun(...argv.split(" "), ...more.split(" "))).toEqual({
+    name: "box",
+    detach: true,
     kernelPath: "k",
     initrdPath: "i",
     append: "a=b",
@@ -115,7 +120,7 @@ test("a slip in an option, a command or a value is answered with the nearest kno
 });
 
 test("what resembles nothing is answered with what there is", () => {
-  expect(complaint("frobnicate")).toBe("unknown command frobnicate; known: run, disk, stats, help");
+  expect(complaint("frobnicate")).toMatch(/^unknown command frobnicate; known: run, disk, .*, help$/);
 });
 
 test("a stray argument is answered with the option it may have meant", () => {

@@ -63,11 +63,14 @@ agentTest(`output comes while the command runs, beyond any limit${suffix}`, asyn
 });
 
 agentTest(`an aborted command is killed with what it has started${suffix}`, async () => {
-  const slow = machine.exec("sleep 4321 & sleep 4322", { signal: AbortSignal.timeout(300) });
+  const sleepers = async () => (await machine.exec("ps | grep -c '[s]leep 432'")).stdout;
+  const ending = new AbortController();
+  const slow = machine.exec("sleep 4321 & sleep 4322", { signal: ending.signal });
+  slow.catch(() => {});
+  await expect.poll(sleepers, { timeout: 20_000 }).toBe("2\n");
+  ending.abort(new DOMException("enough", "TimeoutError"));
   await expect(slow).rejects.toMatchObject({ name: "TimeoutError" });
-  await expect
-    .poll(async () => (await machine.exec("pgrep -f '^sleep 432' | wc -l")).stdout, { timeout: 20_000 })
-    .toBe("0\n");
+  await expect.poll(sleepers, { timeout: 20_000 }).toBe("0\n");
 });
 
 agentTest(`files go in and out whole, with their permissions${suffix}`, async () => {

@@ -35,6 +35,10 @@ export class QemuGuestAgent implements GuestControl {
     this.#link = link;
   }
 
+  get isReady(): boolean {
+    return this.#link.isOpen;
+  }
+
   async ping(): Promise<void> {
     await this.#link.call("guest-ping");
   }

@@ -9,6 +9,8 @@ interface Running {
   reject(error: unknown): void;
 }
 
+/** What the agent's port is called, where it is one of the virtio console. */
+export const SHELL_AGENT_PORT_NAME = "ringfence.agent";
 /** Longer commands are sent as a file: the agent reads a line byte by byte. */
 const LONGEST_LINE_BYTES = 3000;
 const MOST_MESSAGE_BYTES = 4096;
@@ -16,7 +18,7 @@ const MOST_FILE_BYTES = 64 << 20;
 
 /**
  * The host's side of the agent in the default guest (src/host/node/default-initramfs.ts has its protocol), over a
- * serial port.
+ * port of the virtio console or the second serial port.
  */
 export class ShellAgent implements GuestControl {
   readonly agent = "ringfence";
@@ -59,6 +61,10 @@ export class ShellAgent implements GuestControl {
     // A restored agent reads requests as soon as its guest runs; they need not wait for its answer.
     this.#line = greets ? this.#greeted.promise.catch(() => {}) : Promise.resolve();
     if (!greets) this.#sendText(`\nsync ${token}\n`);
+  }
+
+  get isReady(): boolean {
+    return this.#isGreeted && this.#closed === undefined;
   }
 
   receive(bytes: Uint8Array): void {

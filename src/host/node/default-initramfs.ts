@@ -3,7 +3,7 @@ import { type CpioEntry, writeCpio } from "../cpio.ts";
 import { moduleEntries } from "./kernel-modules.ts";
 
 /** Changes when the same busybox gives another archive. */
-export const INITRAMFS_RECIPE = "initramfs-10";
+export const INITRAMFS_RECIPE = "initramfs-12";
 
 /** What the guest runs first. It only prepares the file systems; busybox's own init does the rest. */
 const INIT = `#!/bin/sh
@@ -21,8 +21,7 @@ if grep -qs 0x1af4 /sys/bus/pci/devices/*/vendor; then
   modprobe -q virtio_pci
   for alias in $(cat /sys/bus/virtio/devices/*/modalias 2>/dev/null); do modprobe -q "$alias"; done
 fi
-# The second serial port, where there is one, is the host's way to run commands.
-grep -q '^1: uart:16550' /proc/tty/driver/serial && setsid /sbin/ringfence-agent &
+setsid /sbin/ringfence-agent &
 exec /sbin/init
 `;
 
@@ -59,7 +58,8 @@ esac
 `;
 
 /**
- * Runs commands for the host, several at a time. Requests come over the second serial port, a line each:
+ * Runs commands for the host, several at a time. Requests come over the port ringfence.agent of the virtio console, or
+ * else over the second serial port, a line each:
  *
  *     run ID COMMAND        COMMAND for the shell, with the escapes of printf's %b
  *     write ID BYTES        answered with "go"; then come so many bytes, the input of command ID
@@ -72,10 +72,25 @@ esac
 const AGENT = `#!/bin/sh
 export HOME=/root PATH=/bin:/sbin:/usr/bin:/usr/sbin TERM=dumb
 run=/run/agent
+if grep -q '^1: uart:16550' /proc/tty/driver/serial; then
+  port=/dev/ttyS1
+elif grep -qs virtio_console /proc/modules; then
+  # The driver finds its ports one after the other.
+  for attempt in 1 2 3 4 5 6 7 8 9 10; do
+    name=$(grep -ls '^ringfence.agent$' /sys/class/virtio-ports/*/name) && break
+    sleep 0.1
+  done
+  [ -n "$name" ] || exit
+  name=\${name%/name}
+  port=/dev/\${name##*/}
+else
+  exit
+fi
 mkdir -p $run && mkfifo $run/notices || exit 1
 cd /root
-exec </dev/ttyS1 >/dev/ttyS1 2>/dev/null 3<>$run/notices
-stty raw -echo crtscts
+# A port of the console can be opened once.
+exec 0<>$port 1>&0 2>/dev/null 3<>$run/notices
+[ $port != /dev/ttyS1 ] || stty raw -echo crtscts
 answer() {
   while read -r kind id status <&3; do
     if [ "$kind" != done ]; then
