@@ -66,7 +66,7 @@ class MachineThread {
             deterministic: request.deterministic,
             debugExitPort: request.debugExitPort,
             secondSerial: !wantsAgentPort(request),
-            createDevices: wantsAgentPort(request) ? () => [this.#createAgentPort()] : undefined,
+            createDevices: wantsAgentPort(request) ? () => [this.#createAgentConsole()] : undefined,
             boot: await readGuest(request, (line) => this.#program.post({ kind: "progress", line })),
           });
     this.#program.listen((message) => this.#receive(machine, message));
@@ -77,7 +77,13 @@ class MachineThread {
     });
   }
 
-  #createAgentPort(): VirtioConsole {
+  /** A reset makes the device anew, with the same port. */
+  #createAgentConsole(): VirtioConsole {
+    this.#agentPort ??= this.#openAgentPort();
+    return new VirtioConsole([this.#agentPort]);
+  }
+
+  #openAgentPort(): HostPort {
     const port: HostPort = new HostPort(AGENT_PORT_NAME, {
       receive: (bytes) => {
         this.#sendSerial("agent", bytes);
@@ -86,8 +92,7 @@ class MachineThread {
       guestOpened: (open) => this.#program.post({ kind: "agentOpened", open }),
     });
     port.open();
-    this.#agentPort = port;
-    return new VirtioConsole([port]);
+    return port;
   }
 
   get #isBehind(): boolean {

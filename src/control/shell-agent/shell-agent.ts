@@ -1,7 +1,7 @@
 import { VmError } from "../../layout/vm-error.ts";
 import type { CommandOutcome, CommandRequest, GuestControl, WriteOptions } from "../guest-control.ts";
 import { quoteForShell } from "../shell-quoting.ts";
-import { AnswerReader } from "./agent-answers.ts";
+import { AnswerReader, READY } from "./agent-answers.ts";
 
 interface Running {
   readonly mostOutputBytes: number;
@@ -39,8 +39,10 @@ export class ShellAgent implements GuestControl {
     // Numbers of commands that a saved machine still runs must not come again.
     this.#nextId = Math.floor(Math.random() * 2 ** 40);
     const token = this.#nextId++;
-    this.#answers = new AnswerReader(greets ? "ready 0 0" : `sync ${token} 0`, {
+    this.#answers = new AnswerReader(greets ? READY : `sync ${token} 0`, {
       started: () => this.#greeted.resolve(),
+      restarted: () =>
+        this.#fail(new VmError({ code: "agent-unavailable", reason: "the guest was restarted" })),
       uploadStep: (step) => {
         if (this.#upload?.step === step) this.#upload.resolve();
       },
@@ -75,6 +77,11 @@ export class ShellAgent implements GuestControl {
   close(reason: VmError): void {
     this.#closed ??= reason;
     this.#greeted.reject(reason);
+    this.#fail(reason);
+  }
+
+  /** What is under way has no end. */
+  #fail(reason: VmError): void {
     this.#upload?.reject(reason);
     for (const { reject } of this.#running.values()) reject(reason);
     this.#running.clear();

@@ -81,8 +81,9 @@ export class HostPort {
     return this.#open;
   }
 
-  /** For the device: takes over the guest's end. */
+  /** For the device: takes over the guest's end, which no program has open yet. */
   connect(device: PortDevice): void {
+    this.tellGuestOpened(false);
     this.#device = device;
   }
 
