@@ -5,7 +5,7 @@ import { prepareDefaultGuest } from "../src/host/node/default-guest.ts";
 import type { GuestCache } from "../src/host/node/guest-cache.ts";
 import { PackageClient, type Progress } from "../src/host/node/package-client.ts";
 
-const RECIPE = "agent-guest-3";
+const RECIPE = "agent-guest-4";
 const PACKAGES = [
   ...["qemu-guest-agent", "libc6", "libglib2.0-0", "libpcre2-8-0", "libnuma1", "libudev1", "liburing2"],
 ];
@@ -27,7 +27,7 @@ exec /usr/sbin/qemu-ga -p /dev/$(basename $(dirname $port)) -t /run
 `;
 /** What the agent calls for guest-shutdown; busybox has none. */
 const SHUTDOWN = `#!/bin/sh
-exec poweroff
+poweroff -d 1 >/dev/null 2>&1 &
 `;
 
 /** The default guest with Debian's qemu-guest-agent in its initial RAM disk. */

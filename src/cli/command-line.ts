@@ -55,6 +55,7 @@ export interface StatsOptions {
   readonly files: readonly string[];
   /** Where to draw them; undefined: print a table. */
   readonly plotPath: string | undefined;
+  readonly json: boolean;
 }
 
 export interface RunOptions {
@@ -208,7 +209,10 @@ function parseStats(argv: readonly string[]): Command {
   if (given.has("help")) return { command: "help", topic: "stats", asked: true };
   if (files.length === 0)
     throw new UsageError("stats needs a file that `ringfence run --stats-file FILE` wrote");
-  return { command: "stats", options: { files, plotPath: given.get("plot") } };
+  const plotPath = given.get("plot");
+  const json = given.has("json");
+  if (json && plotPath !== undefined) throw new UsageError("--json and --plot do not go together");
+  return { command: "stats", options: { files, plotPath, json } };
 }
 
 function parseDiskCommand(argv: readonly string[]): Command {

@@ -95,6 +95,7 @@ export const RUN_OPTIONS: readonly OptionDescription[] = [
 
 export const STATS_OPTIONS: readonly OptionDescription[] = [
   { name: "plot", value: "FILE", help: "draw the costs as an SVG figure, one bar for each kind and run" },
+  { name: "json", help: "print JSON" },
   { name: "help", help: "print this" },
 ];
 

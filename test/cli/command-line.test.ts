@@ -84,9 +84,10 @@ test("every option of run is read, with its value behind it or behind an equals 
 test("stats takes files, and where to draw them", () => {
   expect(parseCommandLine(["stats", "a.json", "b.json", "--plot=c.svg"])).toEqual({
     command: "stats",
-    options: { files: ["a.json", "b.json"], plotPath: "c.svg" },
+    options: { files: ["a.json", "b.json"], plotPath: "c.svg", json: false },
   });
   expect(parseCommandLine(["stats", "a.json"])).toMatchObject({ options: { plotPath: undefined } });
+  expect(complaint("stats", "a", "--json", "--plot", "b")).toContain("--json and --plot");
   expect(complaint("stats")).toBe("stats needs a file that `ringfence run --stats-file FILE` wrote");
   expect(complaint("stats", "a.json", "--plott", "c.svg")).toContain("did you mean --plot?");
 });

@@ -3,14 +3,14 @@ import path from "node:path";
 import process from "node:process";
 import { PIECE_BYTES, receiveFile, sendFile } from "../../control/file-transfer.ts";
 import { openPieces, writePieces } from "../../host/node/file-pieces.ts";
-import { ProgressLine } from "../progress-line.ts";
 import { ControlClient } from "./control-client.ts";
+import { CopyProgress } from "./copy-progress.ts";
 import type { MachineCommand } from "./machine-commands.ts";
 
 /** `ringfence cp`. */
 export async function copyFile({ from, to, quiet }: MachineCommand & { action: "cp" }): Promise<void> {
   const client = await ControlClient.connect(from.machine ?? to.machine ?? "");
-  const progress = new ProgressLine(process.stderr, { quiet });
+  const progress = new CopyProgress(process.stderr, { quiet });
   try {
     if (from.machine === undefined) await copyIn(client, from.path, to.path, progress);
     else await copyOut(client, from.path, to.path, progress);
@@ -24,7 +24,7 @@ async function copyIn(
   client: ControlClient,
   hostPath: string,
   guestPath: string,
-  progress: ProgressLine,
+  progress: CopyProgress,
 ): Promise<void> {
   const { mode, sizeBytes, pieces } = await openPieces(hostPath, PIECE_BYTES);
   const target = (await isGuestFolder(client, guestPath))
@@ -37,7 +37,7 @@ async function copyOut(
   client: ControlClient,
   guestPath: string,
   hostPath: string,
-  progress: ProgressLine,
+  progress: CopyProgress,
 ): Promise<void> {
   const isFolder = statSync(hostPath, { throwIfNoEntry: false })?.isDirectory() === true;
   const target = isFolder ? path.join(hostPath, path.posix.basename(guestPath)) : hostPath;

@@ -1,12 +1,8 @@
 import process from "node:process";
 import type { GuestControl } from "../../control/guest-control.ts";
-import { AGENT_PORT_NAME, AgentLink } from "../../control/qemu-guest-agent/agent-link.ts";
-import { QemuGuestAgent } from "../../control/qemu-guest-agent/qemu-guest-agent.ts";
-import { SHELL_AGENT_PORT_NAME, ShellAgent } from "../../control/shell-agent/shell-agent.ts";
 import { snapshotHost } from "../../host/node/snapshot-files.ts";
 import { VmError } from "../../layout/vm-error.ts";
 import { saveSnapshot } from "../../machine/snapshot/write-snapshot.ts";
-import { HostPort } from "../../virtio/console/host-port.ts";
 import type { RunOptions } from "../command-line.ts";
 import type { RunnableMachine } from "../create-machine.ts";
 import { ConsoleLog } from "./console-log.ts";
@@ -14,29 +10,19 @@ import { type ControlledMachine, serveConnection } from "./control-server.ts";
 import { MachineRegistry, type Registration } from "./machine-registry.ts";
 import { logFolder } from "./private-folders.ts";
 import type { MachineInfo } from "./protocol.ts";
+import { type AgentParts, SessionAgents } from "./session-agents.ts";
 
-/** How long a request waits for the guest to open the QEMU agent's port. */
-const OPEN_MS = 30_000;
 const SHUT_DOWN_MS = 10_000;
-
-/** What a machine is built with, so that there is an agent to talk to. */
-export interface AgentParts {
-  readonly secondSerial?: true;
-  readonly ports?: readonly HostPort[];
-}
 
 /** A run's life as a machine with a name, which other commands find and drive. */
 export class MachineSession implements ControlledMachine {
   readonly agentParts: AgentParts;
   readonly #options: RunOptions;
   readonly #listeners = new Set<(bytes: Uint8Array) => void>();
-  /** The agent at the second serial port. */
-  readonly #shell: ShellAgent | undefined;
-  readonly #guest: GuestControl | undefined;
+  readonly #agents: SessionAgents;
   #registration: Registration | undefined;
   #log: ConsoleLog | undefined;
   #machine: RunnableMachine | undefined;
-  #restoredShell: ShellAgent | undefined;
   #endPause: (() => void) | undefined;
   #state: MachineInfo["state"] = "starting";
 
@@ -58,30 +44,8 @@ export class MachineSession implements ControlledMachine {
 
   private constructor(options: RunOptions) {
     this.#options = options;
-    const { kernelPath, restorePath, snapshotPath, deterministic } = options;
-    this.agentParts = {};
-    // What comes from outside is no function of the instructions executed.
-    if (restorePath !== undefined || deterministic) return;
-    if (kernelPath !== undefined) {
-      if (snapshotPath !== undefined) return; // it holds no virtio devices yet
-      const port = openPort(AGENT_PORT_NAME, {
-        receive: (bytes) => link.receive(bytes),
-        guestOpened: (open) => link.guestOpened(open),
-      });
-      const link = new AgentLink((bytes) => void port.write(bytes), OPEN_MS);
-      this.#guest = new QemuGuestAgent(link);
-      this.agentParts = { ports: [port] };
-    } else if (snapshotPath !== undefined) {
-      const send = (bytes: Uint8Array) => this.#machine?.machine.receiveSecondSerial(bytes);
-      this.#shell = new ShellAgent(send, true);
-      this.#guest = this.#shell;
-      this.agentParts = { secondSerial: true };
-    } else {
-      const port = openPort(SHELL_AGENT_PORT_NAME, { receive: (bytes) => shell.receive(bytes) });
-      const shell = new ShellAgent((bytes) => void port.write(bytes), true);
-      this.#guest = shell;
-      this.agentParts = { ports: [port] };
-    }
+    this.#agents = new SessionAgents(options, (bytes) => this.#machine?.machine.receiveSecondSerial(bytes));
+    this.agentParts = this.#agents.parts;
   }
 
   get name(): string {
@@ -97,8 +61,7 @@ export class MachineSession implements ControlledMachine {
   started(machine: RunnableMachine): void {
     this.#machine = machine;
     this.#state = "running";
-    if (this.#options.restorePath !== undefined && machine.machine.hasSecondSerial)
-      this.#restoredShell = new ShellAgent((bytes) => machine.machine.receiveSecondSerial(bytes), false);
+    this.#agents.started(machine.machine.hasSecondSerial);
   }
 
   consoleWrote(bytes: Uint8Array): void {
@@ -108,7 +71,7 @@ export class MachineSession implements ControlledMachine {
 
   /** The guest has written to its second serial port. */
   agentWrote(bytes: Uint8Array): void {
-    (this.#restoredShell ?? this.#shell)?.receive(bytes);
+    this.#agents.receiveSerial(bytes);
   }
 
   /** A message of ours, for the log of a machine that nobody looks at. */
@@ -118,7 +81,7 @@ export class MachineSession implements ControlledMachine {
 
   /** The machine has ended. */
   close(): void {
-    this.#control?.close(new VmError({ code: "machine-ended" }));
+    this.#agents.close(new VmError({ code: "machine-ended" }));
     this.#registration?.close();
     this.#log?.close();
   }
@@ -200,7 +163,7 @@ export class MachineSession implements ControlledMachine {
   }
 
   get #control(): GuestControl | undefined {
-    return this.#restoredShell ?? this.#guest;
+    return this.#agents.control;
   }
 
   get #running(): RunnableMachine {
@@ -242,12 +205,6 @@ export class MachineSession implements ControlledMachine {
       return null;
     }
   }
-}
-
-function openPort(name: string, events: ConstructorParameters<typeof HostPort>[1]): HostPort {
-  const port = new HostPort(name, events);
-  port.open();
-  return port;
 }
 
 /** In a detached process: the one who started it may go. */

@@ -4,7 +4,7 @@ const REDRAW_MS = 100;
 const BAR_CELLS = 30;
 
 /** How far something slow is, in the last line of a terminal; nothing where standard error is none. */
-export class ProgressLine {
+export class CopyProgress {
   readonly #stream: WriteStream;
   readonly #isShown: boolean;
   readonly #startMs = performance.now();
