@@ -21,6 +21,7 @@ const ORDER = [
     "machine",
     "lockstep",
     "images",
+    "control",
     "api",
     "cli",
     "daemon",
@@ -36,6 +37,7 @@ const ONLY: Record<string, readonly string[]> = {
   virtio: ["bus", "devices", "layout", "host"],
   disk: ["layout", "host"],
   network: ["bus", "layout", "host"],
+  control: ["layout"],
 };
 
 /** Folders that may never import these, though they stand above them. */

@@ -22,6 +22,7 @@ import {
 import { prepareDefaultGuest } from "../src/host/node/default-guest.ts";
 import { busyboxApplets, defaultInitramfs, INITRAMFS_RECIPE } from "../src/host/node/default-initramfs.ts";
 import { GuestCache } from "../src/host/node/guest-cache.ts";
+import { prepareAgentGuest } from "./agent-guest.ts";
 
 /** One guest's files, or why there are none. */
 export type FetchedGuest =
@@ -30,6 +31,7 @@ export type FetchedGuest =
 
 export const GUESTS = [
   "default",
+  "qemu-guest-agent",
   "cloud-kernel",
   "standard-kernel",
   "standard-guest",
@@ -66,6 +68,8 @@ async function pathsOf(
       const { kernelPath, initrdPath } = await prepareDefaultGuest(progress, cache);
       return { kernelPath, initrdPath };
     }
+    case "qemu-guest-agent":
+      return prepareAgentGuest(cache, progress);
     case "cloud-kernel":
       return { kernelPath: (await fetch(CLOUD_KERNEL))["vmlinuz"] ?? "" };
     case "standard-kernel":

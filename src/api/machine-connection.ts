@@ -2,11 +2,21 @@ import { prepareThread, type StartedThread, startThread } from "../host/node/mac
 import { VmError } from "../layout/vm-error.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
 import { receiveError } from "./sent-error.ts";
-import type { Call, Calls, FromThread, MachineRequest, SerialPort, ToThread } from "./thread-protocol.ts";
+import type {
+  AgentKind,
+  Call,
+  Calls,
+  FromThread,
+  MachineRequest,
+  SerialPort,
+  ToThread,
+} from "./thread-protocol.ts";
 
 /** What a connection tells its owner. */
 export interface MachineEvents {
   serial(port: SerialPort, bytes: Uint8Array<ArrayBuffer>): void;
+  /** A program in the guest has opened or closed the agent's port. */
+  agentOpened(open: boolean): void;
   progress(line: string): void;
   /** Called once, with why the machine has ended or with what its thread died of. */
   ended(outcome: MachineEnd | Error): void;
@@ -15,7 +25,7 @@ export interface MachineEvents {
 /** The machine as its thread describes it once it is made. */
 export interface MadeMachine {
   readonly memoryBytes: number;
-  readonly hasAgentPort: boolean;
+  readonly agent: AgentKind;
 }
 
 const THREAD = "src/api/machine-thread.ts";
@@ -93,6 +103,9 @@ export class MachineConnection {
         break;
       case "serial":
         this.#events.serial(message.port, message.bytes);
+        break;
+      case "agentOpened":
+        this.#events.agentOpened(message.open);
         break;
       case "reply":
         this.#take(message.id)?.resolve(message.value);

@@ -47,6 +47,11 @@ export interface CreateOptions extends RestoreOptions {
   readonly deterministic?: boolean;
   /** A port, 0..0xffff, through which the guest ends the machine with a value. */
   readonly debugExitPort?: number;
+  /**
+   * For a kernel of your own: `exec` and the like ask the QEMU guest agent in it, which Debian has as the package
+   * qemu-guest-agent. The default guest has an agent in any case. A machine with this port cannot be saved yet.
+   */
+  readonly guestAgent?: boolean;
 }
 
 export interface SnapshotOptions {
@@ -65,10 +70,19 @@ export interface SnapshotSummary {
 }
 
 export interface ExecOptions {
-  /** Standard input; empty if absent. */
-  readonly input?: string | Uint8Array;
+  /** Standard input; empty if absent. A stream is read to its end first, up to 64 MiB. */
+  readonly input?: string | Uint8Array | AsyncIterable<Uint8Array>;
+  /** Added to the environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Working folder in the guest. */
+  readonly cwd?: string;
   /** Kills the command and all that is in its session. */
   readonly signal?: AbortSignal;
+  /**
+   * Gets the output while the command runs, without a limit; the result has none then. More is fetched when its promise
+   * has resolved.
+   */
+  readonly output?: (stream: "stdout" | "stderr", bytes: Uint8Array) => Promise<void> | void;
   /** For standard output and error together; 64 MiB if absent. More is a `command-output-too-large`. */
   readonly mostOutputBytes?: number;
 }

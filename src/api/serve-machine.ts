@@ -1,3 +1,4 @@
+import { AGENT_PORT_NAME } from "../control/qemu-guest-agent/agent-link.ts";
 import { codeVersion } from "../host/node/code-version.ts";
 import { CORE_WASM, ensureCore } from "../host/node/core-module.ts";
 import { EventLoop } from "../host/node/event-loop.ts";
@@ -11,6 +12,8 @@ import { Machine, type MachineOptions } from "../machine/machine.ts";
 import type { MachineHost } from "../machine/machine-host.ts";
 import { restoreMachine } from "../machine/snapshot/restore-machine.ts";
 import { saveSnapshot } from "../machine/snapshot/write-snapshot.ts";
+import { HostPort } from "../virtio/console/host-port.ts";
+import { VirtioConsole } from "../virtio/console/virtio-console.ts";
 import { createShareDevice } from "../virtio/sharing/share.ts";
 import { openShares } from "./open-shares.ts";
 import { readGuest } from "./read-guest.ts";
@@ -38,6 +41,7 @@ export async function serveMachine(): Promise<void> {
 class MachineThread {
   readonly #program: ThreadEnd<FromThread, ToThread>;
   readonly #loop = new EventLoop();
+  #agentPort: HostPort | undefined;
   #untakenBytes = 0;
   /** Ends a pause under way. */
   #endPause: (() => void) | undefined;
@@ -68,39 +72,63 @@ class MachineThread {
             ramBytes: request.memoryBytes,
             deterministic: request.deterministic,
             debugExitPort: request.debugExitPort,
-            secondSerial: true,
+            secondSerial: !wantsAgentPort(request),
             boot: await readGuest(
               request,
               shares.map(({ tag }) => tag),
               (line) => this.#program.post({ kind: "progress", line }),
             ),
-            ...(shares.length > 0 && {
-              createDevices: ({ operations }) => shares.map((share) => createShareDevice(share, operations)),
-            }),
+            createDevices: ({ operations }) => [
+              ...shares.map((share) => createShareDevice(share, operations)),
+              ...(wantsAgentPort(request) ? [this.#createAgentConsole()] : []),
+            ],
           });
     this.#program.listen((message) => this.#receive(machine, message));
     this.#program.post({
       kind: "made",
       memoryBytes: machine.memory.sizeBytes,
-      hasAgentPort: machine.hasSecondSerial,
+      agent: this.#agentPort !== undefined ? "qemu" : hasShellAgent(machine, request) ? "shell" : "none",
     });
   }
 
+  /** A reset makes the device anew, with the same port. */
+  #createAgentConsole(): VirtioConsole {
+    this.#agentPort ??= this.#openAgentPort();
+    return new VirtioConsole([this.#agentPort]);
+  }
+
+  #openAgentPort(): HostPort {
+    const port: HostPort = new HostPort(AGENT_PORT_NAME, {
+      receive: (bytes) => {
+        this.#sendSerial("agent", bytes);
+        port.congested = this.#isBehind;
+      },
+      guestOpened: (open) => this.#program.post({ kind: "agentOpened", open }),
+    });
+    port.open();
+    return port;
+  }
+
+  get #isBehind(): boolean {
+    return this.#untakenBytes > MOST_UNTAKEN_BYTES;
+  }
+
+  #sendSerial(port: SerialPort, bytes: Uint8Array): void {
+    this.#untakenBytes += bytes.length;
+    const own = Uint8Array.from(bytes);
+    this.#program.post({ kind: "serial", port, bytes: own }, [own]);
+  }
+
   #host(): MachineHost {
-    const send = (port: SerialPort, bytes: Uint8Array) => {
-      this.#untakenBytes += bytes.length;
-      const own = Uint8Array.from(bytes);
-      this.#program.post({ kind: "serial", port, bytes: own }, [own]);
-    };
     return {
       monotonicNowNs,
       wallClockNowMs: () => Date.now(),
       yield: () => this.#loop.yield(),
       sleep: (durationNs) => this.#loop.sleep(durationNs),
       wake: () => this.#loop.wake(),
-      writeSerial: (bytes) => send("console", bytes),
-      writeSecondSerial: (bytes) => send("agent", bytes),
-      serialCongested: () => this.#untakenBytes > MOST_UNTAKEN_BYTES,
+      writeSerial: (bytes) => this.#sendSerial("console", bytes),
+      writeSecondSerial: (bytes) => this.#sendSerial("agent", bytes),
+      serialCongested: () => this.#isBehind,
     };
   }
 
@@ -108,11 +136,13 @@ class MachineThread {
     switch (message.kind) {
       case "taken":
         this.#untakenBytes -= message.bytes;
+        if (this.#agentPort !== undefined) this.#agentPort.congested = this.#isBehind;
         this.#loop.wake();
         break;
       case "serial":
         if (message.port === "console") machine.receiveSerial(message.bytes);
-        else machine.receiveSecondSerial(message.bytes);
+        else if (this.#agentPort === undefined) machine.receiveSecondSerial(message.bytes);
+        else this.#agentPort.write(message.bytes);
         break;
       case "call":
         this.#answer(machine, message.id, message.call);
@@ -180,6 +210,15 @@ class MachineThread {
       machine.whilePaused(pause).catch(reject);
     });
   }
+}
+
+/** The QEMU guest agent is for kernels of one's own; the default guest has an agent on its second serial port. */
+function wantsAgentPort(request: MachineRequest): boolean {
+  return request.kind === "boot" && request.kernel !== undefined && request.guestAgent;
+}
+
+function hasShellAgent(machine: Machine, request: MachineRequest): boolean {
+  return machine.hasSecondSerial && (request.kind === "restore" || request.kernel === undefined);
 }
 
 async function restore(

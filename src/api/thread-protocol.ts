@@ -22,12 +22,17 @@ export interface BootRequest extends CommonRequest {
   readonly deterministic: boolean;
   readonly debugExitPort: number | undefined;
   readonly shares: readonly ShareOptions[];
+  /** For a kernel of one's own: a port for the QEMU guest agent. */
+  readonly guestAgent: boolean;
 }
 
 export interface RestoreRequest extends CommonRequest {
   readonly kind: "restore";
   readonly path: string;
 }
+
+/** What the guest has for us to ask: the default guest's agent, a port for QEMU's, or nothing. */
+export type AgentKind = "shell" | "qemu" | "none";
 
 export type SerialPort = "console" | "agent";
 
@@ -62,12 +67,13 @@ export type ToThread =
   | { readonly kind: "taken"; readonly bytes: number };
 
 export type FromThread =
-  | { readonly kind: "made"; readonly memoryBytes: number; readonly hasAgentPort: boolean }
+  | { readonly kind: "made"; readonly memoryBytes: number; readonly agent: AgentKind }
   | { readonly kind: "failed"; readonly error: SentError }
   | { readonly kind: "progress"; readonly line: string }
   | { readonly kind: "reply"; readonly id: number; readonly value: unknown }
   | { readonly kind: "refusal"; readonly id: number; readonly error: SentError }
   | { readonly kind: "serial"; readonly port: SerialPort; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: "agentOpened"; readonly open: boolean }
   | { readonly kind: "ended"; readonly end: MachineEnd };
 
 /** An error as it travels. */

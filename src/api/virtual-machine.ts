@@ -1,9 +1,14 @@
 // Longer than most: all that a program can ask of a machine.
 
+import { commandScript } from "../control/command-script.ts";
+import { inPieces, PIECE_BYTES, readWhole, receiveFile, sendFile } from "../control/file-transfer.ts";
+import { runStreamed } from "../control/streamed-command.ts";
+import { openPieces, writePieces } from "../host/node/file-pieces.ts";
 import { withTemporaryPath } from "../host/node/temporary-file.ts";
 import { VmError } from "../layout/vm-error.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
-import { GuestAgent } from "./guest-agent.ts";
+import { AgentConnection } from "./agent-connection.ts";
+import { allBytes, commandResult } from "./command-result.ts";
 import { MachineConnection, type MadeMachine } from "./machine-connection.ts";
 import type {
   CommandResult,
@@ -16,11 +21,11 @@ import type {
   VirtualMachineStatistics,
 } from "./options.ts";
 import { SerialStreams } from "./serial-streams.ts";
-import { quoteForShell } from "./shell-quoting.ts";
 import type { MachineRequest } from "./thread-protocol.ts";
 
 const DEFAULT_MEMORY_BYTES = 512 << 20;
 const DEFAULT_OUTPUT_BYTES = 64 << 20;
+const MOST_INPUT_BYTES = 64 << 20;
 
 /**
  * A virtual machine in a thread of its own: the caller's thread never waits for it.
@@ -37,7 +42,7 @@ export class VirtualMachine implements AsyncDisposable {
   readonly #connection: MachineConnection;
   readonly #events: VirtualMachineEvents;
   readonly #engine: "interpreter" | "auto";
-  readonly #agent: GuestAgent;
+  readonly #agent: AgentConnection;
   readonly #ended: Promise<MachineEnd>;
   #phase: "made" | "running" | "paused" | "ended" = "made";
 
@@ -61,6 +66,7 @@ export class VirtualMachine implements AsyncDisposable {
       shares: options.shares ?? [],
       engine: options.engine ?? "auto",
       noReboot: options.noReboot ?? false,
+      guestAgent: options.guestAgent ?? false,
     };
     return VirtualMachine.#make(request, options);
   }
@@ -89,6 +95,9 @@ export class VirtualMachine implements AsyncDisposable {
         if (machine === undefined) return; // it prints nothing before it is started
         if (port === "console") machine.console.receive(bytes);
         else machine.#receiveAgent(bytes);
+      },
+      agentOpened: (open) => {
+        if (machine !== undefined) machine.#agent.guestOpened(open);
       },
       progress: (line) => events.progress?.(line),
       ended: (outcome) => {
@@ -126,17 +135,7 @@ export class VirtualMachine implements AsyncDisposable {
       (bytes) => connection.sendSerial("console", bytes),
       (bytes) => connection.taken(bytes),
     );
-    const send = (bytes: Uint8Array) => {
-      if (made.hasAgentPort) connection.sendSerial("agent", bytes);
-    };
-    this.#agent = new GuestAgent(send, request.kind === "boot");
-    if (!made.hasAgentPort) {
-      const reason = "its snapshot was not taken by this library";
-      this.#agent.close(new VmError({ code: "agent-unavailable", reason }));
-    } else if (request.kind === "boot" && request.kernel !== undefined) {
-      const reason = "only the default guest has an agent";
-      this.#agent.close(new VmError({ code: "agent-unavailable", reason }));
-    }
+    this.#agent = new AgentConnection(connection, made, request);
   }
 
   /** Resolves with why the machine has ended. Rejects when its thread died of a bug. */
@@ -198,7 +197,7 @@ export class VirtualMachine implements AsyncDisposable {
   async snapshot(path: string, options: SnapshotOptions = {}): Promise<SnapshotSummary> {
     const { parentPath, packed } = options;
     const save = () => this.#connection.call("snapshot", { path, parentPath, packed });
-    return this.#agent.betweenUploads(save);
+    return this.#agent.control.betweenRequests(save);
   }
 
   /** Forgets the guest's code as it was decoded: a later snapshot then brings only what has run since. */
@@ -215,28 +214,24 @@ export class VirtualMachine implements AsyncDisposable {
   }
 
   /**
-   * Runs a command in the default guest: text for its shell, or a list of words that are taken as they are. Several may
-   * run at a time.
+   * Runs a command in the guest: text for its shell, or a list of words that are taken as they are. Several may run at
+   * a time. The default guest can; one of your own with `guestAgent`.
    *
    * @throws {VmError} `agent-unavailable`, `command-output-too-large`; the signal's reason when it is aborted.
    */
   async exec(command: string | readonly string[], options: ExecOptions = {}): Promise<CommandResult> {
-    const { input, signal, mostOutputBytes = DEFAULT_OUTPUT_BYTES } = options;
-    const text = typeof command === "string" ? command : command.map(quoteForShell).join(" ");
-    const bytes = typeof input === "string" ? new TextEncoder().encode(input) : input;
-    const { status, stdout, stderr } = await this.#agent.run(text, { input: bytes, signal, mostOutputBytes });
-    const decode = (output: Uint8Array) => new TextDecoder().decode(output);
-    return {
-      status,
-      stdout: decode(stdout),
-      stderr: decode(stderr),
-      stdoutBytes: stdout,
-      stderrBytes: stderr,
-    };
+    const { signal, env, cwd, output, mostOutputBytes = DEFAULT_OUTPUT_BYTES } = options;
+    const script = commandScript(command, { folder: cwd, environment: env });
+    const input = await allBytes(options.input, MOST_INPUT_BYTES);
+    if (output !== undefined) {
+      const status = await runStreamed(this.#agent.control, script, { input, signal, output });
+      return commandResult({ status, stdout: new Uint8Array(), stderr: new Uint8Array() });
+    }
+    return commandResult(await this.#agent.control.run(script, { input, signal, mostOutputBytes }));
   }
 
   /**
-   * Writes a file in the default guest; its folder must be there.
+   * Writes a file in the guest; its folder must be there.
    * @throws {VmError} `guest-file-failed`, and what `exec` throws.
    */
   async writeFile(
@@ -244,21 +239,48 @@ export class VirtualMachine implements AsyncDisposable {
     content: string | Uint8Array,
     options: { mode?: number } = {},
   ): Promise<void> {
-    const file = quoteForShell(path);
-    const mode = options.mode === undefined ? "" : ` && chmod ${options.mode.toString(8)} ${file}`;
-    const { status, stderr } = await this.exec(`cat >${file}${mode}`, { input: content });
-    if (status !== 0) throw new VmError({ code: "guest-file-failed", path, reason: stderr.trim() });
+    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+    await sendFile(this.#agent.control, inPieces(bytes), path, options.mode);
   }
 
   /**
-   * Reads a file of the default guest.
-   * @throws {VmError} `guest-file-failed`, and what `exec` throws.
+   * Reads a file of the guest.
+   * @throws {VmError} `guest-file-failed`, also where it has more than `mostBytes` (64 MiB if absent), and what `exec`
+   * throws.
    */
   async readFile(path: string, options: { mostBytes?: number } = {}): Promise<Uint8Array> {
-    const mostOutputBytes = options.mostBytes ?? DEFAULT_OUTPUT_BYTES;
-    const result = await this.exec(`cat <${quoteForShell(path)}`, { mostOutputBytes });
-    if (result.status === 0) return result.stdoutBytes;
-    throw new VmError({ code: "guest-file-failed", path, reason: result.stderr.trim() });
+    return readWhole(this.#agent.control, path, options.mostBytes ?? DEFAULT_OUTPUT_BYTES);
+  }
+
+  /**
+   * Copies a file of this host into the guest, with its permissions, however large it is.
+   * @throws {VmError} `file-not-found`, `file-unreadable`, and what `writeFile` throws.
+   */
+  async copyIn(hostPath: string, guestPath: string): Promise<void> {
+    const { mode, pieces } = await openPieces(hostPath, PIECE_BYTES);
+    await sendFile(this.#agent.control, pieces, guestPath, mode);
+  }
+
+  /**
+   * Copies a file of the guest to this host, however large it is.
+   * @throws {VmError} `file-unwritable`, and what `readFile` throws.
+   */
+  async copyOut(guestPath: string, hostPath: string): Promise<void> {
+    await writePieces(hostPath, receiveFile(this.#agent.control, guestPath));
+  }
+
+  /** The guest's time of day. A guest that was paused or restored may be behind. */
+  async guestTime(): Promise<Date> {
+    return new Date(await this.#agent.control.readTime());
+  }
+
+  async setGuestTime(time: Date): Promise<void> {
+    await this.#agent.control.setTime(time.getTime());
+  }
+
+  /** Asks the guest's agent to power the guest off; `ended` resolves when it has. */
+  async shutDown(): Promise<void> {
+    await this.#agent.control.shutDown();
   }
 
   /**
@@ -297,7 +319,7 @@ export class VirtualMachine implements AsyncDisposable {
   #finish(): void {
     this.#phase = "ended";
     this.console.end();
-    this.#agent.close(new VmError({ code: "machine-ended" }));
+    this.#agent.control.close(new VmError({ code: "machine-ended" }));
     this.#events.ended?.();
   }
 }

@@ -1,10 +1,14 @@
 import { CpuModelError, parseCpuModel } from "../cpu/cpu-model.ts";
 import type { FeatureName } from "../cpu/cpuid-tables.ts";
 import type { PortForward } from "../network/nat/user-network.ts";
+import { SHELLS, type Shell } from "./completion.ts";
+import { readConfigFile } from "./config-file.ts";
 import { type DiskCommand, parseDiskWords } from "./disk-command.ts";
 import { type DiskOption, parseDisk } from "./disk-option.ts";
 import { type ImageCommand, parseImageWords } from "./image-command.ts";
 import { IMAGE_COMMANDS, type ImageCommandName, isImageCommand, RUN_IMAGE_OPTIONS } from "./image-options.ts";
+import { isMachineCommand, type MachineCommand, parseMachineCommand } from "./machines/machine-commands.ts";
+import { parseMachineName } from "./machines/machine-names.ts";
 import { type NetworkOption, parseForward, parseNetworks } from "./network-option.ts";
 import {
   COMMANDS,
@@ -12,15 +16,14 @@ import {
   ENGINES,
   type EngineName,
   GENERAL_OPTIONS,
-  type OptionDescription,
   RUN_OPTIONS,
   STATS_OPTIONS,
   TRACE_SUBJECTS,
   type TraceSubject,
 } from "./options.ts";
+import { collectOptions, unknown } from "./parse-options.ts";
 import { parseShares, type ShareOption } from "./share-option.ts";
 import { parseMemorySize } from "./size.ts";
-import { nearest } from "./suggestion.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** Options about how a machine starts and what it is: a snapshot has all of that. */
@@ -46,15 +49,18 @@ export type Command =
   | { command: "run"; options: RunOptions }
   | { command: "disk"; options: DiskCommand }
   | { command: "stats"; options: StatsOptions }
-  | { command: "image"; options: ImageCommand };
+  | { command: "image"; options: ImageCommand }
+  | { command: "completion"; shell: Shell }
+  | { command: "machine"; options: MachineCommand };
 
-export type HelpTopic = "general" | "run" | "disk" | "stats" | ImageCommandName;
+export type HelpTopic = "general" | "run" | "disk" | "stats" | ImageCommandName | MachineCommand["action"];
 
 export interface StatsOptions {
   /** Files that `run --stats-file` wrote; one or more. */
   readonly files: readonly string[];
   /** Where to draw them; undefined: print a table. */
   readonly plotPath: string | undefined;
+  readonly json: boolean;
 }
 
 /** Which image `run` starts, and what becomes of the changes to its disks. */
@@ -68,6 +74,10 @@ export interface ImageChoice {
 export interface RunOptions {
   /** An image to start; options change what it says. */
   readonly image: ImageChoice | undefined;
+  /** What other commands call the machine. Undefined: one is made up. */
+  readonly name: string | undefined;
+  /** The machine runs on in the background. */
+  readonly detach: boolean;
   /** Undefined: the default guest. */
   readonly kernelPath: string | undefined;
   readonly initrdPath: string | undefined;
@@ -109,6 +119,13 @@ export function parseCommandLine(argv: readonly string[]): Command {
   if (first === "stats") return parseStats(rest);
   if (first === "disk") return parseDiskCommand(rest);
   if (isImageCommand(first)) return parseImageCommand(first, rest);
+  if (first === "completion") return parseCompletion(rest);
+  if (isMachineCommand(first)) {
+    const options = parseMachineCommand(first, rest);
+    return options === "help"
+      ? { command: "help", topic: first, asked: true }
+      : { command: "machine", options };
+  }
   const names = COMMANDS.map((command) => command.name);
   if (first.startsWith("-")) {
     const isRunOption = RUN_OPTIONS.some(
@@ -129,6 +146,7 @@ function parseHelp(rest: readonly string[]): Command {
   if (topic === undefined || topic === "help") return { command: "help", topic: "general", asked: true };
   if (topic === "run" || topic === "disk" || topic === "stats" || isImageCommand(topic))
     return { command: "help", topic, asked: true };
+  if (isMachineCommand(topic)) return { command: "help", topic, asked: true };
   throw unknown(
     "command",
     topic,
@@ -138,7 +156,7 @@ function parseHelp(rest: readonly string[]): Command {
 
 function parseRun(argv: readonly string[]): Command {
   const words: string[] = [];
-  const { given, repeated } = collectOptions(argv, [...RUN_OPTIONS, ...RUN_IMAGE_OPTIONS], words);
+  const { given, repeated } = collectRunOptions(argv, words);
   if (given.has("help")) return { command: "help", topic: "run", asked: true };
   const image = parseImageChoice(words, given);
   const kernelPath = given.get("kernel");
@@ -157,6 +175,8 @@ function parseRun(argv: readonly string[]): Command {
     command: "run",
     options: {
       image,
+      name: given.has("name") ? parseMachineName(given.get("name") ?? "") : undefined,
+      detach: given.has("detach"),
       kernelPath,
       initrdPath,
       append: given.get("append"),
@@ -221,13 +241,40 @@ function parseImageCommand(command: ImageCommandName, argv: readonly string[]): 
   return { command: "image", options: parseImageWords(command, words, given, repeated) };
 }
 
+function parseCompletion(rest: readonly string[]): Command {
+  const [word, more] = rest;
+  const shell = SHELLS.find((name) => name === word);
+  if (shell === undefined)
+    throw word === undefined
+      ? new UsageError(`usage: ringfence completion ${SHELLS.join("|")}`)
+      : unknown("shell", word, SHELLS);
+  if (more !== undefined) throw new UsageError(`unexpected argument "${more}"`);
+  return { command: "completion", shell };
+}
+
+/** Options of `run`: those of the command line, and of its --config file what they do not name. `words` gets the name of an image. */
+function collectRunOptions(argv: readonly string[], words: string[]): ReturnType<typeof collectOptions> {
+  const options = [...RUN_OPTIONS, ...RUN_IMAGE_OPTIONS];
+  const typed = collectOptions(argv, options, words);
+  const configPath = typed.given.get("config");
+  if (configPath === undefined) return typed;
+  const filed = collectOptions(readConfigFile(configPath, options), options);
+  return {
+    given: new Map([...filed.given, ...typed.given]),
+    repeated: new Map([...filed.repeated, ...typed.repeated]),
+  };
+}
+
 function parseStats(argv: readonly string[]): Command {
   const files: string[] = [];
   const { given } = collectOptions(argv, STATS_OPTIONS, files);
   if (given.has("help")) return { command: "help", topic: "stats", asked: true };
   if (files.length === 0)
     throw new UsageError("stats needs a file that `ringfence run --stats-file FILE` wrote");
-  return { command: "stats", options: { files, plotPath: given.get("plot") } };
+  const plotPath = given.get("plot");
+  const json = given.has("json");
+  if (json && plotPath !== undefined) throw new UsageError("--json and --plot do not go together");
+  return { command: "stats", options: { files, plotPath, json } };
 }
 
 function parseDiskCommand(argv: readonly string[]): Command {
@@ -236,59 +283,6 @@ function parseDiskCommand(argv: readonly string[]): Command {
   if (given.has("help") || argv.length === 0)
     return { command: "help", topic: "disk", asked: given.has("help") };
   return { command: "disk", options: parseDiskWords(names, given) };
-}
-
-/** Returns each given option's value, and all values of those that are repeatable; a switch has the value "". Other words go to `words`. */
-function collectOptions(
-  argv: readonly string[],
-  descriptions: readonly OptionDescription[],
-  words?: string[],
-): { given: Map<string, string>; repeated: Map<string, string[]> } {
-  const given = new Map<string, string>();
-  const repeated = new Map<string, string[]>();
-  for (let i = 0; i < argv.length; i++) {
-    const argument = argv[i] ?? "";
-    if (argument === "-h") {
-      given.set("help", "");
-      continue;
-    }
-    if (!argument.startsWith("-") || argument === "-") {
-      if (words !== undefined) {
-        words.push(argument);
-        continue;
-      }
-      throw new UsageError(`unexpected argument "${argument}"; a kernel is given with --kernel ${argument}`);
-    }
-    const equals = argument.indexOf("=");
-    const name = equals < 0 ? argument : argument.slice(0, equals);
-    const description = descriptions.find((d) => `--${d.name}` === name);
-    if (description === undefined)
-      throw unknown(
-        "option",
-        name,
-        descriptions.map((d) => `--${d.name}`),
-      );
-    if (given.has(description.name) && description.repeatable !== true)
-      throw new UsageError(`${name} is given twice`);
-    if (description.value === undefined) {
-      if (equals >= 0) throw new UsageError(`${name} takes no value`);
-      given.set(description.name, "");
-      continue;
-    }
-    const value = equals < 0 ? argv[++i] : argument.slice(equals + 1);
-    // A value may begin with a dash, but a known option there means that the value was forgotten.
-    const forgotten =
-      value === undefined || (equals < 0 && descriptions.some((d) => `--${d.name}` === value));
-    if (forgotten || value === "")
-      throw new UsageError(`${name} needs a value: ${name} ${description.value}`);
-    if (description.choices !== undefined && !description.choices.includes(value)) {
-      throw unknown(`value for ${name}:`, value, description.choices);
-    }
-    given.set(description.name, value);
-    if (description.repeatable === true)
-      repeated.set(description.name, [...(repeated.get(description.name) ?? []), value]);
-  }
-  return { given, repeated };
 }
 
 function parseCpu(text: string): ReadonlySet<FeatureName> {
@@ -318,10 +312,4 @@ function parseTrace(text: string | undefined): TraceSubject[] {
     if (subject === undefined) throw unknown("value for --trace:", name, TRACE_SUBJECTS);
     return subject;
   });
-}
-
-function unknown(what: string, typed: string, candidates: readonly string[]): UsageError {
-  const guess = nearest(typed, candidates);
-  const hint = guess === undefined ? `known: ${candidates.join(", ")}` : `did you mean ${guess}?`;
-  return new UsageError(`unknown ${what} ${typed}; ${hint}`);
 }

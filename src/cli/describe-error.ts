@@ -5,6 +5,7 @@ import { GuestUnavailableError } from "../host/guest-unavailable.ts";
 import { VmError } from "../layout/vm-error.ts";
 import type { Command } from "./command-line.ts";
 import { EXIT_BAD_INPUT, EXIT_INTERNAL_ERROR } from "./exit-codes.ts";
+import { EXIT_NOT_RUN } from "./machines/exec-status.ts";
 import { nearest } from "./suggestion.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -13,6 +14,12 @@ export function describeError(
   error: unknown,
   command: Command | undefined,
 ): { line: string; status: number } {
+  const { line, status } = describe(error, command);
+  const isExec = command?.command === "machine" && command.options.action === "exec";
+  return { line, status: isExec ? EXIT_NOT_RUN : status };
+}
+
+function describe(error: unknown, command: Command | undefined): { line: string; status: number } {
   if (error instanceof UsageError) return { line: `${error.message}`, status: EXIT_BAD_INPUT };
   if (error instanceof GuestUnavailableError) {
     return { line: `${error.message}; ${remedyForPackages(command)}`, status: EXIT_BAD_INPUT };

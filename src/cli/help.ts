@@ -1,4 +1,5 @@
 import { RUN_IMAGE_OPTIONS } from "./image-options.ts";
+import { type MachineAction, machineCommand } from "./machines/command-table.ts";
 import { optionLine } from "./option-line.ts";
 import { COMMANDS, DISK_OPTIONS, GENERAL_OPTIONS, RUN_OPTIONS, STATS_OPTIONS } from "./options.ts";
 
@@ -14,7 +15,7 @@ export function generalHelp(): string {
     ...GENERAL_OPTIONS.map(optionLine),
     "",
     "`ringfence run` alone boots Debian's cloud kernel to a shell.",
-    "`ringfence help COMMAND` lists the options of a command.",
+    "`ringfence help COMMAND` explains one and lists its options.",
     "",
   ].join("\n");
 }
@@ -67,4 +68,11 @@ export function diskHelp(): string {
     ...DISK_OPTIONS.map(optionLine),
     "",
   ].join("\n");
+}
+
+/** Of a command on machines that run. */
+export function machineHelp(action: MachineAction): string {
+  const { usage, text, options } = machineCommand(action);
+  const usages = usage.map((line, i) => `${i === 0 ? "usage:" : "      "} ringfence ${line}`);
+  return [...usages, "", ...text, "", ...options.map(optionLine), ""].join("\n");
 }

@@ -4,12 +4,13 @@ import path from "node:path";
 import process from "node:process";
 import { loadModule } from "../host/node/bundle.ts";
 import { keepCompiledSources } from "../host/node/compile-cache.ts";
-import { type Command, parseCommandLine } from "./command-line.ts";
+import { type Command, type HelpTopic, parseCommandLine } from "./command-line.ts";
 import { describeError } from "./describe-error.ts";
 import { EXIT_BAD_INPUT, EXIT_OUTPUT_LOST, EXIT_POWERED_OFF } from "./exit-codes.ts";
-import { diskHelp, generalHelp, runHelp, statsHelp } from "./help.ts";
+import { diskHelp, generalHelp, machineHelp, runHelp, statsHelp } from "./help.ts";
 import { imageHelp } from "./image-help.ts";
-import type { ImageCommandName } from "./image-options.ts";
+import { isImageCommand } from "./image-options.ts";
+import { detach, isDetachedProcess } from "./machines/detach.ts";
 
 let command: Command | undefined;
 
@@ -29,10 +30,7 @@ async function main(): Promise<number> {
       process.stdout.write(`ringfence ${readVersion()}\n`);
       return EXIT_POWERED_OFF;
     case "help": {
-      const { topic } = command;
-      const own = { run: runHelp, disk: diskHelp, stats: statsHelp, general: generalHelp };
-      const text = topic in own ? own[topic as keyof typeof own]() : imageHelp(topic as ImageCommandName);
-      (command.asked ? process.stdout : process.stderr).write(text);
+      process[command.asked ? "stdout" : "stderr"].write(helpOn(command.topic));
       return command.asked ? EXIT_POWERED_OFF : EXIT_BAD_INPUT;
     }
     case "stats": {
@@ -42,8 +40,18 @@ async function main(): Promise<number> {
     case "run": {
       // Only a run needs the machine; help and version should not wait for it to load.
       keepCompiledSources();
+      if (command.options.detach && !isDetachedProcess()) return detach();
       const { run } = await loadModule("run", () => import("./run.ts"));
       return run(command.options);
+    }
+    case "completion": {
+      const { completionScript } = await import("./completion.ts");
+      process.stdout.write(completionScript(command.shell));
+      return EXIT_POWERED_OFF;
+    }
+    case "machine": {
+      const { runMachineCommand } = await import("./machines/run-machine-command.ts");
+      return runMachineCommand(command.options);
     }
     case "disk": {
       const { runDiskCommand } = await import("./disk.ts");
@@ -53,6 +61,21 @@ async function main(): Promise<number> {
       const { runImageCommand } = await import("./images.ts");
       return runImageCommand(command.options);
     }
+  }
+}
+
+function helpOn(topic: HelpTopic): string {
+  switch (topic) {
+    case "general":
+      return generalHelp();
+    case "run":
+      return runHelp();
+    case "disk":
+      return diskHelp();
+    case "stats":
+      return statsHelp();
+    default:
+      return isImageCommand(topic) ? imageHelp(topic) : machineHelp(topic);
   }
 }
 

@@ -1,6 +1,10 @@
+import { MACHINE_COMMANDS } from "./machines/command-table.ts";
+
 /** One option of a command. Help and parser both read this table, so they cannot disagree. */
 export interface OptionDescription {
   readonly name: string;
+  /** A letter that stands for it. */
+  readonly short?: string;
   /** What stands for the value in help; absent for a switch. */
   readonly value?: string;
   /** The only values it takes, where there are few. */
@@ -19,6 +23,13 @@ export const TRACE_SUBJECTS = ["undefined", "faults", "interrupts", "ports", "de
 export type TraceSubject = (typeof TRACE_SUBJECTS)[number];
 
 export const RUN_OPTIONS: readonly OptionDescription[] = [
+  { name: "name", value: "NAME", help: "what other commands call the machine; without it, one is made up" },
+  {
+    name: "config",
+    value: "FILE",
+    help: "take these options from a TOML file; the command line has precedence",
+  },
+  { name: "detach", short: "d", help: "run in the background and print the name" },
   {
     name: "kernel",
     value: "FILE",
@@ -90,6 +101,7 @@ export const RUN_OPTIONS: readonly OptionDescription[] = [
 
 export const STATS_OPTIONS: readonly OptionDescription[] = [
   { name: "plot", value: "FILE", help: "draw the costs as an SVG figure, one bar for each kind and run" },
+  { name: "json", help: "print JSON" },
   { name: "help", help: "print this" },
 ];
 
@@ -108,7 +120,7 @@ export const DISK_OPTIONS: readonly OptionDescription[] = [
   { name: "help", help: "this text" },
 ];
 
-export const COMMANDS = [
+export const COMMANDS: readonly { name: string; help: string }[] = [
   { name: "run", help: "boot an image or the default guest; its serial console is this terminal" },
   { name: "pull", help: "build an image of Debian from its packages" },
   { name: "import", help: "make an image of a container image" },
@@ -117,8 +129,10 @@ export const COMMANDS = [
   { name: "rm", help: "remove images" },
   { name: "disk", help: "create, info, convert, resize: disk images" },
   { name: "stats", help: "show or plot what `run --stats-file` wrote" },
+  { name: "completion", help: "print a script that completes commands in bash, zsh or fish" },
+  ...MACHINE_COMMANDS.map(({ action, help }) => ({ name: action, help })),
   { name: "help", help: "explain a command" },
-] as const;
+];
 
 export const GENERAL_OPTIONS: readonly OptionDescription[] = [
   { name: "help", help: "this text" },

@@ -1,4 +1,5 @@
 import process from "node:process";
+import { PassThrough } from "node:stream";
 import type { BootRequest } from "../boot/boot-plan.ts";
 import { codeVersion } from "../host/node/code-version.ts";
 import { CORE_WASM, ensureCore } from "../host/node/core-module.ts";
@@ -27,6 +28,7 @@ import {
   EXIT_TRIPLE_FAULT,
 } from "./exit-codes.ts";
 import type { GuestDisk, GuestNetwork } from "./guest-devices.ts";
+import { MachineSession, tellStarted } from "./machines/machine-session.ts";
 import { userNetwork } from "./network-option.ts";
 import { closeDisks, openDisks } from "./open-disks.ts";
 import { openNetworks } from "./open-networks.ts";
@@ -35,6 +37,13 @@ import { withImage } from "./run-image.ts";
 import { connectSerialInput } from "./serial-input.ts";
 
 const QUIT_NS = 500_000_000;
+
+/** What the host gives the guest, and closes behind it. */
+interface AttachedDevices {
+  readonly disks: readonly GuestDisk[];
+  readonly networks: readonly GuestNetwork[];
+  readonly shares: readonly GuestShare[];
+}
 
 /** `ringfence run`: boots a guest and returns the exit status when it has ended. */
 export async function run(asked: RunOptions): Promise<number> {
@@ -53,7 +62,7 @@ export async function run(asked: RunOptions): Promise<number> {
     try {
       const disks = await openDisks(options.disks);
       try {
-        return await runMachine(options, disks, networks, shares, snapshot);
+        return await runMachine(options, { disks, networks, shares }, snapshot);
       } finally {
         await closeDisks(disks);
       }
@@ -67,11 +76,27 @@ export async function run(asked: RunOptions): Promise<number> {
 
 async function runMachine(
   options: RunOptions,
-  disks: readonly GuestDisk[],
-  networks: readonly GuestNetwork[],
-  shares: readonly GuestShare[],
+  devices: AttachedDevices,
   snapshot: Snapshot | undefined,
 ): Promise<number> {
+  const session = await MachineSession.open(options, snapshot?.deviceNames, report);
+  try {
+    return await runSession(options, devices, snapshot, session);
+  } finally {
+    session.close();
+  }
+}
+
+async function runSession(
+  options: RunOptions,
+  devices: AttachedDevices,
+  snapshot: Snapshot | undefined,
+  session: MachineSession,
+): Promise<number> {
+  const tell = (line: string) => {
+    session.logLine(line);
+    report(line);
+  };
   const loop = new EventLoop();
   let machine: RunnableMachine | undefined;
   let lost: string | undefined;
@@ -86,7 +111,11 @@ async function runMachine(
     yield: () => loop.yield(),
     sleep: (durationNs) => loop.sleep(durationNs),
     wake: () => loop.wake(),
-    writeSerial: (bytes) => output.write(bytes),
+    writeSerial: (bytes) => {
+      session.consoleWrote(bytes);
+      output.write(bytes);
+    },
+    writeSecondSerial: (bytes) => session.agentWrote(bytes),
     serialCongested: () => output.congested,
   };
   const core = readWholeFile(CORE_WASM);
@@ -95,16 +124,18 @@ async function runMachine(
     core,
     codeVersion: codeVersion(),
     host,
-    report,
-    disks,
-    networks,
-    shares,
+    report: tell,
+    ...session.agentParts,
+    ...devices,
     measure,
   });
   machine = started;
+  session.started(started);
+  if (session.isDetached) tellStarted(session.name);
   const save = () => void saveFromConsole(started, options.snapshotPath);
   if (options.snapshotPath !== undefined) process.on("SIGUSR2", save);
-  const disconnect = options.serial.to === "stdio" ? connectSerialInput(machine, save) : () => {};
+  const hasInput = options.serial.to === "stdio" && !options.detach;
+  const disconnect = hasInput ? connectSerialInput(machine, save) : () => {};
   try {
     const end = await machine.run();
     // Whoever quits does not wait for a receiver that has stopped reading.
@@ -112,18 +143,18 @@ async function runMachine(
       ? Promise.race([output.drained(), loop.sleep(QUIT_NS)])
       : output.drained());
     disconnect();
-    if (options.stats) machine.statistics().forEach(report);
+    if (options.stats) machine.statistics().forEach(tell);
     if (options.statsPath !== undefined)
       writeWholeFile(options.statsPath, `${JSON.stringify(machine.report(), undefined, 2)}\n`);
     if (lost !== undefined) {
-      report(`serial output could not be written: ${lost}`);
+      tell(`serial output could not be written: ${lost}`);
       return EXIT_OUTPUT_LOST;
     }
-    return statusOf(end, options);
+    return statusOf(end, options, tell);
   } catch (error) {
     if (!(error instanceof EnginesDiffer)) throw error;
     disconnect();
-    error.report.forEach(report);
+    error.report.forEach(tell);
     return EXIT_ENGINES_DIFFER;
   } finally {
     process.off("SIGUSR2", save);
@@ -139,7 +170,7 @@ async function startMachine(
   snapshot: Snapshot | undefined,
   surroundings: Pick<
     MachineRequest,
-    "core" | "codeVersion" | "host" | "report" | "disks" | "networks" | "measure"
+    "core" | "codeVersion" | "host" | "report" | "disks" | "networks" | "measure" | "ports" | "secondSerial"
   > & { readonly shares: readonly GuestShare[] },
 ): Promise<{ machine: RunnableMachine; close(): Promise<void> }> {
   if (snapshot === undefined) {
@@ -214,12 +245,13 @@ function terminalWords(): string[] {
   return columns > 0 && rows > 0 ? [...known, `COLUMNS=${columns}`, `LINES=${rows}`] : known;
 }
 
-function openSerialOutput({ serial }: RunOptions, onLost: (reason: string) => void): SerialOutput {
+function openSerialOutput({ serial, detach }: RunOptions, onLost: (reason: string) => void): SerialOutput {
   if (serial.to === "file") return new FileSerialOutput(serial.path);
-  return new StreamSerialOutput(process.stdout, onLost);
+  // Of a detached machine the session keeps what it prints.
+  return new StreamSerialOutput(detach ? new PassThrough().resume() : process.stdout, onLost);
 }
 
-function statusOf(end: MachineEnd, { guestGivesStatus }: RunOptions): number {
+function statusOf(end: MachineEnd, { guestGivesStatus }: RunOptions, report: (line: string) => void): number {
   switch (end.reason) {
     case "power-off":
     case "stopped":

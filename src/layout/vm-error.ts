@@ -36,7 +36,9 @@ export type VmErrorDetail =
   | { code: "disk-image-invalid"; path: string; reason: string }
   | { code: "machine-ended" }
   | { code: "machine-not-paused" }
+  | { code: "machine-paused" }
   | { code: "agent-unavailable"; reason: string }
+  | { code: "agent-refused"; command: string; reason: string }
   | { code: "command-output-too-large"; sizeBytes: number; maximumBytes: number }
   | { code: "guest-file-failed"; path: string; reason: string }
   | { code: "snapshot-unsupported"; reason: string }
@@ -93,8 +95,12 @@ function describe(e: VmErrorDetail): string {
       return "the machine has ended";
     case "machine-not-paused":
       return "the machine is running; pause it first";
+    case "machine-paused":
+      return "the machine is paused; resume it first";
     case "agent-unavailable":
       return `nothing in the guest runs commands for the host: ${e.reason}`;
+    case "agent-refused":
+      return `the guest's agent refuses ${e.command}: ${e.reason}`;
     case "command-output-too-large":
       return `the command printed ${e.sizeBytes} bytes; at most ${e.maximumBytes} are taken`;
     case "guest-file-failed":

@@ -161,7 +161,7 @@ test("an aborted signal ends a machine, before it is there and when it runs", as
 test("a guest without the agent runs no commands, and says why", async () => {
   await using machine = await create(IDLE_KERNEL);
   await machine.start();
-  await expect(machine.exec("true")).rejects.toThrow("only the default guest has an agent");
+  await expect(machine.exec("true")).rejects.toThrow("needs the option guestAgent");
 });
 
 test("a guest that ends its machine is seen", async () => {

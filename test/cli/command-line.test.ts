@@ -20,6 +20,8 @@ function complaint(...argv: string[]): string {
 test("run alone boots the default guest with 512 MiB, on the terminal", () => {
   expect(parseRun()).toEqual({
     image: undefined,
+    name: undefined,
+    detach: false,
     kernelPath: undefined,
     initrdPath: undefined,
     append: undefined,
@@ -53,12 +55,15 @@ test("run alone boots the default guest with 512 MiB, on the terminal", () => {
 });
 
 test("every option of run is read, with its value behind it or behind an equals sign", () => {
-  const argv = "--kernel k --initrd=i --append=a=b --memory 1.5G --engine interpreter --deterministic";
+  const argv =
+    "-d --name box --kernel k --initrd=i --append=a=b --memory 1.5G --engine interpreter --deterministic";
   const more =
     "--cpu v2,+avx2 --network none --capture c --rng --disk d,,1,format=qcow2,readonly,serial=x --debug-exit 0xf4 --no-reboot --serial file:out.txt --stats --stats-file s.json --trace ports,faults";
   const shares = ["--share", "/a,,b/c", "--share", "d e,tag=x.y,protocol=9p,readonly,owner=1000:100,xattrs"];
   expect(parseRun(...argv.split(" "), ...more.split(" "), ...shares)).toEqual({
     image: undefined,
+    name: "box",
+    detach: true,
     kernelPath: "k",
     initrdPath: "i",
     append: "a=b",
@@ -101,9 +106,10 @@ test("every option of run is read, with its value behind it or behind an equals 
 test("stats takes files, and where to draw them", () => {
   expect(parseCommandLine(["stats", "a.json", "b.json", "--plot=c.svg"])).toEqual({
     command: "stats",
-    options: { files: ["a.json", "b.json"], plotPath: "c.svg" },
+    options: { files: ["a.json", "b.json"], plotPath: "c.svg", json: false },
   });
   expect(parseCommandLine(["stats", "a.json"])).toMatchObject({ options: { plotPath: undefined } });
+  expect(complaint("stats", "a", "--json", "--plot", "b")).toContain("--json and --plot");
   expect(complaint("stats")).toBe("stats needs a file that `ringfence run --stats-file FILE` wrote");
   expect(complaint("stats", "a.json", "--plott", "c.svg")).toContain("did you mean --plot?");
 });
@@ -156,9 +162,7 @@ test("a slip in an option, a command or a value is answered with the nearest kno
 });
 
 test("what resembles nothing is answered with what there is", () => {
-  expect(complaint("frobnicate")).toBe(
-    "unknown command frobnicate; known: run, pull, import, images, inspect, rm, disk, stats, help",
-  );
+  expect(complaint("frobnicate")).toMatch(/^unknown command frobnicate; known: run, disk, .*, help$/);
 });
 
 test("run takes the name of an image, what becomes of its changes, and which options were given", () => {

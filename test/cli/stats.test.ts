@@ -45,6 +45,11 @@ test("--stats-file has each port access and each instruction of the run; stats p
   expect(report.kinds.reduce((sum, { ns }) => sum + ns, 0)).toBeGreaterThan(0);
 
   expect(ringfence("stats", "s.json").stdout).toContain("interpreted 400004 (100.0 %)");
+  const [listed] = JSON.parse(ringfence("stats", "s.json", "--json").stdout) as [Record<string, unknown>];
+  expect(listed).toEqual({
+    file: "s.json",
+    ...JSON.parse(readFileSync(path.join(folder, "s.json"), "utf8")),
+  });
   expect(ringfence("stats", "s.json", "s.json", "--plot", "out.svg").status).toBe(0);
   const svg = readFileSync(path.join(folder, "out.svg"), "utf8");
   expect(svg).toMatch(/^<svg [\s\S]*<\/svg>$/);

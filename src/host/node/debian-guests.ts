@@ -17,6 +17,8 @@ export interface DebianRecipe {
   readonly files: Readonly<Record<string, RegExp>>;
   /** What to unpack, as tar's --wildcards has it. */
   readonly patterns: readonly string[];
+  /** Changes with `files`: those who have the folder without the new ones make it again. */
+  readonly revision?: number;
 }
 
 /** Changes when the same packages must be unpacked again. */
@@ -36,6 +38,7 @@ const CLOUD_MODULES = [
   ...["virtio_blk", "virtio-rng", "virtio_console", "virtio_balloon"],
   ...["virtio_net", "net_failover", "failover"],
   ...["fuse", "virtiofs", "isofs"],
+  ...["button", "evdev"],
   ...["vsock", "vmw_vsock_virtio_transport_common", "vmw_vsock_virtio_transport"],
 ];
 
@@ -43,6 +46,7 @@ const CLOUD_MODULES = [
 export const CLOUD_KERNEL_WITH_MODULES: DebianRecipe = {
   ...CLOUD_KERNEL,
   name: "debian-cloud-kernel-with-modules-amd64",
+  revision: 2,
   patterns: [...CLOUD_KERNEL.patterns, ...modulePatterns(CLOUD_MODULES)],
   files: { ...CLOUD_KERNEL.files, ...moduleFiles(CLOUD_MODULES) },
 };
@@ -179,7 +183,8 @@ export async function fetchDebianFiles(
   recipe: DebianRecipe,
   progress: Progress,
 ): Promise<Record<string, string>> {
-  const folder = await cache.ensure(recipe.name, RECIPE, async (staging) => {
+  const made = recipe.revision === undefined ? RECIPE : `${RECIPE}.${recipe.revision}`;
+  const folder = await cache.ensure(recipe.name, made, async (staging) => {
     const client = new PackageClient(path.join(cache.folder, "apt"), progress, recipe.architecture);
     const { dependency, packageName, patterns } = recipe;
     const name = dependency === undefined ? packageName : await client.resolve(packageName, dependency);

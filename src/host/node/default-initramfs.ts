@@ -3,7 +3,7 @@ import { type CpioEntry, writeCpio } from "../cpio.ts";
 import { moduleEntries } from "./kernel-modules.ts";
 
 /** Changes when the same busybox gives another archive. */
-export const INITRAMFS_RECIPE = "initramfs-8";
+export const INITRAMFS_RECIPE = "initramfs-13";
 
 /** What the guest runs first. It only prepares the file systems; busybox's own init does the rest. */
 const INIT = `#!/bin/sh
@@ -31,8 +31,7 @@ for word in $words; do
     mount -t virtiofs "$tag" "/mnt/$tag" ;;
   esac
 done
-# The second serial port, where there is one, is the host's way to run commands.
-grep -q '^1: uart:16550' /proc/tty/driver/serial && setsid /sbin/ringfence-agent &
+setsid /sbin/ringfence-agent &
 exec /sbin/init
 `;
 
@@ -45,6 +44,13 @@ for card in /sys/class/net/*; do
   ip link set "$name" up
   udhcpc -b -q -S -t 5 -T 1 -i "$name" >/dev/null 2>&1 &
 done
+`;
+
+/** Beside the shell too: the power button powers off. The kernel tells of it as an input device. */
+const POWER_BUTTON = `#!/bin/sh
+modprobe -q evdev && modprobe -q button || exit
+mkdir -p /var/run /var/log
+exec acpid -l /dev/null
 `;
 
 /** What udhcpc calls with what it has learned. */
@@ -62,7 +68,8 @@ esac
 `;
 
 /**
- * Runs commands for the host, several at a time. Requests come over the second serial port, a line each:
+ * Runs commands for the host, several at a time. Requests come over the port ringfence.agent of the virtio console, or
+ * else over the second serial port, a line each:
  *
  *     run ID COMMAND        COMMAND for the shell, with the escapes of printf's %b
  *     write ID BYTES        answered with "go"; then come so many bytes, the input of command ID
@@ -75,10 +82,25 @@ esac
 const AGENT = `#!/bin/sh
 export HOME=/root PATH=/bin:/sbin:/usr/bin:/usr/sbin TERM=dumb
 run=/run/agent
+if grep -q '^1: uart:16550' /proc/tty/driver/serial; then
+  port=/dev/ttyS1
+elif grep -qs virtio_console /proc/modules; then
+  # The driver finds its ports one after the other.
+  for attempt in 1 2 3 4 5 6 7 8 9 10; do
+    name=$(grep -ls '^ringfence.agent$' /sys/class/virtio-ports/*/name) && break
+    sleep 0.1
+  done
+  [ -n "$name" ] || exit
+  name=\${name%/name}
+  port=/dev/\${name##*/}
+else
+  exit
+fi
 mkdir -p $run && mkfifo $run/notices || exit 1
 cd /root
-exec </dev/ttyS1 >/dev/ttyS1 2>/dev/null 3<>$run/notices
-stty raw -echo crtscts
+# A port of the console can be opened once.
+exec 0<>$port 1>&0 2>/dev/null 3<>$run/notices
+[ $port != /dev/ttyS1 ] || stty raw -echo crtscts
 answer() {
   while read -r kind id status <&3; do
     if [ "$kind" != done ]; then
@@ -119,6 +141,7 @@ done
 
 /** cttyhack makes the console a controlling terminal, so that Ctrl-C and job control work. */
 const INITTAB = `::once:/etc/network-up
+::once:/etc/acpi/power-button
 ::respawn:-/bin/cttyhack /bin/sh -l
 ::ctrlaltdel:/sbin/reboot
 `;
@@ -185,6 +208,15 @@ export function defaultInitramfs(
     { kind: "file", path: "sbin/ringfence-agent", permissions: 0o755, bytes: text(AGENT) },
     { kind: "file", path: "etc/inittab", bytes: text(INITTAB) },
     { kind: "file", path: "etc/network-up", permissions: 0o755, bytes: text(NETWORK_UP) },
+    { kind: "folder", path: "etc/acpi" },
+    { kind: "file", path: "etc/acpi/power-button", permissions: 0o755, bytes: text(POWER_BUTTON) },
+    { kind: "folder", path: "etc/acpi/PWRF" },
+    {
+      kind: "file",
+      path: "etc/acpi/PWRF/00000080",
+      permissions: 0o755,
+      bytes: text("#!/bin/sh\nexec poweroff\n"),
+    },
     { kind: "folder", path: "etc/udhcpc" },
     { kind: "file", path: "etc/udhcpc/default.script", permissions: 0o755, bytes: text(UDHCPC_SCRIPT) },
     {

@@ -86,8 +86,9 @@ export class HostPort {
     return this.#guestHasItOpen;
   }
 
-  /** For the device: takes over the guest's end. */
+  /** For the device: takes over the guest's end, which no program has open yet. */
   connect(device: PortDevice): void {
+    this.tellGuestOpened(false);
     this.#device = device;
   }
 

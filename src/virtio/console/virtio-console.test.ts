@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
-import { TestDriver } from "../test-rig.ts";
+import { TestDriver, usedOf } from "../test-rig.ts";
 import { HostPort } from "./host-port.ts";
 import { VirtioConsole } from "./virtio-console.ts";
 
 const VERSION_1 = 1n << 32n;
 const MULTIPORT = 1n << 1n;
+const EVENT_INDEX = 1n << 29n;
 
 /** A console with a channel "agent" as port 0, its driver, and what passed. */
 function rig(features = VERSION_1 | MULTIPORT) {
@@ -97,4 +98,16 @@ test("messages for ports that are not there are ignored", () => {
   control(0, 99, 1);
   expect(driver.status).toBe(15);
   expect(driver.usedCount(3)).toBe(2);
+});
+
+test("when all buffers are used and more waits, the driver is asked to tell of the next", () => {
+  const { port, control, offer, driver, received } = rig(VERSION_1 | MULTIPORT | EVENT_INDEX);
+  port.open();
+  control(0, 3, 1);
+  offer(0, 16);
+  port.write(new Uint8Array(17 * 64));
+  expect(driver.usedCount(0)).toBe(16);
+  expect(driver.memory.readU16(usedOf(0) + 4 + 8 * 16)).toBe(16);
+  offer(0, 1);
+  expect(received(0, 16)).toHaveLength(64);
 });

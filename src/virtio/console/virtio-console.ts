@@ -150,12 +150,11 @@ export class VirtioConsole implements VirtioDevice {
     const port = this.#ports[index];
     const queue = this.#queue(receiveQueueOf(index));
     if (port === undefined || queue === undefined || this.#states[index]?.ready !== true) return;
-    // A round of the queue is enough: a driver whose rings lie over each other gives no end of empty buffers.
-    for (let left = queue.size; left > 0 && port.waitingBytes > 0; left--) {
-      const request = queue.take();
-      if (request === undefined) break;
+    if (port.waitingBytes === 0) return;
+    for (const request of queue.requests()) {
       const bytes = port.take(Math.min(request.writable.length, PIECE_BYTES));
       queue.complete(request, request.writable.write(bytes));
+      if (port.waitingBytes === 0) break;
     }
     queue.signal();
   }

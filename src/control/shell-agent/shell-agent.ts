@@ -1,21 +1,7 @@
-import { VmError } from "../layout/vm-error.ts";
-import { AnswerReader } from "./agent-answers.ts";
-
-/** What a command came to. */
-export interface CommandOutcome {
-  readonly status: number;
-  readonly stdout: Uint8Array;
-  readonly stderr: Uint8Array;
-}
-
-export interface CommandRequest {
-  /** Standard input; empty if absent. */
-  readonly input?: Uint8Array | undefined;
-  /** Kills the command; `run` rejects with the signal's reason. */
-  readonly signal?: AbortSignal | undefined;
-  /** Standard output and error together. */
-  readonly mostOutputBytes: number;
-}
+import { VmError } from "../../layout/vm-error.ts";
+import type { CommandOutcome, CommandRequest, GuestControl, WriteOptions } from "../guest-control.ts";
+import { quoteForShell } from "../shell-quoting.ts";
+import { AnswerReader, READY } from "./agent-answers.ts";
 
 interface Running {
   readonly mostOutputBytes: number;
@@ -23,14 +9,19 @@ interface Running {
   reject(error: unknown): void;
 }
 
+/** What the agent's port is called, where it is one of the virtio console. */
+export const SHELL_AGENT_PORT_NAME = "ringfence.agent";
 /** Longer commands are sent as a file: the agent reads a line byte by byte. */
 const LONGEST_LINE_BYTES = 3000;
+const MOST_MESSAGE_BYTES = 4096;
+const MOST_FILE_BYTES = 64 << 20;
 
 /**
  * The host's side of the agent in the default guest (src/host/node/default-initramfs.ts has its protocol), over a
- * serial port.
+ * port of the virtio console or the second serial port.
  */
-export class GuestAgent {
+export class ShellAgent implements GuestControl {
+  readonly agent = "ringfence";
   readonly #send: (bytes: Uint8Array) => void;
   readonly #answers: AnswerReader;
   readonly #running = new Map<number, Running>();
@@ -48,8 +39,10 @@ export class GuestAgent {
     // Numbers of commands that a saved machine still runs must not come again.
     this.#nextId = Math.floor(Math.random() * 2 ** 40);
     const token = this.#nextId++;
-    this.#answers = new AnswerReader(greets ? "ready 0 0" : `sync ${token} 0`, {
+    this.#answers = new AnswerReader(greets ? READY : `sync ${token} 0`, {
       started: () => this.#greeted.resolve(),
+      restarted: () =>
+        this.#fail(new VmError({ code: "agent-unavailable", reason: "the guest was restarted" })),
       uploadStep: (step) => {
         if (this.#upload?.step === step) this.#upload.resolve();
       },
@@ -72,6 +65,10 @@ export class GuestAgent {
     if (!greets) this.#sendText(`\nsync ${token}\n`);
   }
 
+  get isReady(): boolean {
+    return this.#isGreeted && this.#closed === undefined;
+  }
+
   receive(bytes: Uint8Array): void {
     this.#answers.read(bytes);
   }
@@ -80,6 +77,11 @@ export class GuestAgent {
   close(reason: VmError): void {
     this.#closed ??= reason;
     this.#greeted.reject(reason);
+    this.#fail(reason);
+  }
+
+  /** What is under way has no end. */
+  #fail(reason: VmError): void {
     this.#upload?.reject(reason);
     for (const { reject } of this.#running.values()) reject(reason);
     this.#running.clear();
@@ -110,9 +112,47 @@ export class GuestAgent {
     }
   }
 
-  /** Does something while no upload is under way: a machine saved in the midst of one would wait for its end. */
-  betweenUploads<T>(action: () => Promise<T>): Promise<T> {
+  async readFile(path: string, offset: number, mostBytes: number): Promise<Uint8Array> {
+    const range = `bs=65536 skip=${offset} count=${mostBytes} iflag=skip_bytes,count_bytes,fullblock`;
+    const script = `dd if=${quoteForShell(path)} ${range} status=none`;
+    return (await this.#runOnFile(path, script)).stdout;
+  }
+
+  async writeFile(path: string, bytes: Uint8Array, { append, mode }: WriteOptions): Promise<void> {
+    const file = quoteForShell(path);
+    const change = mode === undefined ? "" : ` && chmod -- ${mode.toString(8)} ${file}`;
+    await this.#runOnFile(path, `cat ${append ? ">>" : ">"}${file}${change}`, bytes);
+  }
+
+  async shutDown(): Promise<void> {
+    try {
+      await this.run("poweroff", { mostOutputBytes: MOST_MESSAGE_BYTES });
+    } catch (error) {
+      // The guest may be off before it has answered.
+      if (!(error instanceof VmError && error.detail.code === "machine-ended")) throw error;
+    }
+  }
+
+  async readTime(): Promise<number> {
+    const { stdout } = await this.run("date +%s", { mostOutputBytes: MOST_MESSAGE_BYTES });
+    return Number(new TextDecoder().decode(stdout)) * 1000;
+  }
+
+  async setTime(milliseconds: number): Promise<void> {
+    const seconds = Math.round(milliseconds / 1000);
+    await this.run(`date -u -s @${seconds}`, { mostOutputBytes: MOST_MESSAGE_BYTES });
+  }
+
+  /** A machine that is saved in the midst of an upload would wait for its end. */
+  betweenRequests<T>(action: () => Promise<T>): Promise<T> {
     return this.#isGreeted && this.#closed === undefined ? this.#inLine(action) : action();
+  }
+
+  async #runOnFile(path: string, script: string, input?: Uint8Array): Promise<CommandOutcome> {
+    const outcome = await this.run(script, { input, mostOutputBytes: MOST_FILE_BYTES });
+    if (outcome.status === 0) return outcome;
+    const reason = new TextDecoder().decode(outcome.stderr).trim();
+    throw new VmError({ code: "guest-file-failed", path, reason });
   }
 
   #take(id: number): Running | undefined {

@@ -2,6 +2,8 @@
 export interface AgentAnswers {
   /** The agent is there, and what it says can be told from what it said to others. */
   started(): void;
+  /** The agent was started again: what the one before was doing will have no end. */
+  restarted(): void;
   /** "go" or "wrote", about an upload. */
   uploadStep(kind: string): void;
   /** How much output of a command is wanted; more is skipped. */
@@ -21,6 +23,8 @@ interface Output {
   received: number;
 }
 
+/** What the agent says when it begins. */
+export const READY = "ready 0 0";
 /** A line of the agent is shorter; what is longer is not its. */
 const LONGEST_LINE_BYTES = 200;
 
@@ -64,6 +68,7 @@ export class AnswerReader {
   #understand(line: string): void {
     const [kind = "", ...rest] = line.split(" ");
     const [id = 0, status = 0, stdoutBytes = 0, stderrBytes = 0] = rest.map(Number);
+    if (line === READY) this.#to.restarted();
     if (kind === "go" || kind === "wrote") this.#to.uploadStep(kind);
     if (kind !== "done" || !(stdoutBytes >= 0 && stderrBytes >= 0)) return;
     const sizeBytes = stdoutBytes + stderrBytes;

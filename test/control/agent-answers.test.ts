@@ -1,11 +1,12 @@
 import { expect, test } from "vitest";
-import { AnswerReader } from "../../src/api/agent-answers.ts";
+import { AnswerReader } from "../../src/control/shell-agent/agent-answers.ts";
 
 function reader(start = "ready 0 0", mostOutputBytes = 100) {
   const seen: string[] = [];
   const text = (bytes: Uint8Array) => new TextDecoder("latin1").decode(bytes);
   const answers = new AnswerReader(start, {
     started: () => seen.push("started"),
+    restarted: () => seen.push("restarted"),
     uploadStep: (kind) => seen.push(kind),
     mostOutputBytes: () => mostOutputBytes,
     done: (id, status, stdout, stderr) => seen.push(`${id}: ${status} <${text(stdout)}> <${text(stderr)}>`),
@@ -52,4 +53,10 @@ test("a guest that answers nonsense cannot make the reader allocate or throw", (
   const { seen, read } = reader();
   read("ready 0 0\ndone 1 0 -5 3\ndone x y z\n\n\u0000\ndone 1 0 1e300 0\n");
   expect(seen).toEqual(["started"]);
+});
+
+test("an agent that begins again is noticed", () => {
+  const { seen, read } = reader();
+  read("ready 0 0\ndone 1 0 0 0\nready 0 0\ndone 2 0 0 0\n");
+  expect(seen).toEqual(["started", "1: 0 <> <>", "restarted", "2: 0 <> <>"]);
 });

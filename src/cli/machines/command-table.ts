@@ -1,0 +1,124 @@
+import type { OptionDescription } from "../options.ts";
+
+export type MachineAction =
+  | "ps"
+  | "exec"
+  | "cp"
+  | "stop"
+  | "logs"
+  | "attach"
+  | "pause"
+  | "resume"
+  | "snapshot";
+
+export interface MachineCommandDescription {
+  readonly action: MachineAction;
+  /** Behind "ringfence", a line each. */
+  readonly usage: readonly string[];
+  /** One line for the list of commands. */
+  readonly help: string;
+  readonly text: readonly string[];
+  readonly options: readonly OptionDescription[];
+  /** Its first word is the name of a machine that runs. */
+  readonly takesMachine: boolean;
+}
+
+const HELP: OptionDescription = { name: "help", help: "this text" };
+const JSON_OPTION: OptionDescription = { name: "json", help: "print JSON" };
+
+/** Commands on machines that run. Parser, help and completion read this table. */
+export const MACHINE_COMMANDS: readonly MachineCommandDescription[] = [
+  {
+    action: "ps",
+    usage: ["ps [OPTION]..."],
+    help: "list the machines that run",
+    text: ["Lists the machines of this user that run."],
+    options: [JSON_OPTION, { name: "quiet", short: "q", help: "names only" }, HELP],
+    takesMachine: false,
+  },
+  {
+    action: "exec",
+    usage: ["exec [OPTION]... NAME [--] COMMAND [ARGUMENT]..."],
+    help: "run a command in a guest",
+    text: [
+      "Runs a command in the guest of a machine, by its agent: the default guest has one, Debian has the package",
+      "qemu-guest-agent. Its output comes while it runs; its exit status becomes ours. 125: it could not be run.",
+    ],
+    options: [
+      { name: "interactive", short: "i", help: "give it standard input, which is read to its end first" },
+      { name: "env", short: "e", value: "NAME=VALUE", repeatable: true, help: "add to its environment" },
+      { name: "workdir", short: "w", value: "FOLDER", help: "run it in this folder of the guest" },
+      HELP,
+    ],
+    takesMachine: true,
+  },
+  {
+    action: "cp",
+    usage: ["cp [OPTION]... NAME:PATH PATH", "cp [OPTION]... PATH NAME:PATH"],
+    help: "copy a file out of a guest, or into it",
+    text: ["Copies a file between this host and the guest of a machine. PATH may be a folder that is there."],
+    options: [{ name: "quiet", short: "q", help: "show no progress" }, HELP],
+    takesMachine: true,
+  },
+  {
+    action: "stop",
+    usage: ["stop [OPTION]... NAME..."],
+    help: "end machines: the guest powers off",
+    text: [
+      "Asks the guest to power off, by its agent, else by the power button, and waits. A machine that has not ended in",
+      "time is ended as if the plug were pulled.",
+    ],
+    options: [
+      { name: "timeout", short: "t", value: "SECONDS", help: "how long to wait for the guest (default 60)" },
+      { name: "force", short: "f", help: "pull the plug at once" },
+      HELP,
+    ],
+    takesMachine: true,
+  },
+  {
+    action: "logs",
+    usage: ["logs [OPTION]... NAME"],
+    help: "print what a machine's serial console printed",
+    text: ["Prints the log of a serial console, the last 4 to 8 MB of it; also of a machine that has ended."],
+    options: [{ name: "follow", short: "f", help: "go on until the machine ends" }, HELP],
+    takesMachine: true,
+  },
+  {
+    action: "attach",
+    usage: ["attach NAME"],
+    help: "connect this terminal to a machine's serial console",
+    text: [
+      "Connects standard input and output to the serial console of a machine. Ctrl-A X leaves; it runs on.",
+    ],
+    options: [HELP],
+    takesMachine: true,
+  },
+  {
+    action: "pause",
+    usage: ["pause NAME..."],
+    help: "let machines stand still; so does their time",
+    text: ["Lets machines stand still until `ringfence resume`. Time stands still for their guests."],
+    options: [HELP],
+    takesMachine: true,
+  },
+  {
+    action: "resume",
+    usage: ["resume NAME..."],
+    help: "let paused machines run on",
+    text: ["Lets machines run on that `ringfence pause` halted."],
+    options: [HELP],
+    takesMachine: true,
+  },
+  {
+    action: "snapshot",
+    usage: ["snapshot [OPTION]... NAME FILE"],
+    help: "save a machine to a file; it runs on",
+    text: ["Saves a machine, for `ringfence run --restore FILE`. It stands still meanwhile, and runs on."],
+    options: [JSON_OPTION, HELP],
+    takesMachine: true,
+  },
+];
+
+export function machineCommand(action: MachineAction): MachineCommandDescription {
+  return MACHINE_COMMANDS.find((command) => command.action === action)!;
+}

@@ -1,0 +1,53 @@
+import process from "node:process";
+import { toBase64 } from "../../control/base64.ts";
+import { commandScript } from "../../control/command-script.ts";
+import { joinBytes } from "../../control/file-transfer.ts";
+import { UsageError } from "../usage-error.ts";
+import { ControlClient } from "./control-client.ts";
+import type { MachineCommand } from "./machine-commands.ts";
+
+const MOST_INPUT_BYTES = 32 << 20;
+
+/** `ringfence exec`: returns the status of the command in the guest. */
+export async function execInGuest(options: MachineCommand & { action: "exec" }): Promise<number> {
+  const { name, command, interactive, environment, folder } = options;
+  const script = commandScript(command, { folder, environment });
+  const client = await ControlClient.connect(name);
+  const input = interactive ? toBase64(await readInput()) : null;
+  const cancel = new AbortController();
+  const interrupt = () => cancel.abort();
+  process.on("SIGINT", interrupt);
+  process.on("SIGTERM", interrupt);
+  try {
+    const { status } = await client.call(
+      "exec",
+      { script, input },
+      {
+        signal: cancel.signal,
+        output: (stream, bytes) => void process[stream].write(bytes),
+      },
+    );
+    await Promise.all([drained(process.stdout), drained(process.stderr)]);
+    return status;
+  } finally {
+    process.off("SIGINT", interrupt);
+    process.off("SIGTERM", interrupt);
+    client.close();
+  }
+}
+
+async function readInput(): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const piece of process.stdin) {
+    pieces.push(piece as Uint8Array);
+    sizeBytes += (piece as Uint8Array).length;
+    if (sizeBytes > MOST_INPUT_BYTES)
+      throw new UsageError("standard input has more than 32 MiB; copy it into the guest: ringfence cp");
+  }
+  return joinBytes(pieces);
+}
+
+function drained(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => void stream.write("", () => resolve()));
+}

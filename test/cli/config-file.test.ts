@@ -1,0 +1,71 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { parseCommandLine, type RunOptions } from "../../src/cli/command-line.ts";
+
+const folder = mkdtempSync(path.join(os.tmpdir(), "ringfence-config-"));
+const file = path.join(folder, "machine.toml");
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function parse(config: string, ...more: string[]): RunOptions {
+  writeFileSync(file, config);
+  const command = parseCommandLine(["run", "--config", file, ...more]);
+  if (command.command !== "run") throw new Error(`parsed as ${command.command}`);
+  return command.options;
+}
+
+const EXAMPLE = `
+# A server
+name = "server"
+memory = "1G"
+rng = true
+stats = false
+disk = ["root.qcow2", "data.raw,readonly"]
+forward = "tcp:8080:80"
+append = "console=ttyS0 quiet"
+kernel = "vmlinuz"
+`;
+
+test("a file has the options of the command line, by the same names", () => {
+  const options = parse(EXAMPLE);
+  expect(options).toMatchObject({
+    name: "server",
+    memoryBytes: 1 << 30,
+    rng: true,
+    stats: false,
+    append: "console=ttyS0 quiet",
+    kernelPath: "vmlinuz",
+  });
+  expect(options.disks.map((disk) => [disk.path, disk.readOnly])).toEqual([
+    ["root.qcow2", false],
+    ["data.raw", true],
+  ]);
+  expect(options.forwards).toHaveLength(1);
+});
+
+test("the command line has precedence, and replaces a list whole", () => {
+  const options = parse(EXAMPLE, "--memory", "64M", "--disk", "other.raw", "--name=mine");
+  expect([options.memoryBytes, options.name]).toEqual([64 << 20, "mine"]);
+  expect(options.disks.map((disk) => disk.path)).toEqual(["other.raw"]);
+});
+
+test.each([
+  ['kernal = "x"', "unknown key kernal; did you mean kernel?"],
+  ["rng = 1", "rng: expected true or false"],
+  ["memory = true", "memory: expected SIZE as text"],
+  ['kernel = ["a", "b"]', "kernel: expected FILE as text"],
+  ["disk = [3.5, true]", "disk: expected FILE[,OPTION]... as text, or a list of such"],
+  ["kernel = 1979-05-27", "kernel: expected FILE as text"],
+  ['[run]\nkernel = "x"', "unknown key run"],
+  ['config = "x"', "unknown key config"],
+  ['engine = "fast"', "unknown value for --engine: fast"],
+  ['memory = "1T"', "--memory 1T"],
+  ['memory = "1G', ":1:"],
+])("%s is refused: %s", (config, complaint) => {
+  expect(() => parse(config)).toThrow(complaint);
+});
+
+test("a file that is not there is named", () => {
+  expect(() => parseCommandLine(["run", "--config", "/nowhere.toml"])).toThrow("/nowhere.toml: no such file");
+});
