@@ -17,7 +17,7 @@ export interface DebianUserland {
 }
 
 /** Changes when the userland must be made again. */
-const RECIPE = "userland-2";
+const RECIPE = "userland-3";
 const DISK_BYTES = 480 << 20;
 const RANDOM_BYTES = 1_000_003;
 const SUITES = path.join(import.meta.dirname, "suites");
@@ -27,6 +27,8 @@ const PROGRAMS = [
   ...["base-files", "bash", "coreutils", "dash", "diffutils", "findutils", "grep", "libc-bin", "sed"],
   ...["openssl", "perl"],
 ];
+/** Tests of arithmetic, which Debian has for each architecture. */
+const LAPACK = ["libblas-test", "liblapack-test", "busybox-static"];
 const PERL_TESTS = ["*/t/*"];
 
 /**
@@ -42,12 +44,21 @@ export async function debianUserland(progress: Progress): Promise<DebianUserland
     // As for a foreign architecture: what this machine has installed does not count.
     const client = new PackageClient(path.join(cache.folder, "apt"), progress, "amd64");
     const python = await client.resolve("python3", /^python3\.\d+$/);
-    for (const name of await closureOf(client, [...PROGRAMS, python, `lib${python}-testsuite`]))
+    for (const name of await closureOf(client, [...PROGRAMS, ...LAPACK, python, `lib${python}-testsuite`]))
       await client.unpack(await client.download(name, work), root, ["./*"]);
     await client.unpack(await client.download("libc6-dbg", work), path.join(staging, "debug"), [
       "./usr/lib/debug/*",
     ]);
-    cpSync(SUITES, path.join(root, "suites"), { recursive: true });
+    const i386 = new PackageClient(path.join(cache.folder, "apt"), progress, "i386");
+    const root32 = path.join(root, "i386");
+    const work32 = path.join(work, "i386");
+    mkdirSync(work32);
+    for (const name of await closureOf(i386, LAPACK))
+      await i386.unpack(await i386.download(name, work32), root32, ["./*"]);
+    for (const folder of [root, root32]) {
+      cpSync(SUITES, path.join(folder, "suites"), { recursive: true });
+      mkdirSync(path.join(folder, "tmp"), { recursive: true });
+    }
     writeFileSync(path.join(root, "suites", "random.bin"), randomFillSync(Buffer.alloc(RANDOM_BYTES)));
     await placePerlTests(root, work, path.join(cache.folder, "apt"), progress);
     rmSync(work, { recursive: true });

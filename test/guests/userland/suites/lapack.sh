@@ -1,12 +1,12 @@
 # Runs the tests of BLAS and LAPACK that Debian packages, in the tree that is the root here. They print residuals of
 # many thousand calculations: the hash of a program's output says whether all of these came out the same. Those that
 # take longest are left out: xlintst, and xeigtst with svd.in and ec.in. Some fail by a hair in x87's precision.
-# Parameter: what to call the processor's arithmetic in the output. Needs busybox.
+# Parameter: what to call the processor's arithmetic in the output. All programs but those tested are busybox's.
 arithmetic=$1
 set -- /usr/lib/*-linux-gnu
 libraries=$1
 export LD_LIBRARY_PATH=$libraries/blas:$libraries/lapack
-box=/bin/busybox
+box=$(command -v busybox)
 $box mkdir -p /tmp/lapack
 cd /tmp/lapack || exit 1
 
