@@ -71,6 +71,12 @@ await other.close();
 console.log(
   `${executed} instructions in pieces up to seed ${seed - 1}, ${differences} unexplained differences`,
 );
+const all = readPieces(logFile);
+const never = (all[0]?.unreached ?? []).filter((form) =>
+  all.every((piece) => piece.unreached.includes(form)),
+);
+console.log(`${(all[0]?.forms ?? 0) - never.length} of ${all[0]?.forms ?? 0} forms encoded in some piece`);
+for (const form of never) console.log(`  not reached: ${form}`);
 process.exitCode = differences > 0 ? 1 : 0;
 
 function readPieces(file: string): Piece[] {
