@@ -11,6 +11,7 @@ import { CPU_MODELS } from "../src/cpu/cpu-model.ts";
 import { FEATURES, type FeatureName } from "../src/cpu/cpuid-tables.ts";
 import type { Form, Instruction } from "../src/isa/instruction.ts";
 import { INSTRUCTIONS } from "../src/isa/instructions/all.ts";
+import { checksOf } from "./support/checks.ts";
 import { boardRanges, deviceRows } from "./support/devices.ts";
 import { FEATURE_SUPPORT } from "./support/features.ts";
 import { probeMsrs } from "./support/model-specific-registers.ts";
@@ -67,6 +68,16 @@ function instructionChapter(): string[] {
     "and in 16 and 32-bit code; a form of one kind only is marked. Flags are the six status flags; those that the manual",
     "leaves undefined get the value that one real processor gives them ([deviations.md](deviations.md)).",
     "",
+    "All of them work. The column checks tells what tests that, beyond the encoding, which binutils judges for all forms",
+    "(`test/decode`):",
+    "",
+    "- P: the real processor, in random sequences on interpreter and translator (`test/oracle`); of how many of the forms,",
+    "  if not of all: [exclusions.ts](../test/oracle/exclusions.ts) has the reasons for the others.",
+    "- F: the real processor, its fault: the form is privileged, or 64-bit code does not have it.",
+    "- R: rows by hand from the manual (`test/isa/rows`), in 64 and where it exists in 32 and 16-bit code.",
+    "- K: guests in assembly that run on QEMU too (`test/kernel`).",
+    "- T: other tests of the processor that name it (`test/processor`, `test/core`, `test/isa`).",
+    "",
     ...CHAPTERS.flatMap(({ title, units }) => instructionTable(title, units)),
   ];
 }
@@ -79,14 +90,15 @@ function instructionTable(title: string, units: readonly Unit[]): string[] {
   return [
     `### ${title}`,
     "",
-    "| instruction | forms | 64 | 16/32 | reads | writes | undefined | unit | features | source |",
-    "|---|---|---|---|---|---|---|---|---|---|",
+    "| instruction | forms | 64 | 16/32 | reads | writes | undefined | unit | features | checks | source |",
+    "|---|---|---|---|---|---|---|---|---|---|---|",
     ...sorted.map(({ instruction }) => instructionRow(instruction)),
     "",
   ];
 }
 
-function instructionRow({ mnemonic, forms, flags, unit, features, source }: Instruction): string {
+function instructionRow(instruction: Instruction): string {
+  const { mnemonic, forms, flags, unit, features, source } = instruction;
   const in64 = forms.filter((form) => !form.not64).length;
   const inLegacy = forms.filter((form) => !form.only64).length;
   const cells = [
@@ -99,6 +111,7 @@ function instructionRow({ mnemonic, forms, flags, unit, features, source }: Inst
     flagText(flags.undefined),
     unit,
     [...new Set([...features, ...forms.flatMap((form) => form.features ?? [])])].join(" "),
+    checksOf(instruction),
     source,
   ];
   return `| ${cells.join(" | ")} |`;

@@ -19,8 +19,11 @@ import type { EncodingShape, OperandShape } from "./encoding-shape.ts";
 import { InstructionBytes } from "./instruction-bytes.ts";
 import { chooseContents } from "./memory-contents.ts";
 import { MemoryOperand } from "./memory-operand.ts";
+import { MAX_CODE_BYTES } from "./protocol.ts";
+import { isLikelyToComplete } from "./quiet-choice.ts";
 import type { Random } from "./random.ts";
 
+const MAX_INSTRUCTION_BYTES = 15;
 const PREFIX_LOCK = 0xf0;
 const PREFIXES_REPEAT = [0xf2, 0xf3];
 /** ES, CS, SS and DS, which mean nothing in 64-bit code. */
@@ -28,6 +31,8 @@ const PREFIXES_IDLE_SEGMENT = [0x26, 0x2e, 0x36, 0x3e];
 const PREFIXES_BASED_SEGMENT = [0x64, 0x65];
 
 const STACK_MNEMONICS = /^(push|pop|call|ret|enter|leave)/;
+/** RET adds a random number to RSP, ENTER subtracts one. */
+const LOSES_STACK = /^(ret|enter)/;
 const BIT_STRING_MNEMONICS = /^bt[rsc]?$/;
 const UNDEFINED_MNEMONICS = /^ud[012]$/;
 const DOUBLE_SHIFTS = /^sh[lr]d$/;
@@ -56,8 +61,28 @@ export class CaseEncoder {
     return this.#state.starts;
   }
 
-  begin(instructions: number): void {
-    this.#state.begin(instructions);
+  /** The next instruction may be skipped by a branch. */
+  get isSkippable(): boolean {
+    return this.#state.starts.length < this.#state.skippedUntil;
+  }
+
+  /** Room is left for another instruction. */
+  get hasRoom(): boolean {
+    return this.#state.draft.codeBytes <= MAX_CODE_BYTES - MAX_INSTRUCTION_BYTES;
+  }
+
+  /** Starts a case. In a `quiet` one instructions rarely fault. */
+  begin(instructions: number, quiet: boolean): void {
+    this.#state.begin(instructions, quiet);
+  }
+
+  get isQuiet(): boolean {
+    return this.#state.quiet;
+  }
+
+  /** Makes the draft the same case with other data. */
+  redrawData(): void {
+    this.#state.redrawData();
   }
 
   end(): void {
@@ -67,6 +92,7 @@ export class CaseEncoder {
   /** Adds an instruction; false when it does not suit the state that the earlier ones leave. */
   emit(shape: EncodingShape): boolean {
     const instruction = this.#instruction;
+    if (this.#state.quiet && !isLikelyToComplete(shape, this.#state)) return false;
     instruction.size = this.#random.pick(shape.sizes);
     if (!this.#prepare(shape)) return false;
     instruction.begin(shape);
@@ -102,6 +128,7 @@ export class CaseEncoder {
         return true;
       case "maskmovq":
       case "maskmovdqu":
+      case "vmaskmovdqu":
         state.suggestPointer(RDI, 90);
         return true;
       case "leave":
@@ -136,6 +163,7 @@ export class CaseEncoder {
     }
     state.suggestValue(RCX, 100, this.#random.below(17));
     if (state.uses[RCX] === CHANGED) return false;
+    state.settle(RCX);
     return (state.draft.registers[2 * RCX]! & 31) <= 16;
   }
 
@@ -189,15 +217,25 @@ export class CaseEncoder {
     if (operand.file === "mmx") return random.below(8);
     let register = random.below(16);
     // A changed RSP makes the instructions behind it fault.
-    if (register === RSP && operand.file === "general" && random.chance(80)) register = random.below(4);
+    if (register === RSP && operand.file === "general" && (this.#state.quiet || random.chance(80)))
+      register = random.below(4);
+    if (this.#state.quiet && operand.written) register = this.#sparePointers(register);
     if (shape?.form.rexB === true) register |= 8;
     if (shape?.form.rexB === false) register &= 7;
     this.#state.take(register);
     return register;
   }
 
+  /** The register, or one instead of it that no later operand needs as a pointer. */
+  #sparePointers(register: number): number {
+    let spared = register;
+    for (let i = 0; i < 16 && this.#state.uses[spared] === POINTER; i++) spared = this.#random.below(16);
+    return spared;
+  }
+
   #chooseRm(shape: EncodingShape, operand: OperandShape): void {
     const random = this.#random;
+    const state = this.#state;
     const instruction = this.#instruction;
     if (operand.register && (!operand.memory || random.chance(45)))
       return this.#chooseRmRegister(shape, operand);
@@ -210,10 +248,12 @@ export class CaseEncoder {
     if (
       BIT_STRING_MNEMONICS.test(shape.instruction.mnemonic) &&
       shape.operands[1]!.place === "reg" &&
-      this.#state.uses[offset] === TAKEN &&
+      state.uses[offset] === TAKEN &&
       this.#bitOffsetIsOpen(offset)
-    )
-      putSigned(this.#state.draft.registers, offset, random.below(4096) - 2048);
+    ) {
+      state.settle(offset);
+      putSigned(state.draft.registers, offset, random.below(4096) - 2048);
+    }
   }
 
   /** The register is not part of the address just chosen, nor used by an earlier instruction. */
@@ -251,7 +291,7 @@ export class CaseEncoder {
       instruction.setRm(Math.max(0, register));
       if (register < 0) return;
       state.uses[register] = TAKEN;
-      if (random.chance(96)) state.pointToTarget(register);
+      if (state.quiet || random.chance(96)) state.pointToTarget(register);
       return;
     }
     const register = this.#chooseRegister(shape, operand);
@@ -262,6 +302,8 @@ export class CaseEncoder {
       registers[2 * register] = registers[2 * RAX]!;
       registers[2 * register + 1] = registers[2 * RAX + 1]!;
       state.take(RAX);
+      state.settle(RAX);
+      state.settle(register);
     }
   }
 
@@ -317,7 +359,9 @@ export class CaseEncoder {
       instruction.rex |= 8;
     if (shape.mandatoryPrefix !== 0) instruction.prefixes.push(shape.mandatoryPrefix);
     if (!random.chance(8)) return;
-    instruction.segment = random.pick(random.chance(50) ? PREFIXES_IDLE_SEGMENT : PREFIXES_BASED_SEGMENT);
+    // A segment's base must be made up for by a register's value.
+    const idle = random.chance(50) || (this.#state.quiet && this.#state.find(FREE) < 0);
+    instruction.segment = random.pick(idle ? PREFIXES_IDLE_SEGMENT : PREFIXES_BASED_SEGMENT);
     instruction.prefixes.push(instruction.segment);
   }
 
@@ -327,7 +371,7 @@ export class CaseEncoder {
     const { prefixes, mod, address32 } = this.#instruction;
     const memory = shape.modrm && mod !== 3;
     // Where LOCK is illegal it is #UD, but before CR registers AMD gives it a meaning.
-    const illegalLock = shape.operands.some((o) => o.file === "control") ? 0 : 0.5;
+    const illegalLock = this.#state.quiet || shape.operands.some((o) => o.file === "control") ? 0 : 0.5;
     if (random.chance(shape.form.lockable && memory ? 15 : illegalLock)) prefixes.push(PREFIX_LOCK);
     if (shape.form.repeatable) {
       if (random.chance(60)) prefixes.push(random.pick(PREFIXES_REPEAT));
@@ -362,6 +406,7 @@ export class CaseEncoder {
       uses[RAX] = uses[RDX] = CHANGED;
     if (shape.form.repeatable) uses[RCX] = uses[RSI] = uses[RDI] = CHANGED;
     if (STACK_MNEMONICS.test(mnemonic)) uses[RSP] = CHANGED;
+    if (LOSES_STACK.test(mnemonic)) this.#state.hasStack = false;
     if (mnemonic === "leave" || mnemonic === "enter") uses[RBP] = CHANGED;
     if (mnemonic.startsWith("loop")) uses[RCX] = CHANGED;
   }

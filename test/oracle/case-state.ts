@@ -1,6 +1,6 @@
 import type { CaseDraft } from "./batch.ts";
-import { putInteger, putSigned } from "./corner-values.ts";
-import { chooseAddress, chooseStack, isPatchable } from "./memory-target.ts";
+import { cornerFloat32, putFloat64, putInteger, putSigned } from "./corner-values.ts";
+import { chooseAddress, chooseQuietAddress, chooseStack, isPatchable } from "./memory-target.ts";
 import {
   ALIGNMENT_CHECK,
   CODE_BASE,
@@ -32,6 +32,12 @@ export const CHANGED = 3;
 
 /** In so many of a hundred cases accesses must be aligned. */
 const ALIGNMENT_CHECKS = 3;
+/** Registers that hold pointers in a quiet case from its beginning. */
+const QUIET_POINTERS = [RBX, RBP, RSI, RDI, 8, 9, 10, 11, 12, 13, 14, 15];
+
+/** A branch of a quiet case leads over fewer instructions than this. */
+const QUIET_SKIP = 3;
+const scratch = new Uint32Array(2);
 
 /** A place in the case that depends on where its code lies or ends. */
 interface Fixup {
@@ -52,7 +58,17 @@ export class CaseState {
   readonly uses = new Uint8Array(16);
   /** Start of each instruction in the code. */
   readonly starts: number[] = [];
+  /** What is chosen shall rarely fault, so that long cases come to their end. */
+  quiet = false;
+  /** RSP leads into the stack, though not to where it began. */
+  hasStack = true;
+  /** Number of the first instruction that no branch so far skips. */
+  skippedUntil = 0;
   readonly #fixups: Fixup[] = [];
+  /** Registers whose initial value something in the case depends on. */
+  readonly #settled = new Uint8Array(16);
+  /** Numbers of the patches that are mere data. */
+  readonly #dataPatches: number[] = [];
   #instructions = 1;
   /** Initial values for the registers that a case does not use, four rows of 16; undefined: random for each case. */
   readonly #idleValues: Uint32Array | undefined;
@@ -67,18 +83,24 @@ export class CaseState {
   }
 
   /** Starts a case of `instructions` instructions: random registers, no code. */
-  begin(instructions: number): void {
+  begin(instructions: number, quiet: boolean): void {
     const { random, draft } = this;
     this.#instructions = instructions;
+    this.quiet = quiet;
+    this.hasStack = true;
+    this.skippedUntil = 0;
+    this.#settled.fill(0);
+    this.#dataPatches.length = 0;
     this.#fillRegisters();
     this.uses.fill(FREE);
-    this.point(RSP, random.chance(95) ? chooseStack(random) : chooseAddress(random, 8, 50));
-    for (let i = random.below(4); i > 0; i--) this.point(random.below(16), chooseAddress(random, 16, 80));
-    draft.rflags =
-      0x202 |
-      (random.next() & STATUS_FLAGS) |
-      (random.chance(15) ? 0x400 : 0) |
-      (random.chance(ALIGNMENT_CHECKS) ? ALIGNMENT_CHECK : 0);
+    this.point(RSP, quiet || random.chance(95) ? chooseStack(random) : chooseAddress(random, 8, 50));
+    const pointers = quiet ? 4 : random.below(4);
+    for (let i = pointers; i > 0; i--)
+      this.point(
+        quiet ? random.pick(QUIET_POINTERS) : random.below(16),
+        this.chooseAddress(quiet ? 32 : 16, quiet ? 100 : 80),
+      );
+    this.#chooseFlags();
     draft.fsBase.fill(0);
     draft.gsBase.fill(0);
     if (random.chance(10)) this.#chooseBase(draft.fsBase);
@@ -89,6 +111,30 @@ export class CaseState {
     draft.patchCount = 0;
     this.starts.length = 0;
     this.#fixups.length = 0;
+  }
+
+  #chooseFlags(): void {
+    const { random } = this;
+    this.draft.rflags =
+      0x202 |
+      (random.next() & STATUS_FLAGS) |
+      (random.chance(15) ? 0x400 : 0) |
+      (!this.quiet && random.chance(ALIGNMENT_CHECKS) ? ALIGNMENT_CHECK : 0);
+  }
+
+  /** Keeps code and addresses, and draws other values for flags, registers and memory that are mere data. */
+  redrawData(): void {
+    const { random, draft } = this;
+    this.#chooseFlags();
+    for (let i = 0; i < 16; i++) if (this.#settled[i] === 0) putInteger(random, draft.registers, i);
+    for (const patch of this.#dataPatches) {
+      const kind = random.below(3);
+      if (kind === 0) putInteger(random, scratch, 0);
+      else if (kind === 1) putFloat64(random, scratch, 0);
+      else for (const half of [0, 1]) scratch[half] = cornerFloat32(random);
+      draft.patches[3 * patch + 1] = scratch[0]!;
+      draft.patches[3 * patch + 2] = scratch[1]!;
+    }
   }
 
   #fillRegisters(): void {
@@ -123,21 +169,39 @@ export class CaseState {
     this.uses[register] = TAKEN;
   }
 
+  /** Something depends on the register's initial value: it is no mere data. */
+  settle(register: number): void {
+    this.#settled[register] = 1;
+  }
+
+  /** Where an operand of `bytes` shall lie, aligned in so many of 100 cases. */
+  chooseAddress(bytes: number, alignedPercent: number): number {
+    const choose = this.quiet ? chooseQuietAddress : chooseAddress;
+    return choose(this.random, bytes, alignedPercent);
+  }
+
+  /** The register is a pointer, or can still become one. */
+  canPoint(register: number): boolean {
+    return this.uses[register] === FREE || this.uses[register] === POINTER;
+  }
+
   point(register: number, address: number): void {
+    this.settle(register);
     putSigned(this.draft.registers, register, address);
     this.uses[register] = POINTER;
   }
 
   /** Makes a register a pointer in so many of 100 cases, if its value is still open. */
   suggestPointer(register: number, percent: number): void {
-    if (this.uses[register] === FREE && this.random.chance(percent))
-      this.point(register, chooseAddress(this.random, 16, 70));
+    if (this.uses[register] === FREE && (this.quiet || this.random.chance(percent)))
+      this.point(register, this.chooseAddress(16, 70));
   }
 
   /** Gives a register a value in so many of 100 cases, if its value is still open. */
   suggestValue(register: number, percent: number, value: number): void {
     if (this.uses[register] !== FREE || !this.random.chance(percent)) return;
     putSigned(this.draft.registers, register, value);
+    this.settle(register);
     this.uses[register] = TAKEN;
   }
 
@@ -152,6 +216,13 @@ export class CaseState {
   }
 
   // ---- memory ----
+
+  /** As `patchValue`, for a value that may be any other. */
+  patchData(address: number, low: number, high: number): void {
+    const first = this.draft.patchCount;
+    this.patchValue(address, low, high);
+    for (let i = first; i < this.draft.patchCount; i++) this.#dataPatches.push(i);
+  }
 
   /** Lets the case begin with `low`, `high` at an address; one that is not a multiple of 8 takes two words. */
   patchValue(address: number, low: number, high: number): boolean {
@@ -179,7 +250,10 @@ export class CaseState {
   /** Number of an instruction behind the present one, or of the end: branches only lead forward, so that cases end. */
   laterInstruction(): number {
     const present = this.starts.length;
-    return present + 1 + this.random.below(this.#instructions - present);
+    const most = this.#instructions - present;
+    const target = present + 1 + this.random.below(this.quiet ? Math.min(most, QUIET_SKIP) : most);
+    this.skippedUntil = Math.max(this.skippedUntil, target);
+    return target;
   }
 
   /** Memory shall hold the address of a later instruction. */
@@ -191,6 +265,7 @@ export class CaseState {
 
   /** A register shall hold the address of a later instruction. */
   pointToTarget(register: number): void {
+    this.settle(register);
     this.#fixups.push({ kind: "register", at: register, target: this.laterInstruction(), end: 0 });
   }
 

@@ -127,7 +127,7 @@ export function encodingShape(index: number, instruction: Instruction, form: For
     undefinedFlags: flagMask(instruction.flags.undefined),
     approximate: APPROXIMATE.has(instruction.mnemonic),
     twoMemoryOperands: instruction.mnemonic.startsWith("cmps"),
-    usesMxcsrMask: /^(fxsave|fxrstor|ldmxcsr)/.test(instruction.mnemonic),
+    usesMxcsrMask: /^(fxsave|fxrstor|v?ldmxcsr)/.test(instruction.mnemonic),
     setsPointers: instruction.unit === "x87" || instruction.mnemonic.startsWith("fxrstor"),
     savesPointers: instruction.mnemonic.startsWith("fxsave"),
     privileged: form.privileged === true || IN_OUT.test(instruction.mnemonic),

@@ -11,9 +11,9 @@ export class FlagKnowledge {
     return (shape.readsFlags & this.undefinedNow) !== 0;
   }
 
-  execute(shape: EncodingShape): void {
-    // Behind a branch an instruction may be skipped, so it defines nothing for sure.
-    const defined = shape.conditionalFlags || this.#branches ? 0 : shape.writesFlags;
+  /** `skippable`: the instruction may be skipped, so it defines nothing for sure. Unless told, any behind a branch may. */
+  execute(shape: EncodingShape, skippable = this.#branches): void {
+    const defined = shape.conditionalFlags || skippable ? 0 : shape.writesFlags;
     this.undefinedNow = (this.undefinedNow & ~defined) | shape.undefinedFlags;
     this.undefinedAnywhere |= this.undefinedNow | shape.undefinedWhenFaulting;
     this.#branches ||= shape.branches;

@@ -23,6 +23,7 @@ import {
   CODE_BASE,
   CODE_FILL,
   DATA_PAGES,
+  EXIT_JUMP_BYTES,
   EXIT_STUB,
   exitJump,
   IMAGE_BYTES,
@@ -108,6 +109,8 @@ class InterpreterTarget implements ExecutionTarget {
     readonly before: Uint8Array;
   }[];
   readonly #final = emptyFinalState();
+  /** The code that stands in the code pages. */
+  #placed = { start: CODE_BASE, code: new Uint8Array(0), withExit: false };
 
   constructor(coreModule: WebAssembly.Module, engine: EngineName) {
     this.#eager = engine === "auto";
@@ -167,17 +170,14 @@ class InterpreterTarget implements ExecutionTarget {
     const start = CODE_BASE + (words[header + 1]! & 0xffff);
     const end = start + codeBytes;
     for (let i = patches; i < patches + 4 * patchCount; i += 4) this.#poke(words[i]!, words, i + 2);
-    this.#placeCode(start, batch.subarray(codeAt, codeAt + codeBytes));
     const withExit = (batch[at + 3]! & CASE_NO_EXIT) === 0;
-    if (withExit) this.#placeCode(end, exitJump(end));
+    this.#replaceCode(start, batch.subarray(codeAt, codeAt + codeBytes), withExit);
 
     this.#load(words, header, image >> 2, start);
     this.#takeResult(this.#runToHandler(), end);
     this.#takeChanges();
 
     this.#undoPatches();
-    const used = withExit ? end + 5 : end;
-    this.#placeCode(start, FILL.subarray(0, used - start));
   }
 
   /** Runs until a handler halts; false when the case takes too long. A run may end early, as POPF's does when it sets TF. */
@@ -208,6 +208,18 @@ class InterpreterTarget implements ExecutionTarget {
       this.#pageWords[at + 1] = this.#referenceWords[at + 1] = patched[i + 2]!;
     }
     patched.length = 0;
+  }
+
+  /** Puts a case's code in the place of the last one's. Neighbours often differ in data only, and then it stays decoded. */
+  #replaceCode(start: number, code: Uint8Array, withExit: boolean): void {
+    const placed = this.#placed;
+    const sameCode = start === placed.start && Buffer.compare(code, placed.code) === 0;
+    if (sameCode && withExit === placed.withExit) return;
+    const used = placed.code.length + (placed.withExit ? EXIT_JUMP_BYTES : 0);
+    this.#placeCode(placed.start, FILL.subarray(0, used));
+    this.#placeCode(start, code);
+    if (withExit) this.#placeCode(start + code.length, exitJump(start + code.length));
+    this.#placed = { start, code: code.slice(), withExit };
   }
 
   #placeCode(start: number, code: Uint8Array): void {

@@ -31,7 +31,7 @@ export interface JudgeReport {
   readonly byForm: Map<string, number>;
   /** Cases that differ in what is tolerated alone, by the reason. */
   readonly tolerated: Map<string, number>;
-  /** Instructions that ran to their end or to a fault; none behind a branch is counted. */
+  /** Instructions that ran to their end or to a fault; none that a branch may have skipped is counted. */
   instructions: number;
   /** Forms that a case ran to its end with. */
   readonly completed: Set<number>;
@@ -86,44 +86,52 @@ function count(generator: Generator, report: JudgeReport, batch: GeneratedBatch,
       status === STATUS_EXIT ? "exit" : status > 1 ? `status ${status}` : `vector ${ours.bytes[at + 3]}`;
     report.outcomes.set(name, (report.outcomes.get(name) ?? 0) + 1);
     report.instructions += executed(generator, batch, i, ours);
-    if (status === STATUS_EXIT) noteCompleted(generator, batch, i, report.completed);
+    if (status === STATUS_EXIT) noteCompleted(batch, i, report.completed);
   });
 }
 
-/** How many instructions of a case ran for sure. */
+/** How many instructions of a case ran for sure: what a branch may have skipped is not counted. */
 function executed(generator: Generator, batch: GeneratedBatch, index: number, ours: ResultIndex): number {
-  const forms = formsOf(batch, index);
-  const branch = forms.findIndex((form) => generator.shapes[form]!.branches);
-  const reached = branch < 0 ? forms.length : branch + 1;
   const at = ours.offsets[index]!;
-  if (ours.bytes[at + 2] === STATUS_EXIT) return reached;
-  const view = new DataView(ours.bytes.buffer, ours.bytes.byteOffset + at, 16);
+  if (ours.bytes[at + 2] === STATUS_EXIT) return countSure(batch, index, lengthOf(batch, index));
   const caseAt = batch.offsets[index]!;
   const codeOffset = batch.bytes[caseAt + 4]! | (batch.bytes[caseAt + 5]! << 8);
-  const behind = view.getBigUint64(8, true) - BigInt(CODE_BASE + codeOffset);
-  const starts = Array.from(
-    batch.starts.subarray(MAX_INSTRUCTIONS * index, MAX_INSTRUCTIONS * index + reached),
-  );
-  const faulting = starts.findIndex((start) => BigInt(start) === behind);
-  return faulting < 0 ? reached : faulting + 1;
+  const view = new DataView(ours.bytes.buffer, ours.bytes.byteOffset + at, 16);
+  const behind = view.getUint32(8, true) - (CODE_BASE + codeOffset);
+  const from = MAX_INSTRUCTIONS * index;
+  const length = lengthOf(batch, index);
+  for (let i = 0; view.getUint32(12, true) === 0 && i < length; i++)
+    if (batch.starts[from + i] === behind) return countSure(batch, index, i) + 1;
+  // It faults where no instruction of its begins: some branch led astray.
+  for (let i = 0; i < length; i++)
+    if (generator.shapes[batch.forms[from + i]!]!.branches) return countSure(batch, index, i) + 1;
+  return length;
 }
 
-/** Behind a branch an instruction may not have been reached. */
-function noteCompleted(
-  generator: Generator,
-  batch: GeneratedBatch,
-  index: number,
-  completed: Set<number>,
-): void {
-  for (const form of formsOf(batch, index)) {
-    completed.add(form);
-    if (generator.shapes[form]!.branches) return;
-  }
+/** How many of a case's first `length` instructions no branch skips. */
+function countSure(batch: GeneratedBatch, index: number, length: number): number {
+  let sure = length;
+  for (let bits = batch.skippable[index]! & ((1 << length) - 1); bits !== 0; bits &= bits - 1) sure--;
+  return sure;
+}
+
+function lengthOf(batch: GeneratedBatch, index: number): number {
+  const from = MAX_INSTRUCTIONS * index;
+  let length = 0;
+  while (length < MAX_INSTRUCTIONS && batch.forms[from + length] !== 0xffff) length++;
+  return length;
+}
+
+/** Notes what a case that came to its end has executed for sure. */
+function noteCompleted(batch: GeneratedBatch, index: number, completed: Set<number>): void {
+  const length = lengthOf(batch, index);
+  for (let i = 0; i < length; i++)
+    if ((batch.skippable[index]! & (1 << i)) === 0) completed.add(batch.forms[MAX_INSTRUCTIONS * index + i]!);
 }
 
 function formsOf(batch: GeneratedBatch, index: number): number[] {
   const from = MAX_INSTRUCTIONS * index;
-  return Array.from(batch.forms.subarray(from, from + MAX_INSTRUCTIONS)).filter((form) => form !== 0xffff);
+  return Array.from(batch.forms.subarray(from, from + lengthOf(batch, index)));
 }
 
 interface Ran {

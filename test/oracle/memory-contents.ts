@@ -22,19 +22,15 @@ export function chooseContents(
   const { random } = state;
   const { mnemonic } = shape.instruction;
   if (mnemonic === "jmp" || mnemonic === "call") {
-    if (random.chance(95)) state.patchTarget(address);
-  } else if (mnemonic === "ldmxcsr") {
-    if (random.chance(95)) state.patchValue(address, cornerMxcsr(random), 0);
-  } else if (mnemonic === "fldcw") state.patchValue(address, cornerControlWord(random), 0);
+    if (state.quiet || random.chance(95)) state.patchTarget(address);
+  } else if (/^v?ldmxcsr$/.test(mnemonic)) {
+    if (state.quiet || random.chance(95)) state.patchValue(address, mxcsr(state), 0);
+  } else if (mnemonic === "fldcw") state.patchValue(address, controlWord(state), 0);
   else if (mnemonic === "fldenv" || mnemonic === "frstor")
-    state.patchValue(address, cornerControlWord(random), random.chance(70) ? 0 : random.next());
+    state.patchValue(address, controlWord(state), random.chance(70) ? 0 : random.next());
   else if (mnemonic.startsWith("fxrstor")) {
-    if (random.chance(95)) state.patchValue(address + 24, cornerMxcsr(random), 0);
-    state.patchValue(
-      address,
-      cornerControlWord(random) | ((random.next() & 0x7f00) << 16),
-      random.below(256),
-    );
+    if (state.quiet || random.chance(95)) state.patchValue(address + 24, mxcsr(state), 0);
+    state.patchValue(address, controlWord(state) | ((random.next() & 0x7f00) << 16), random.below(256));
   } else if (mnemonic.startsWith("cmpxchg") && random.chance(50)) accumulator(state, mnemonic, address, size);
   else if (random.chance(45)) {
     corner(state, shape, address, bytes);
@@ -42,12 +38,25 @@ export function chooseContents(
   }
 }
 
+const MXCSR_MASKS = 0x1f80;
+const X87_MASKS = 0x3f;
+
+function mxcsr({ random, quiet }: CaseState): number {
+  return cornerMxcsr(random) | (quiet ? MXCSR_MASKS : 0);
+}
+
+function controlWord({ random, quiet }: CaseState): number {
+  return cornerControlWord(random) | (quiet ? X87_MASKS : 0);
+}
+
 /** What CMPXCHG compares with, so that it succeeds. */
 function accumulator(state: CaseState, mnemonic: string, address: number, size: number): void {
   const { registers } = state.draft;
   if (state.uses[RAX] === CHANGED || state.uses[RDX] === CHANGED) return;
-  state.take(RAX);
-  state.take(RDX);
+  for (const register of [RAX, RDX]) {
+    state.take(register);
+    state.settle(register);
+  }
   const pair = mnemonic !== "cmpxchg";
   const wide = mnemonic === "cmpxchg16b" || (pair && size === 64);
   state.patchValue(
@@ -70,5 +79,5 @@ function corner(state: CaseState, shape: EncodingShape, address: number, bytes: 
     scratch[0] = cornerFloat32(random);
     scratch[1] = cornerFloat32(random);
   } else putFloat64(random, scratch, 0);
-  state.patchValue(address, scratch[0]!, scratch[1]!);
+  state.patchData(address, scratch[0]!, scratch[1]!);
 }

@@ -1,7 +1,6 @@
 import { type CaseState, CHANGED, FREE, POINTER, RBP, RSP, TAKEN } from "./case-state.ts";
 import { putSigned } from "./corner-values.ts";
 import type { InstructionBytes } from "./instruction-bytes.ts";
-import { chooseAddress } from "./memory-target.ts";
 
 const NO_SIB_INDEX = 4;
 const PREFIX_FS = 0x64;
@@ -22,9 +21,9 @@ export class MemoryOperand {
 
   /** Encodes an operand of `bytes` bytes, aligned in so many of 100 cases, as ModRM, SIB and displacement. */
   choose(bytes: number, alignedPercent: number): void {
-    const { random } = this.#state;
+    const { random, quiet } = this.#state;
     const instruction = this.#instruction;
-    const address = chooseAddress(random, bytes, alignedPercent);
+    const address = this.#state.chooseAddress(bytes, alignedPercent);
     instruction.memory = address;
     this.#setTarget(address);
     const based = this.#hasSegmentBase();
@@ -37,7 +36,7 @@ export class MemoryOperand {
     }
     if (kind < 20) return this.#absolute();
     const free = this.#state.find(FREE);
-    if (free >= 0 && (kind < 75 || based)) return this.#fromFree(free);
+    if (free >= 0 && (kind < (quiet ? 30 : 75) || based)) return this.#fromFree(free);
     const pointer = this.#state.find(POINTER);
     if (pointer >= 0 && !based && !instruction.address32) return this.#fromPointer(pointer);
     if (free >= 0) return this.#fromFree(free);
@@ -50,7 +49,8 @@ export class MemoryOperand {
     const free = this.#state.find(FREE);
     const base = free >= 0 ? free : Math.max(0, this.#state.find(POINTER));
     if (free >= 0) {
-      this.#setTarget(chooseAddress(random, 8, 50));
+      this.#setTarget(this.#state.chooseAddress(8, 50));
+      this.#state.settle(base);
       this.#state.draft.registers[2 * base] = this.#low;
       this.#state.draft.registers[2 * base + 1] = this.#high;
       this.#state.uses[base] = TAKEN;
@@ -62,7 +62,7 @@ export class MemoryOperand {
   /** Encodes the operand of a MOV with an absolute offset. */
   chooseOffset(bytes: number): void {
     const instruction = this.#instruction;
-    instruction.memory = chooseAddress(this.#state.random, bytes, 60);
+    instruction.memory = this.#state.chooseAddress(bytes, 60);
     this.#setTarget(instruction.memory);
     instruction.append(this.#low, 32);
     if (!instruction.address32) instruction.append(this.#high, 32);
@@ -97,7 +97,7 @@ export class MemoryOperand {
   }
 
   #fromFree(base: number): void {
-    const { random, draft, uses } = this.#state;
+    const { random, draft, uses, quiet } = this.#state;
     const { registers } = draft;
     const scale = random.below(4);
     const index = random.chance(40) ? this.#chooseIndex(base, scale) : -1;
@@ -106,10 +106,11 @@ export class MemoryOperand {
     this.#subtract(displacement, displacement < 0 ? -1 : 0);
     registers[2 * base] = this.#low;
     registers[2 * base + 1] = this.#high;
+    this.#state.settle(base);
     uses[base] = index < 0 && kind === 0 && !this.#hasSegmentBase() ? POINTER : TAKEN;
     // Only the low half counts with 32-bit addresses. Seldom the address is not canonical.
     if (this.#instruction.address32) registers[2 * base + 1] = random.next();
-    else if (random.chance(1)) {
+    else if (!quiet && random.chance(1)) {
       registers[2 * base + 1] = random.next();
       this.#instruction.memory = -1;
     }
@@ -132,6 +133,7 @@ export class MemoryOperand {
       if (random.chance(80)) putSigned(draft.registers, index, random.below(80) - 16);
       uses[index] = TAKEN;
     }
+    this.#state.settle(index);
     const low = draft.registers[2 * index]!;
     const high = draft.registers[2 * index + 1]!;
     this.#subtract(low << scale, scale === 0 ? high : (high << scale) | (low >>> (32 - scale)));
@@ -139,11 +141,11 @@ export class MemoryOperand {
   }
 
   #fromPointer(pointer: number): void {
-    const { random, draft } = this.#state;
+    const { random, draft, quiet } = this.#state;
     const value = draft.registers[2 * pointer]!;
     if (random.chance(40)) return this.#encode(pointer, -1, 0, (this.#low - value) | 0, 2);
     // The pointer itself, or near it, instead of the address chosen before.
-    const near = random.chance(50) ? 0 : random.below(64) & -8;
+    const near = random.chance(50) ? 0 : random.below(64) & (quiet ? -32 : -8);
     this.#instruction.memory = value + near;
     this.#encode(pointer, -1, 0, near, near === 0 ? 0 : 1);
   }

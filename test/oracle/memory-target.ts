@@ -15,6 +15,16 @@ const ELSEWHERE = [
   0x7fff_0000,
 ];
 
+/** The strictest alignment that an operand can need: that of a 32-byte vector. */
+const STRICTEST_ALIGNMENT = 32;
+
+/** Where a memory operand of `bytes` shall lie: on a writable page, and aligned if misalignment is likely to fault. */
+export function chooseQuietAddress(random: Random, bytes: number, alignedPercent: number): number {
+  const mask =
+    random.chance(alignedPercent) || alignedPercent > 90 ? -Math.min(bytes, STRICTEST_ALIGNMENT) : -1;
+  return random.pick(WRITABLE) + (random.below(PAGE_BYTES - bytes) & mask);
+}
+
 /** Where a memory operand of `bytes` shall lie: mostly on a writable page, sometimes across or beyond a border. */
 export function chooseAddress(random: Random, bytes: number, alignedPercent: number): number {
   const kind = random.below(100);

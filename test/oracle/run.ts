@@ -1,9 +1,9 @@
 // npx node test/oracle/run.ts --count 1000000 --seed 1 [--form add,adc] [--target interpreter|evaluator|none]
-//   [--instructions 1..4] [--every-flag] [--max 20] [--record FILE]
+//   [--instructions 1..24] [--variants 4] [--every-flag] [--max 20] [--record FILE]
 import { parseArgs } from "node:util";
 import type { Instruction } from "../../src/isa/instruction.ts";
 import { INSTRUCTIONS } from "../../src/isa/instructions/all.ts";
-import { Generator } from "./generate.ts";
+import { Generator, MAX_INSTRUCTIONS } from "./generate.ts";
 import { type JudgeReport, judgeCases } from "./judge.ts";
 import { type NativeTarget, openNativeTarget } from "./native-target.ts";
 import { openTarget, TARGET_NAMES } from "./targets.ts";
@@ -15,7 +15,8 @@ const { values } = parseArgs({
     seed: { type: "string", default: String(Date.now() % 1_000_000_007) },
     form: { type: "string" },
     target: { type: "string", default: "none" },
-    instructions: { type: "string", default: "4" },
+    instructions: { type: "string" },
+    variants: { type: "string", default: "1" },
     "every-flag": { type: "boolean", default: false },
     max: { type: "string", default: "1000" },
     "per-form": { type: "string", default: "1" },
@@ -26,7 +27,8 @@ const { values } = parseArgs({
 const count = Number(values.count);
 const generator = new Generator(INSTRUCTIONS as readonly Instruction[], {
   seed: Number(values.seed),
-  maxInstructions: Number(values.instructions),
+  maxInstructions: Number(values.instructions ?? (values.record === undefined ? MAX_INSTRUCTIONS : 4)),
+  variants: Number(values.variants),
   economical: values.record !== undefined,
   ...(values.form === undefined ? {} : { mnemonics: values.form.split(",") }),
 });

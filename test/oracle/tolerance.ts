@@ -64,8 +64,9 @@ export class ToleranceCollector {
   readonly flags = new FlagKnowledge();
   #bits = 0;
 
-  execute(shape: EncodingShape): void {
-    this.flags.execute(shape);
+  /** `skippable` as for `FlagKnowledge`. */
+  execute(shape: EncodingShape, skippable?: boolean): void {
+    this.flags.execute(shape, skippable);
     if (shape.approximate) this.#bits |= APPROXIMATE;
     if (shape.longOperand) this.#bits |= ANY_FAULT_OFFSET;
     if (shape.twoMemoryOperands) this.#bits |= ANY_FAULT_ADDRESS;

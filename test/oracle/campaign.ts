@@ -1,0 +1,107 @@
+// npx node test/oracle/campaign.ts --target interpreter|translator --instructions 60000000 --log FILE [--first-seed 1]
+//
+// Random instructions against the host's processor, in pieces with a seed each. A line of JSON a piece goes to the log,
+// so a campaign that was stopped goes on behind its last piece, and any piece can be run again (run.ts --seed).
+import { appendFileSync, existsSync, readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import type { Instruction } from "../../src/isa/instruction.ts";
+import { INSTRUCTIONS } from "../../src/isa/instructions/all.ts";
+import { Generator, MAX_INSTRUCTIONS } from "./generate.ts";
+import { type JudgeReport, judgeCases } from "./judge.ts";
+import { openNativeTarget } from "./native-target.ts";
+import { openTarget, TARGET_NAMES } from "./targets.ts";
+
+const CASES_PER_PIECE = 200_000;
+/** Cases that share their instructions: compiling is most of what the translator's cost. */
+const VARIANTS: Readonly<Record<string, number>> = { interpreter: 8, translator: 16 };
+
+interface Piece {
+  readonly target: string;
+  readonly processor: string;
+  readonly seed: number;
+  readonly cases: number;
+  readonly variants: number;
+  /** Executed for sure; see JudgeReport. */
+  readonly instructions: number;
+  readonly completedForms: number;
+  readonly forms: number;
+  readonly unreached: readonly string[];
+  readonly differences: number;
+}
+
+const { values } = parseArgs({
+  options: {
+    target: { type: "string", default: "interpreter" },
+    instructions: { type: "string", default: "1000000" },
+    log: { type: "string" },
+    "first-seed": { type: "string", default: "1" },
+  },
+});
+const logFile = values.log;
+if (logFile === undefined) throw new Error("--log FILE is missing: where the pieces are recorded");
+const pieces = readPieces(logFile);
+const wanted = Number(values.instructions);
+let executed = pieces.reduce((sum, p) => sum + p.instructions, 0);
+let seed = pieces.reduce((last, p) => Math.max(last, p.seed + 1), Number(values["first-seed"]));
+const native = await openNativeTarget();
+const other = await openTarget(values.target);
+if (other === undefined) throw new Error(`no target "${values.target}": one of ${TARGET_NAMES.join(", ")}`);
+let differences = pieces.reduce((sum, p) => sum + p.differences, 0);
+for (; executed < wanted; seed++) {
+  const variants = VARIANTS[values.target] ?? 1;
+  const generator = new Generator(INSTRUCTIONS as readonly Instruction[], {
+    seed,
+    maxInstructions: MAX_INSTRUCTIONS,
+    variants,
+  });
+  const report = await judgeCases(generator, native, other, {
+    count: CASES_PER_PIECE,
+    maxDisagreements: 100,
+    perForm: 1,
+    everyFlag: false,
+    onDisagreement: (text) => console.log(`\nseed ${seed}: ${text}`),
+  });
+  const piece = describePiece(generator, report, seed, variants);
+  appendFileSync(logFile, `${JSON.stringify(piece)}\n`);
+  executed += piece.instructions;
+  differences += piece.differences;
+}
+await native.close();
+await other.close();
+console.log(
+  `${executed} instructions in pieces up to seed ${seed - 1}, ${differences} unexplained differences`,
+);
+const all = readPieces(logFile);
+const never = (all[0]?.unreached ?? []).filter((form) =>
+  all.every((piece) => piece.unreached.includes(form)),
+);
+console.log(`${(all[0]?.forms ?? 0) - never.length} of ${all[0]?.forms ?? 0} forms encoded in some piece`);
+for (const form of never) console.log(`  not reached: ${form}`);
+process.exitCode = differences > 0 ? 1 : 0;
+
+function readPieces(file: string): Piece[] {
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, "utf8").split("\n").filter(Boolean);
+  return lines.map((line): Piece => JSON.parse(line)).filter((p) => p.target === values.target);
+}
+
+function describePiece(
+  generator: Generator,
+  report: JudgeReport,
+  pieceSeed: number,
+  variants: number,
+): Piece {
+  const { shapes, uses } = generator;
+  return {
+    target: values.target,
+    processor: native.host.brand,
+    seed: pieceSeed,
+    cases: report.cases,
+    variants,
+    instructions: report.instructions,
+    completedForms: report.completed.size,
+    forms: shapes.length,
+    unreached: shapes.filter((s) => uses[s.index] === 0).map((s) => s.text),
+    differences: report.disagreements,
+  };
+}
