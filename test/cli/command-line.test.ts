@@ -162,7 +162,7 @@ test("a slip in an option, a command or a value is answered with the nearest kno
 });
 
 test("what resembles nothing is answered with what there is", () => {
-  expect(complaint("frobnicate")).toMatch(/^unknown command frobnicate; known: run, disk, .*, help$/);
+  expect(complaint("frobnicate")).toMatch(/^unknown command frobnicate; known: run, pull, .*, help$/);
 });
 
 test("run takes the name of an image, what becomes of its changes, and which options were given", () => {
