@@ -13,10 +13,12 @@ import { isImageCommand } from "./image-options.ts";
 import { detach, isDetachedProcess } from "./machines/detach.ts";
 
 let command: Command | undefined;
+/** Knows the classes of errors of the program that runs: the bundle has its own. */
+let describe = describeError;
 
 /** Ends the process with one line on standard error. The terminal is restored by its own exit handler. */
 function fail(error: unknown): never {
-  const { line, status } = describeError(error, command);
+  const { line, status } = describe(error, command);
   const raw = process.stdin.isTTY && process.stdin.isRaw;
   process.stderr.write(`${raw ? "\r" : ""}ringfence: ${line}${raw ? "\r" : ""}\n`);
   process.exit(status);
@@ -41,8 +43,9 @@ async function main(): Promise<number> {
       // Only a run needs the machine; help and version should not wait for it to load.
       keepCompiledSources();
       if (command.options.detach && !isDetachedProcess()) return detach();
-      const { run } = await loadModule("run", () => import("./run.ts"));
-      return run(command.options);
+      const program = await loadModule("run", () => import("./run.ts"));
+      describe = program.describeError;
+      return program.run(command.options);
     }
     case "completion": {
       const { completionScript } = await import("./completion.ts");

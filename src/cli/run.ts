@@ -36,6 +36,8 @@ import { closeShares, openShares } from "./open-shares.ts";
 import { withImage } from "./run-image.ts";
 import { connectSerialInput } from "./serial-input.ts";
 
+export { describeError };
+
 const QUIT_NS = 500_000_000;
 
 /** What the host gives the guest, and closes behind it. */
