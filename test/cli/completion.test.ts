@@ -5,6 +5,7 @@ import path from "node:path";
 import process from "node:process";
 import { afterAll, expect, test } from "vitest";
 import { completionScript, SHELLS } from "../../src/cli/completion.ts";
+import { RUN_IMAGE_OPTIONS } from "../../src/cli/image-options.ts";
 import { COMMANDS, RUN_OPTIONS } from "../../src/cli/options.ts";
 import { IDLE_KERNEL } from "../snapshot/small-machine.ts";
 
@@ -42,7 +43,9 @@ test("bash completes commands", () => {
 });
 
 test("bash completes every option of a command", () => {
-  expect(complete("ringfence", "run", "--")).toEqual(RUN_OPTIONS.map(({ name }) => `--${name}`));
+  expect(complete("ringfence", "run", "--")).toEqual(
+    [...RUN_OPTIONS, ...RUN_IMAGE_OPTIONS].map(({ name }) => `--${name}`),
+  );
   expect(complete("ringfence", "exec", "--wo")).toEqual(["--workdir"]);
 });
 

@@ -127,7 +127,7 @@ export class PackageClient {
     { folder, mayFail = false }: { folder?: string; mayFail?: boolean } = {},
   ): Promise<string> {
     const end = await runProgram(program, parameters, folder === undefined ? {} : { folder });
-    if (!mayFail) requireSuccess(program, end);
+    if (!mayFail || end.isMissing) requireSuccess(program, end);
     return end.stdout;
   }
 }
