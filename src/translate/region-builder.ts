@@ -122,12 +122,14 @@ export class RegionBuilder {
 
   /** `returnsTo` is given for a function that stands in the place of its call. */
   #block(node: FlowNode, block: RegionBlock, returnsTo?: Position): void {
-    const flags = this.#newFlags();
+    let flags = this.#newFlags();
     const count = block.instructions.length;
     for (const instruction of block.instructions) {
       if (instruction.stepped) {
         flags.flush();
         this.#step(instruction);
+        // What is known of them is no longer so.
+        flags = this.#newFlags();
         continue;
       }
       if (instruction.interpreted) {

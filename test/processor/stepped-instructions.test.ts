@@ -128,4 +128,23 @@ describe.skipIf(!nasmAvailable).each(ENGINES)("system instructions on %s", (engi
     expect(guest.get("rbx")).toBe(5n);
     expect(guest.delivered()?.vector).toBe(14);
   });
+
+  test("flags that a stepped instruction sets are those that the next one sees", () => {
+    // OR clears CF; CMPSD of 1 and 2 sets it.
+    const guest = ran(
+      engine,
+      `mov esi, small
+       mov edi, large
+       mov ecx, 1
+       mov edx, 7
+       xor ebx, ebx
+       or eax, 0x400
+       repnz cmpsd
+       cmovb ebx, edx
+       hlt
+     small: dd 1
+     large: dd 2`,
+    );
+    expect(guest.get("rbx")).toBe(7n);
+  });
 });
