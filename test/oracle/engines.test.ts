@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { FormCoverage } from "./form-coverage.ts";
 import { interpreterUnavailable, openInterpreterTarget, openTranslatorTarget } from "./interpreter-target.ts";
 import { judgeCases } from "./judge.ts";
 import { nativeUnavailable, openNativeTarget } from "./native-target.ts";
@@ -47,13 +48,14 @@ describe.skipIf(noInterpreter !== undefined).each(ENGINES)("$name", ({ open, vec
     async () => {
       const native = await openNativeTarget();
       const texts: string[] = [];
-      const completed = new Set<number>();
+      const coverage = new FormCoverage();
       let instructions = 0;
       const end = performance.now() + 1000 * seconds;
       let seed = SEED;
       // At least one seed: a fixed number of instructions on however slow a machine.
       do {
-        const report = await judgeCases(pieceGenerator(engine.name, seed), native, engine, {
+        const generator = pieceGenerator(engine.name, seed);
+        const report = await judgeCases(generator, native, engine, {
           count: CASES_PER_SEED,
           maxDisagreements: 10,
           perForm: 1,
@@ -61,16 +63,16 @@ describe.skipIf(noInterpreter !== undefined).each(ENGINES)("$name", ({ open, vec
           onDisagreement: (text) => texts.push(`seed ${seed}: ${text}`),
         });
         instructions += report.instructions;
-        for (const form of report.completed) completed.add(form);
+        coverage.add(generator, report);
         seed++;
       } while (performance.now() < end && texts.length === 0);
       await native.close();
       console.log(
-        `seeds ${SEED} to ${seed - 1}: ${instructions} instructions, ${completed.size} forms to their end`,
+        [`seeds ${SEED} to ${seed - 1}: ${instructions} instructions`, ...coverage.lines()].join("\n"),
       );
       expect(texts.join("\n\n")).toBe("");
       expect(instructions).toBeGreaterThan(60_000);
-      expect(completed.size).toBeGreaterThan(1000);
+      expect(coverage.completed).toBeGreaterThan(1000);
     },
   );
 
