@@ -5,6 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import type { Piece } from "./campaign-piece.ts";
 import type { Generator } from "./generate.ts";
 import { type JudgeReport, judgeCases } from "./judge.ts";
 import { openNativeTarget } from "./native-target.ts";
@@ -12,22 +13,6 @@ import { pieceGenerator, VARIANTS } from "./pieces.ts";
 import { openTarget, TARGET_NAMES } from "./targets.ts";
 
 const CASES_PER_PIECE = 200_000;
-
-interface Piece {
-  readonly target: string;
-  readonly processor: string;
-  /** Of the sources; with a plus sign where they were changed since. */
-  readonly commit: string;
-  readonly seed: number;
-  readonly cases: number;
-  readonly variants: number;
-  /** Executed for sure; see JudgeReport. */
-  readonly instructions: number;
-  readonly completedForms: number;
-  readonly forms: number;
-  readonly unreached: readonly string[];
-  readonly differences: number;
-}
 
 const { values } = parseArgs({
   options: {
