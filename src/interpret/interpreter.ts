@@ -181,7 +181,7 @@ export class Interpreter implements Engine {
     const { codeKey, pages, hotCount } = this.#parts;
     if (codeKey === undefined) return undefined;
     const { shapes } = this.#shapes;
-    const called = shapes.filter((shape) => !this.#hot.isInline(shape.id));
+    const called = shapes.filter((shape) => this.#hasHandler(shape));
     return {
       key: codeKey,
       shapes: this.#shapes.save(),
@@ -436,15 +436,16 @@ export class Interpreter implements Engine {
     return this.#state32(cpu.CODE_BITS) as CodeBits;
   }
 
+  /** Whether anything calls a handler of `shape` from the table: regions do so even where the interpreter has it inline. */
+  #hasHandler(shape: HandlerShape): boolean {
+    return !this.#hot.isInline(shape.id) || (this.#translator !== undefined && isStepped(shape));
+  }
+
   /** Compiles handlers for the shapes that decoding has added. */
   #compilePending(): void {
     const all = this.#shapes.shapes;
     if (this.#compiled === all.length) return;
-    const pending: HandlerShape[] = all
-      .slice(this.#compiled)
-      .filter(
-        (shape) => !this.#hot.isInline(shape.id) || (this.#translator !== undefined && isStepped(shape)),
-      );
+    const pending = all.slice(this.#compiled).filter((shape) => this.#hasHandler(shape));
     this.#compiled = all.length;
     if (pending.length === 0) return;
     invariant(this.#shapes.nextId <= TABLE_SIZE, "the handler table has room for every shape");

@@ -35,6 +35,7 @@ export class RegionBuilder {
   readonly #dispatchTo: Variable;
   readonly #loops = new Map<FlowNode, Label>();
   readonly #labels = new Map<FlowNode, Label>();
+
   constructor(plan: RegionPlan) {
     const b = this.#b;
     b.bindsParts = true;
@@ -280,6 +281,7 @@ export class RegionBuilder {
     );
   }
 
+  /** Ends a block with a call: to `target`, or wherever `rip` says. Goes on at `next`, if the region has that. */
   #call(node: FlowNode, next: Position, target: Position | undefined, rip: Expr): void {
     const b = this.#b;
     this.#calls.call(target, rip, next);
