@@ -9,10 +9,8 @@ import type { Piece } from "./campaign-piece.ts";
 import type { Generator } from "./generate.ts";
 import { type JudgeReport, judgeCases } from "./judge.ts";
 import { openNativeTarget } from "./native-target.ts";
-import { pieceGenerator, VARIANTS } from "./pieces.ts";
+import { CASES_PER_PIECE, pieceGenerator, VARIANTS } from "./pieces.ts";
 import { openTarget, TARGET_NAMES } from "./targets.ts";
-
-const CASES_PER_PIECE = 200_000;
 
 const { values } = parseArgs({
   options: {

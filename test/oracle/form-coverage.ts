@@ -11,9 +11,7 @@ export class FormCoverage {
   add(generator: Generator, report: JudgeReport): void {
     this.#forms = generator.shapes.map(({ text }) => text);
     this.#excluded = generator.excluded.length;
-    generator.uses.forEach((uses, form) => {
-      if (uses > 0) this.#encoded.add(form);
-    });
+    for (const form of report.encoded) this.#encoded.add(form);
     for (const form of report.completed) this.#completed.add(form);
   }
 
