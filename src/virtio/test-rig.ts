@@ -21,6 +21,11 @@ export class TestMemory implements DmaMemory {
     return this.bytes.subarray(address, address + length);
   }
 
+  noteWritten(address: number, length: number): void {
+    this.#check(address, length);
+    this.written.push([address, length]);
+  }
+
   readU16(address: number): number {
     return this.#view.getUint16(address, true);
   }

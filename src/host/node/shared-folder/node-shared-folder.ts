@@ -39,6 +39,8 @@ const BIG = { bigint: true } as const;
 const SET_ID_BITS = 0o6000;
 const SET_GROUP_ID = 0o2000;
 const PERMISSION_BITS = 0o7777;
+/** Buffers of one call of the host: IOV_MAX of Linux and others. */
+const MOST_PIECES = 1024;
 
 export interface NodeSharedFolderOptions {
   readonly readOnly?: boolean;
@@ -171,14 +173,14 @@ export class NodeSharedFolder implements SharedFolder {
     }
   }
 
-  read(handle: HandleId, offset: number, into: Uint8Array): number {
-    checkOffset(offset, into.length);
-    return fs.readSync(this.#handles.file(handle).descriptor, into, 0, into.length, offset);
+  read(handle: HandleId, offset: number, into: readonly Uint8Array[]): number {
+    const { descriptor } = this.#handles.file(handle);
+    return inGroups(into, offset, (group, at) => fs.readvSync(descriptor, group, at));
   }
 
-  write(handle: HandleId, offset: number, bytes: Uint8Array): number {
-    checkOffset(offset, bytes.length);
-    return fs.writeSync(this.#handles.file(handle).descriptor, bytes, 0, bytes.length, offset);
+  write(handle: HandleId, offset: number, pieces: readonly Uint8Array[]): number {
+    const { descriptor } = this.#handles.file(handle);
+    return inGroups(pieces, offset, (group, at) => fs.writevSync(descriptor, group, at));
   }
 
   async flush(handle: HandleId, dataOnly: boolean): Promise<void> {
@@ -385,6 +387,33 @@ function flagsOf({ read, write, truncate, synchronous }: OpenMode): number {
 
 function checkOffset(offset: number, length: number): void {
   if (!Number.isSafeInteger(offset + length) || offset < 0) throw new FolderError("EINVAL");
+}
+
+/** Moves as many pieces with each call as the host takes, until one moves less than it was given. */
+function inGroups(
+  pieces: readonly Uint8Array[],
+  offset: number,
+  move: (group: readonly Uint8Array[], at: number) => number,
+): number {
+  checkOffset(offset, byteCount(pieces));
+  let done = 0;
+  for (let first = 0; first < pieces.length; first += MOST_PIECES) {
+    const group = pieces.slice(first, first + MOST_PIECES);
+    let moved: number;
+    try {
+      moved = move(group, offset + done);
+    } catch (error) {
+      if (done === 0) throw error;
+      break;
+    }
+    done += moved;
+    if (moved < byteCount(group)) break;
+  }
+  return done;
+}
+
+function byteCount(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0);
 }
 
 function isCode(error: unknown, code: string): boolean {
