@@ -71,7 +71,12 @@ export class TestMemory implements DmaMemory {
 
 /** Operations of a host that can be waited for. */
 export class TestOperations implements HostOperations {
+  readonly mayWait: boolean;
   readonly #running = new Set<Promise<void>>();
+
+  constructor(mayWait = false) {
+    this.mayWait = mayWait;
+  }
 
   start<T>(operation: Promise<T>, done: (result: T) => void, failed: (error: unknown) => void): void {
     const settled = operation.then(done, failed).finally(() => this.#running.delete(settled));

@@ -1,8 +1,8 @@
+import { type BytePieces, byteCount } from "../../host/byte-pieces.ts";
 import { FolderError } from "../../host/linux-errors.ts";
 import type { SharedFolder } from "../../host/shared-folder.ts";
 import type { ByteReader } from "../sharing/byte-reader.ts";
 import { ByteWriter } from "../sharing/byte-writer.ts";
-import { byteCount } from "../sharing/message-memory.ts";
 import type { Fid, FidTable } from "./fid-table.ts";
 import * as P from "./protocol.ts";
 import { readString } from "./structures.ts";
@@ -69,7 +69,7 @@ export function readAttribute(attribute: Fid["attribute"], offset: number, count
 export function writeAttribute(
   attribute: Fid["attribute"],
   offset: number,
-  pieces: readonly Uint8Array[],
+  pieces: BytePieces,
   reply: ByteWriter,
 ): ByteWriter {
   const length = byteCount(pieces);

@@ -1,3 +1,4 @@
+import { byteCount } from "../../host/byte-pieces.ts";
 import { FolderError } from "../../host/linux-errors.ts";
 import {
   type FolderEntry,
@@ -11,7 +12,7 @@ import {
 import type { ByteReader } from "../sharing/byte-reader.ts";
 import { ByteWriter } from "../sharing/byte-writer.ts";
 import { O_EXCL, openMode } from "../sharing/linux-flags.ts";
-import { byteCount, DataReply, type MessageMemory } from "../sharing/message-memory.ts";
+import { DataReply, type MessageMemory } from "../sharing/message-memory.ts";
 import { finishAttribute, openAttribute, readAttribute, writeAttribute } from "./attributes.ts";
 import { FidTable } from "./fid-table.ts";
 import { listFolder } from "./folder-listing.ts";

@@ -1,9 +1,10 @@
+import { byteCount } from "../../host/byte-pieces.ts";
 import { FolderError } from "../../host/linux-errors.ts";
 import { type SharedFolder, TYPE_FILE, TYPE_MASK } from "../../host/shared-folder.ts";
 import type { ByteReader } from "../sharing/byte-reader.ts";
 import { ByteWriter } from "../sharing/byte-writer.ts";
 import { O_EXCL, openMode } from "../sharing/linux-flags.ts";
-import { byteCount, DataReply, type MessageMemory } from "../sharing/message-memory.ts";
+import { DataReply, type MessageMemory } from "../sharing/message-memory.ts";
 import { listEntries, listNames } from "./fuse-folders.ts";
 import * as P from "./protocol.ts";
 import {

@@ -1,3 +1,4 @@
+import type { BytePieces } from "../../host/byte-pieces.ts";
 import type { DescriptorChain } from "../queue/descriptor-chain.ts";
 
 /** The guest's memory behind a message: files are read and written there, without a copy of ours. */
@@ -5,9 +6,9 @@ export interface MessageMemory {
   /** Room for the reply, without its header. */
   readonly room: number;
   /** `length` bytes that the driver has sent, or as many as there are, from `offset` behind the message's header on. */
-  sent(offset: number, length: number): readonly Uint8Array[];
+  sent(offset: number, length: number): BytePieces;
   /** Has `fill` put up to `length` bytes into the reply, from `offset` behind its header on; returns how many it did. */
-  reply(offset: number, length: number, fill: (into: readonly Uint8Array[]) => number): number;
+  reply(offset: number, length: number, fill: (into: BytePieces) => number): number;
 }
 
 /** A reply whose data are in place already, behind its head. */
@@ -36,8 +37,4 @@ export function messageMemory(
       return filled;
     },
   };
-}
-
-export function byteCount(pieces: readonly Uint8Array[]): number {
-  return pieces.reduce((sum, { length }) => sum + length, 0);
 }

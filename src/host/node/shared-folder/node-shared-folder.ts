@@ -3,6 +3,7 @@
 import * as fs from "node:fs";
 import process from "node:process";
 import { promisify } from "node:util";
+import { type BytePieces, byteCount } from "../../byte-pieces.ts";
 import { FolderError } from "../../linux-errors.ts";
 import {
   type AttributeChanges,
@@ -21,6 +22,7 @@ import {
   TYPE_FOLDER,
   TYPE_LINK,
 } from "../../shared-folder.ts";
+import { moveInGroups } from "../move-in-groups.ts";
 import { AttributeChanger, allowedPermissions } from "./attribute-changer.ts";
 import { CheckedPaths } from "./checked-paths.ts";
 import { DescriptorPaths } from "./descriptor-paths.ts";
@@ -39,8 +41,6 @@ const BIG = { bigint: true } as const;
 const SET_ID_BITS = 0o6000;
 const SET_GROUP_ID = 0o2000;
 const PERMISSION_BITS = 0o7777;
-/** Buffers of one call of the host: IOV_MAX of Linux and others. */
-const MOST_PIECES = 1024;
 
 export interface NodeSharedFolderOptions {
   readonly readOnly?: boolean;
@@ -173,14 +173,16 @@ export class NodeSharedFolder implements SharedFolder {
     }
   }
 
-  read(handle: HandleId, offset: number, into: readonly Uint8Array[]): number {
+  read(handle: HandleId, offset: number, into: BytePieces): number {
+    checkOffset(offset, byteCount(into));
     const { descriptor } = this.#handles.file(handle);
-    return inGroups(into, offset, (group, at) => fs.readvSync(descriptor, group, at));
+    return moveInGroups(into, offset, (group, at) => fs.readvSync(descriptor, group, at));
   }
 
-  write(handle: HandleId, offset: number, pieces: readonly Uint8Array[]): number {
+  write(handle: HandleId, offset: number, pieces: BytePieces): number {
+    checkOffset(offset, byteCount(pieces));
     const { descriptor } = this.#handles.file(handle);
-    return inGroups(pieces, offset, (group, at) => fs.writevSync(descriptor, group, at));
+    return moveInGroups(pieces, offset, (group, at) => fs.writevSync(descriptor, group, at));
   }
 
   async flush(handle: HandleId, dataOnly: boolean): Promise<void> {
@@ -387,33 +389,6 @@ function flagsOf({ read, write, truncate, synchronous }: OpenMode): number {
 
 function checkOffset(offset: number, length: number): void {
   if (!Number.isSafeInteger(offset + length) || offset < 0) throw new FolderError("EINVAL");
-}
-
-/** Moves as many pieces with each call as the host takes, until one moves less than it was given. */
-function inGroups(
-  pieces: readonly Uint8Array[],
-  offset: number,
-  move: (group: readonly Uint8Array[], at: number) => number,
-): number {
-  checkOffset(offset, byteCount(pieces));
-  let done = 0;
-  for (let first = 0; first < pieces.length; first += MOST_PIECES) {
-    const group = pieces.slice(first, first + MOST_PIECES);
-    let moved: number;
-    try {
-      moved = move(group, offset + done);
-    } catch (error) {
-      if (done === 0) throw error;
-      break;
-    }
-    done += moved;
-    if (moved < byteCount(group)) break;
-  }
-  return done;
-}
-
-function byteCount(pieces: readonly Uint8Array[]): number {
-  return pieces.reduce((sum, { length }) => sum + length, 0);
 }
 
 function isCode(error: unknown, code: string): boolean {
