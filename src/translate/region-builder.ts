@@ -74,6 +74,7 @@ export class RegionBuilder {
       );
     }
     if (use.usesSse) refuseWhen(this.#state.sseIsDisabled());
+    if (use.inlinesX87) refuseWhen(this.#state.x87IsUnready());
     if (use.usesHostFloat) refuseWhen(b.op("i32.eqz", isMxcsrSimple(b)));
     refuseWhen(this.#state.hasDenormal());
   }
@@ -289,6 +290,7 @@ export class RegionBuilder {
     this.#pages.forget();
     const resume = (): void => this.#out.resumeSynced(next, to.block!.instructions[0]!.firstRecord);
     b.if(this.#state.hasDenormal(), resume, undefined, "unlikely");
+    if (this.#plan.use.inlinesX87) b.if(this.#state.x87IsUnready(), resume, undefined, "unlikely");
     this.#goTo(node, to);
   }
 

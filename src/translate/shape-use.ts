@@ -125,6 +125,7 @@ export class ShapeUse {
     add(this.#use.floatLanes, use.floatLanes);
     use.usesHostFloat ||= this.#use.usesHostFloat;
     use.usesSse ||= this.#use.usesSse;
+    use.usesX87 ||= this.#use.usesX87;
     use.changesTlbBank ||= this.#use.changesTlbBank;
     for (const helper of this.#helpers) helpers.add(helper);
   }

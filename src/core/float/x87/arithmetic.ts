@@ -11,7 +11,7 @@ import { unpackDouble, unpackExtended, unpackSigned, unpackSingle } from "../ker
 import { compareWithOperand } from "./compare";
 import { Extended, extendLeft } from "./load";
 import { Chosen, needsNaN, pickNaN1, pickNaN2 } from "./nan";
-import { addNormals, isNormal, isPlain, multiplyNormals, SIGN } from "./plain";
+import { addNormals, isNormal, isPlain, multiplyNormals, noteRounding, SIGN } from "./plain";
 import { divideNormals, rootOfNormal } from "./plain-quotient";
 import {
   checkPending,
@@ -123,13 +123,13 @@ function operateOnNormals(operation: i32, dst: i32, significand: u64, signExpone
   const own = load<u64>(address);
   const ownExponent: u32 = load<u16>(address, 8);
   if (!isNormal(own, ownExponent)) return false;
-  if (operation == ADD) return addNormals(address, own, ownExponent, significand, signExponent);
-  if (operation == MULTIPLY) return multiplyNormals(address, own, ownExponent, significand, signExponent);
-  if (operation == SUBTRACT) return addNormals(address, own, ownExponent, significand, signExponent ^ SIGN);
+  if (operation == ADD) return noteRounding(addNormals(address, own, ownExponent, significand, signExponent));
+  if (operation == MULTIPLY) return noteRounding(multiplyNormals(address, own, ownExponent, significand, signExponent));
+  if (operation == SUBTRACT) return noteRounding(addNormals(address, own, ownExponent, significand, signExponent ^ SIGN));
   if (operation == SUBTRACT_REVERSED)
-    return addNormals(address, own, ownExponent ^ SIGN, significand, signExponent);
-  if (operation == DIVIDE) return divideNormals(address, own, ownExponent, significand, signExponent);
-  if (operation > DIVIDE) return divideNormals(address, significand, signExponent, own, ownExponent);
+    return noteRounding(addNormals(address, own, ownExponent ^ SIGN, significand, signExponent));
+  if (operation == DIVIDE) return noteRounding(divideNormals(address, own, ownExponent, significand, signExponent));
+  if (operation > DIVIDE) return noteRounding(divideNormals(address, significand, signExponent, own, ownExponent));
   return false;
 }
 
@@ -246,7 +246,7 @@ export function x87Unary(operation: i32): i32 {
     isPlain() &&
     isNormal(significand, signExponent) &&
     (signExponent & SIGN) == 0 &&
-    rootOfNormal(register(0), significand, signExponent)
+    noteRounding(rootOfNormal(register(0), significand, signExponent))
   )
     return STATUS_OK;
   if (needsNaN(significand, signExponent)) {
