@@ -296,7 +296,7 @@ class X87Stack {
     this.takeRounding(result, unless);
   }
 
-  /** PE and C1 of a function of core/float/x87/regions.ts, which may not have done anything. */
+  /** PE and C1 of a function of core/float/x87/plain-registers.ts, which may not have done anything. */
   takeRounding(result: Expr, unless: (condition: Expr) => void): void {
     const b = this.#b;
     unless(b.op("i32.lt_s", result, b.i32(0)));

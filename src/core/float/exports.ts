@@ -97,7 +97,7 @@ export {
   x87PlainDivide,
   x87PlainMultiply,
   x87PlainRoot,
-} from "./x87/regions";
+} from "./x87/plain-registers";
 export { x87Remainder } from "./x87/remainder";
 export { x87Extract, x87Scale } from "./x87/scale";
 export {

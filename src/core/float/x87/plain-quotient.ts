@@ -19,6 +19,8 @@ function significandOf(ratio: f64): u64 {
 }
 
 /** a / b into the register at `address`, as writeRounded. */
+// @ts-ignore: decorator
+@inline
 export function divideNormals(address: usize, a: u64, aExponent: u32, b: u64, bExponent: u32): i32 {
   // Halves: a conversion from i64 is cheaper than one from u64.
   const inverse = 1.0 / <f64>(<i64>(b >> 1));
@@ -46,6 +48,8 @@ export function divideNormals(address: usize, a: u64, aExponent: u32, b: u64, bE
 }
 
 /** The root of a positive number, into the register at `address`, as writeRounded. */
+// @ts-ignore: decorator
+@inline
 export function rootOfNormal(address: usize, a: u64, exponent: u32): i32 {
   // The radicand is (high, low) / 2^126 with an even exponent. The bias is odd.
   const even = <u64>(~exponent & 1);

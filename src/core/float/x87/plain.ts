@@ -72,6 +72,8 @@ function writeNearest(address: usize, sign: u32, exponent: i32, high: u64, low: 
 }
 
 /** a + b into the register at `address`, as writeRounded. */
+// @ts-ignore: decorator
+@inline
 export function addNormals(address: usize, a: u64, aExponent: u32, b: u64, bExponent: u32): i32 {
   let larger = a;
   let largerExponent = aExponent;
@@ -126,6 +128,8 @@ export function highProduct(a: u64, b: u64): u64 {
 }
 
 /** a * b into the register at `address`, as writeRounded. */
+// @ts-ignore: decorator
+@inline
 export function multiplyNormals(address: usize, a: u64, aExponent: u32, b: u64, bExponent: u32): i32 {
   const high = highProduct(a, b);
   const low = a * b;

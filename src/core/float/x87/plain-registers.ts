@@ -1,6 +1,6 @@
-// What regions of the translator call in the place of an x87 instruction whose operands are in registers that hold a
-// value, under the control word of plain.ts. TOP, tags and status word are the region's: these functions touch the
-// register at `address` alone. They return PE and C1 as bits of the status word, or NOT_DONE.
+// The operations of plain.ts and plain-quotient.ts on a register that holds a value, under their control word. Regions of
+// the translator call them in the place of an x87 instruction; TOP, tags and status word are the caller's, only
+// the register at `address` is touched. They return PE and C1 as bits of the status word, or NOT_DONE.
 import { UNORDERED } from "../kernel/compare";
 import { compareNormals } from "./compare";
 import { addNormals, isNormal, multiplyNormals, NOT_DONE } from "./plain";
@@ -26,8 +26,11 @@ export function x87PlainDivide(address: usize, reversed: i32, significand: u64, 
   const own = load<u64>(address);
   const ownExponent: u32 = load<u16>(address, 8);
   if (!isNormal(own, ownExponent) || !isNormal(significand, signExponent)) return NOT_DONE;
-  if (reversed) return divideNormals(address, significand, signExponent, own, ownExponent);
-  return divideNormals(address, own, ownExponent, significand, signExponent);
+  const dividend = reversed ? significand : own;
+  const divisor = reversed ? own : significand;
+  const dividendExponent = reversed ? signExponent : ownExponent;
+  const divisorExponent = reversed ? ownExponent : signExponent;
+  return divideNormals(address, dividend, dividendExponent, divisor, divisorExponent);
 }
 
 export function x87PlainRoot(address: usize): i32 {
