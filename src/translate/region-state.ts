@@ -75,6 +75,8 @@ export class StateUse {
   inlinesX87 = false;
   /** It has instructions of SSE, which have to be enabled. */
   usesSse = false;
+  /** The bank that accesses go by in a region that does not change it; 0 when that is not known. */
+  tlbBank = 0;
   /** It has instructions that change which TLB bank accesses go by. */
   changesTlbBank = false;
 }
@@ -127,6 +129,8 @@ export class RegionState {
       this.#locals.set(slot, { kind, value: b.variable(kind) });
     }
     for (const field of CONSTANT_32) this.#constants.set(field, this.#memoryLoad(32, b.i32(field)));
+    if (known !== undefined && !known.changesTlbBank && known.tlbBank !== 0)
+      this.#constants.set(cpu.TLB_BASE, b.i32(known.tlbBank));
     if (known?.changesTlbBank) this.#tlbBank = b.variable("i32", this.#constants.get(cpu.TLB_BASE)!);
     for (const field of CONSTANT_64) this.#constants.set(field, this.#memoryLoad(64, b.i32(field)));
     this.reload();
@@ -147,6 +151,11 @@ export class RegionState {
   /** What is known of the general registers here. */
   get registerNumbers(): ReadonlyMap<number, NumberedValue> {
     return new Map(this.#general);
+  }
+
+  /** The root of what a general register holds here, as far as it is known. */
+  rootOf(slot: number): number | undefined {
+    return this.#general.get(slot)?.root;
   }
 
   /** Goes on in this span with what is known of the general registers, or with nothing. */

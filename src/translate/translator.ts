@@ -1,8 +1,8 @@
 import type { CodeTicket, HotPlace, RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
 import type { HandlerShape } from "../decode/shape.ts";
 import type { HelperName } from "../isa/helpers.ts";
-import { X87_FCW } from "../layout/cpu-state.ts";
-import { CPU_STATE } from "../layout/memory-map.ts";
+import { TLB_BASE, X87_FCW } from "../layout/cpu-state.ts";
+import { CPU_STATE, TLB_BANK_USER } from "../layout/memory-map.ts";
 import { ControlFlow } from "./control-flow.ts";
 import type { RegionBlock, RegionInstruction } from "./region-code.ts";
 import { RegionMemory } from "./region-memory.ts";
@@ -137,6 +137,9 @@ export class Translator implements RegionTranslator {
       if (end.kind === "call" && end.body !== undefined) note(end.body);
     };
     for (const block of scanned.code.blocks.values()) note(block);
+    // The kernel's functions may run with one bank and with another; a program's do not.
+    const bank = this.#memory.getInt32(CPU_STATE + TLB_BASE, true);
+    use.tlbBank = bank === TLB_BANK_USER && !use.changesTlbBank ? bank : 0;
     use.inlinesX87 =
       use.usesX87 &&
       ![...helpers].some(keepsX87FromInlining) &&
