@@ -142,6 +142,12 @@ export const HELPERS = {
   f32ToF16: "i32 i32 -> i32",
   // float/x87/
   x87Check: "-> status",
+  // What regions call in the place of x87Arith and its like (core/float/x87/plain-registers.ts).
+  x87PlainAdd: "i32 i32 i64 i32 -> i32",
+  x87PlainMultiply: "i32 i64 i32 -> i32",
+  x87PlainDivide: "i32 i32 i64 i32 -> i32",
+  x87PlainRoot: "i32 -> i32",
+  x87PlainCompare: "i32 i32 -> i32",
   x87Arith: "i32 i32 i32 i32 -> status",
   x87Arith32: "i32 i32 -> status",
   x87Arith64: "i32 i64 -> status",

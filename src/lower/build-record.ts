@@ -31,7 +31,7 @@ export function buildRecord(context: RecordContext, shape: HandlerShape, flags?:
   const ops = new RecordOps(context, shape, flags);
   const { instruction } = shape;
   if (context.defersFlags) ops.flags.begin(instruction.flags);
-  checkUnit(ops, shape, context.sseIsEnabled === true);
+  checkUnit(ops, shape, context.sseIsEnabled === true, context.x87IsReady === true);
   if (shape.privileged) ops.requirePrivilege();
   const operands = shape.operands.map((operand, i) => {
     const access = instruction.access[i];
@@ -70,13 +70,13 @@ export function buildRecord(context: RecordContext, shape: HandlerShape, flags?:
 const isMemory = (o: OperandShape): boolean => o.kind === "memory" || o.kind === "vectorMemory";
 
 /** #UD or #NM when the unit an instruction needs is off (Intel SDM Vol. 3A, "x87 FPU and SIMD State"). */
-function checkUnit(ops: RecordOps, shape: HandlerShape, sseIsEnabled: boolean): void {
+function checkUnit(ops: RecordOps, shape: HandlerShape, sseIsEnabled: boolean, x87IsReady: boolean): void {
   const { b } = ops;
   const { unit } = shape.instruction;
   if (shape.vex && !shape.code64) requireProtectedMode(ops);
   if (unit === "general" || (unit === "sse" && sseIsEnabled)) return;
   if (unit === "avx") return checkAvx(ops);
-  if (unit === "x87") return checkX87(ops);
+  if (unit === "x87") return x87IsReady ? undefined : checkX87(ops);
   const cr0 = ops.state(cpu.CR0, 32).e;
   const emulated = new Value(1, b.op("i32.ne", b.op("i32.and", cr0, b.i32(4)), b.i32(0)));
   const switched = new Value(1, b.op("i32.ne", b.op("i32.and", cr0, b.i32(8)), b.i32(0)));

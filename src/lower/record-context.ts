@@ -38,6 +38,13 @@ export interface RecordContext {
   hostAddress?(linear: Expr, bytes: number, writes: boolean): HostAddress;
   /** A helper's result computed inline, where that cannot be told from calling it; "done" of one without a result. */
   inlineHelper?(name: HelperName, args: readonly Expr[]): Expr | "done" | undefined;
+  /**
+   * Does inline what a helper does that returns a status, and says so. `call` writes the code that calls the helper: for what is
+   * not done inline.
+   */
+  inlineSystem?(name: HelperName, args: readonly Expr[], call: () => void): boolean;
+  /** The x87 unit has been found enabled, without a pending exception, when the code was entered. */
+  readonly x87IsReady?: boolean;
   /** SSE has been found enabled when the code was entered. */
   readonly sseIsEnabled?: boolean;
   /** A vector read from a host address, where it is not to be read as a whole. */

@@ -315,16 +315,23 @@ export class RecordOps extends VectorValues implements Ops<Value> {
     invariant(helperSignature(helper).result === "status", `${helper} returns a status`);
     this.flags.flush();
     const { b } = this;
-    this.setState(cpu.RIP, this.nextInstruction());
-    const status = this.#callHelper(helper, args)!;
-    b.if(status, () => this.#context.status(status));
+    const call = (): void => {
+      this.setState(cpu.RIP, this.nextInstruction());
+      const status = this.#callHelper(helper, args)!;
+      b.if(status, () => this.#context.status(status));
+    };
+    if (this.#context.inlineSystem?.(helper, this.#lowered(helper, args), call) !== true) call();
     this.flags.forget();
   }
 
-  #callHelper(helper: HelperName, args: Value[]): Expr | undefined {
+  #lowered(helper: HelperName, args: Value[]): Expr[] {
     const { parameters } = helperSignature(helper);
     invariant(args.length === parameters.length, `${helper} takes ${parameters.length} arguments`);
-    const lowered = args.map((arg, i) => (parameters[i] === "i64" ? this.unsigned64(arg) : arg.e));
+    return args.map((arg, i) => (parameters[i] === "i64" ? this.unsigned64(arg) : arg.e));
+  }
+
+  #callHelper(helper: HelperName, args: Value[]): Expr | undefined {
+    const lowered = this.#lowered(helper, args);
     const inline = this.#context.inlineHelper?.(helper, lowered);
     if (inline !== undefined) return inline === "done" ? undefined : inline;
     this.#context.beforeHelper(helper);

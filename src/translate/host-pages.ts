@@ -1,7 +1,13 @@
 import { TLB_ADDEND, TLB_TAG, TLB_WRITE } from "../layout/memory-map.ts";
 import type { HostAddress } from "../lower/record-context.ts";
-import { tlbEntry } from "../lower/tlb-entry.ts";
-import type { CodeSpan, Expr, FunctionBuilder, Variable } from "../wasm/function-builder.ts";
+import { tlbEntry, tlbOffset } from "../lower/tlb-entry.ts";
+import {
+  type CodeSpan,
+  constantOf,
+  type Expr,
+  type FunctionBuilder,
+  type Variable,
+} from "../wasm/function-builder.ts";
 import type { FunctionRef } from "../wasm/module-writer.ts";
 import type { ValueNumbers } from "../wasm/value-numbers.ts";
 
@@ -25,6 +31,16 @@ interface AccessGroup {
 /** What is known at a place of the code: groups whose look-up control has come through. */
 export type KnownPages = readonly AccessGroup[];
 
+export interface HostPagesParts {
+  readonly b: FunctionBuilder;
+  readonly numbers: ValueNumbers;
+  tlbBase(): Expr;
+  /** `hostAddress` of REGION_FUNCTIONS. */
+  readonly lookUp: FunctionRef;
+  /** Address of a cell for the addend that a look-up at a root finds; undefined where guessing does not pay. */
+  addendCell(root: number): number | undefined;
+}
+
 /**
  * The memory accesses of a region. Those that are at constant distances from each other are looked up in the TLB together,
  * where the first of them stands: an entry found there stays good, since no instruction of a region flushes the TLB. Where that
@@ -34,17 +50,18 @@ export class HostPages {
   readonly #b: FunctionBuilder;
   readonly #numbers: ValueNumbers;
   readonly #tlbBase: () => Expr;
-  /** `hostAddress` of REGION_FUNCTIONS. */
   readonly #lookUp: FunctionRef;
+  readonly #addendCell: HostPagesParts["addendCell"];
   /** What the load or store that comes next is relative to. */
   readonly #base: Variable;
   #groups: KnownPages = [];
 
-  constructor(b: FunctionBuilder, numbers: ValueNumbers, tlbBase: () => Expr, lookUp: FunctionRef) {
+  constructor({ b, numbers, tlbBase, lookUp, addendCell }: HostPagesParts) {
     this.#b = b;
     this.#numbers = numbers;
     this.#tlbBase = tlbBase;
     this.#lookUp = lookUp;
+    this.#addendCell = addendCell;
     this.#base = b.local("i32");
   }
 
@@ -103,8 +120,11 @@ export class HostPages {
     const b = this.#b;
     const before = b.lateI64(() => Number(group.lowest - displacement));
     const lowest = b.bind(b.op("i64.add", address, before));
-    const entry = b.bind(tlbEntry(b, this.#tlbBase(), lowest));
-    const field = (offset: number) => () => (group.writes ? TLB_WRITE : 0) + offset;
+    const bank = this.#tlbBase();
+    const known = constantOf(bank);
+    const entry = b.bind(typeof known === "number" ? tlbOffset(b, lowest) : tlbEntry(b, bank, lowest));
+    const from = typeof known === "number" ? known : 0;
+    const field = (offset: number) => () => from + (group.writes ? TLB_WRITE : 0) + offset;
     const tag = b.load("i64.load", entry, field(TLB_TAG));
     const room = b.lateI64(() => PAGE_BYTES - Number(group.end - group.lowest));
     b.if(
@@ -114,11 +134,32 @@ export class HostPages {
         b.set(group.host, b.i32(0));
       },
       () => {
-        const addend = b.load("i32.load", entry, field(TLB_ADDEND));
-        b.set(group.host, b.op("i32.add", b.op("i32.wrap_i64", lowest), addend));
+        this.#setHost(group, lowest, b.load("i32.load", entry, field(TLB_ADDEND)));
         b.set(this.#base, b.getLazy(group.host));
       },
       "unlikely",
+    );
+  }
+
+  /**
+   * The host's address, by the addend that the TLB has. Nearby pages often have the same, so the last one is guessed first: the
+   * processor then goes on with a sum that does not wait for the TLB.
+   */
+  #setHost(group: AccessGroup, lowest: Expr, addend: Expr): void {
+    const b = this.#b;
+    const plus = (x: Expr): void => b.set(group.host, b.op("i32.add", b.op("i32.wrap_i64", lowest), x));
+    const place = this.#addendCell(group.root);
+    if (place === undefined) return plus(addend);
+    const cell = b.i32(place);
+    const guessed = b.load("i32.load", cell);
+    b.if(
+      b.op("i32.eq", guessed, addend),
+      () => plus(guessed),
+      () => {
+        b.store("i32.store", cell, addend);
+        plus(addend);
+      },
+      "likely",
     );
   }
 }

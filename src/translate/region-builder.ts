@@ -43,7 +43,14 @@ export class RegionBuilder {
     this.#dispatchTo = b.variable("i32", b.i32(0));
     const state = new RegionState(b, new StateUse(), plan.use);
     this.#state = state;
-    this.#pages = new HostPages(b, state.numbers, () => state.tlbBase, plan.imports.link("hostAddress"));
+    this.#pages = new HostPages({
+      b,
+      numbers: state.numbers,
+      tlbBase: () => state.tlbBase,
+      lookUp: plan.imports.link("hostAddress"),
+      // The stack pointer is known long before the stack is accessed.
+      addendCell: (root) => (state.rootOf(cpu.RSP) === root ? undefined : plan.places.addendCell()),
+    });
     this.#out = new RegionWayOut(b, plan, state);
     this.#calls = new RegionCalls(b, plan, state, this.#out);
   }
@@ -74,7 +81,9 @@ export class RegionBuilder {
         "unlikely",
       );
     }
+    if (use.tlbBank !== 0) refuseWhen(this.#state.hasOtherTlbBank());
     if (use.usesSse) refuseWhen(this.#state.sseIsDisabled());
+    if (use.inlinesX87) refuseWhen(this.#state.x87IsUnready());
     if (use.usesHostFloat) refuseWhen(b.op("i32.eqz", isMxcsrSimple(b)));
     refuseWhen(this.#state.hasDenormal());
   }
@@ -291,6 +300,7 @@ export class RegionBuilder {
     this.#pages.forget();
     const resume = (): void => this.#out.resumeSynced(next, to.block!.instructions[0]!.firstRecord);
     b.if(this.#state.hasDenormal(), resume, undefined, "unlikely");
+    if (this.#plan.use.inlinesX87) b.if(this.#state.x87IsUnready(), resume, undefined, "unlikely");
     this.#goTo(node, to);
   }
 

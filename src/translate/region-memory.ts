@@ -16,6 +16,9 @@ import type { RegionPlaces } from "./region-plan.ts";
 /** The tag of an empty link slot, as of an empty entry of the jump cache: all bits set. */
 const EMPTY = 0xff;
 
+/** What a look-up in the TLB has found; as many as fit share a slot. */
+const CELL_BYTES = 4;
+
 /** In a dispatch table: beyond the number of any dispatched block. */
 const NOT_DISPATCHED = 255;
 
@@ -61,7 +64,14 @@ export class RegionMemory {
           this.#bytes[dispatchTable + start] = number;
     }
     const slots = new Map<Position, number>();
+    let cells = 0;
+    let cell = 0;
     return {
+      addendCell: () => {
+        if (cells++ % (LINK_SLOT_BYTES / CELL_BYTES) === 0) cell = this.#takeSlot();
+        else cell += CELL_BYTES;
+        return cell;
+      },
       handler,
       pages: others,
       dispatchTable,

@@ -26,6 +26,8 @@ export interface RegionImports {
 export interface RegionPlaces {
   /** A link slot for what leads out of the region at a position. */
   slot(target: Position): number;
+  /** Another cell of four bytes for what a look-up in the TLB has found. */
+  addendCell(): number;
   /** The slot that says for which address space the region's pages have been validated. */
   readonly validation: number;
   /** Its pages but the one of the entry, for the validation. */

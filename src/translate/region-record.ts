@@ -7,6 +7,7 @@ import { constantOf, type Expr, type FunctionBuilder, vectorOf } from "../wasm/f
 import type { FunctionRef } from "../wasm/module-writer.ts";
 import type { HostPages } from "./host-pages.ts";
 import { inlineFloat } from "./inline-float.ts";
+import { inlineX87 } from "./inline-x87.ts";
 import { pageDelta, type RegionInstruction } from "./region-code.ts";
 import type { RegionState, StateUse } from "./region-state.ts";
 
@@ -55,7 +56,9 @@ export class RegionRecord implements RecordContext {
     this.b = parts.b;
     this.#parts = parts;
     this.#instruction = parts.instruction;
-    if (parts.instruction.shape.instruction.unit === "sse") parts.use.usesSse = true;
+    const { unit } = parts.instruction.shape.instruction;
+    if (unit === "sse") parts.use.usesSse = true;
+    if (unit === "x87" || unit === "x87-control") parts.use.usesX87 = true;
   }
 
   hostAddress(linear: Expr, bytes: number, writes: boolean): HostAddress {
@@ -105,8 +108,7 @@ export class RegionRecord implements RecordContext {
       refuse: () => exits.resume(),
       markClean: (lane: Expr) => state.markClean(lane),
       isClean: (lane: Expr) => state.isClean(lane),
-      setFlagWord: (offset: number, value: Expr) =>
-        state.store(offset === cpu.FLAG_C ? 32 : 64, this.b.i32(offset), value, () => {}),
+      setFlagWord: (offset: number, value: Expr) => this.#setFlagWord(offset, value),
     };
     const inline = inlineFloat(context, name, args);
     if (inline !== undefined) {
@@ -114,6 +116,28 @@ export class RegionRecord implements RecordContext {
       if (/f64|F64/.test(name)) this.#noteNumber();
     } else if (/^(f16|f32|f64|i32To|i64To)/.test(name)) this.#callsFloatHelpers = true;
     return inline;
+  }
+
+  inlineSystem(name: HelperName, args: readonly Expr[], call: () => void): boolean {
+    const { b, state } = this.#parts;
+    if (!state.inlinesX87) return false;
+    const context = {
+      b,
+      helper: (helper: HelperName) => this.helper(helper),
+      word: (offset: number) => state.load(32, b.i32(offset)),
+      setWord: (offset: number, value: Expr) => state.store(32, b.i32(offset), value, () => {}),
+      setFlagWord: (offset: number, value: Expr) => this.#setFlagWord(offset, value),
+    };
+    return inlineX87(context, name, args, call);
+  }
+
+  get x87IsReady(): boolean {
+    return this.#parts.state.inlinesX87;
+  }
+
+  #setFlagWord(offset: number, value: Expr): void {
+    const { b, state } = this.#parts;
+    state.store(offset === cpu.FLAG_C ? 32 : 64, b.i32(offset), value, () => {});
   }
 
   /** For a register that is kept in halves, they are read one by one. */
@@ -153,12 +177,18 @@ export class RegionRecord implements RecordContext {
     // One that faults leaves the flags in memory as they are.
     if (writesFlags(name) || name === "flagsForPush") this.#parts.state.storeFlags();
     if (name === "sti") this.#parts.exits.storeBudget();
+    if (this.#sharesX87(name)) this.#parts.state.storeX87();
   }
 
   afterHelper(name: HelperName): void {
     if (writesFlags(name)) this.#parts.state.reloadFlags();
     if (name === "sti") this.#parts.exits.loadBudget();
+    if (this.#sharesX87(name)) this.#parts.state.reloadX87();
     if (name === "stac" || name === "clac") this.#changeTlbBank();
+  }
+
+  #sharesX87(name: HelperName): boolean {
+    return name.startsWith("x87") && !name.startsWith("x87Plain") && this.#parts.state.inlinesX87;
   }
 
   #changeTlbBank(): void {
@@ -201,6 +231,11 @@ export class RegionRecord implements RecordContext {
 }
 
 const FLAG_WRITERS: ReadonlySet<string> = new Set(["f32CompareFlags", "f64CompareFlags", "x87CompareFlags"]);
+
+/** Helpers that change more of the x87 unit than status, TOP and tags, or look at more. */
+export function keepsX87FromInlining(name: HelperName): boolean {
+  return /^mmx|^x87(LoadControl|Initialise|\w*(Environment|State))$/.test(name);
+}
 
 function writesFlags(name: HelperName): boolean {
   return FLAG_WRITERS.has(name);

@@ -33,11 +33,32 @@ const GENERAL_END = cpu.GPR + 16 * 8;
 /** The upper halves of the YMM registers follow. */
 const XMM_END = cpu.YMM_HIGH + 16 * 16;
 export const FLAG_WORDS: readonly number[] = [cpu.FLAG_C, cpu.FLAG_R, cpu.FLAG_X, cpu.FLAG_Y];
+/** What the x87 unit has besides its registers, of a region that computes inline with them. */
+const X87_32: readonly number[] = [
+  cpu.X87_FSW,
+  cpu.X87_TOP,
+  cpu.X87_EMPTY,
+  cpu.X87_FOP,
+  cpu.X87_FCS,
+  cpu.X87_FDS,
+];
+const X87_64: readonly number[] = [cpu.X87_FIP, cpu.X87_FDP];
+/** Those that instructions of the unit compute with. */
+const X87_COMPUTED: readonly number[] = [cpu.X87_FSW, cpu.X87_TOP, cpu.X87_EMPTY];
 /** State that no translated instruction changes, but for TLB_BASE: read once, at the region's entry. */
 const CONSTANT_32: readonly number[] = [cpu.TLB_BASE, cpu.CR0, cpu.CR4];
 const CONSTANT_64: readonly number[] = [cpu.RIP_BASE, cpu.MODE_KEY];
 const CR0_EM_TS = 12;
 const CR4_OSFXSR = 0x200;
+const FSW_SUMMARY = 0x80;
+/** Masks, PC and RC; everything masked, 64 bits of significand, to nearest (core/float/x87/plain.ts). */
+const FCW_SETTING = 0x0f3f;
+const FCW_PLAIN = 0x033f;
+
+/** Whether a control word is one under which x87 instructions can be done inline. */
+export function isControlPlain(control: number): boolean {
+  return (control & FCW_SETTING) === FCW_PLAIN;
+}
 
 /** What a region needs of the processor: found by building it once. */
 export class StateUse {
@@ -48,8 +69,14 @@ export class StateUse {
   readonly floatLanes = new Set<number>();
   /** It computes with the host's floating point, which takes a certain MXCSR. */
   usesHostFloat = false;
+  /** It has instructions of the x87 unit. */
+  usesX87 = false;
+  /** Those are done inline, with status, TOP and tags in locals, under the control word that nearly all programs have. */
+  inlinesX87 = false;
   /** It has instructions of SSE, which have to be enabled. */
   usesSse = false;
+  /** The bank that accesses go by in a region that does not change it; 0 when that is not known. */
+  tlbBank = 0;
   /** It has instructions that change which TLB bank accesses go by. */
   changesTlbBank = false;
 }
@@ -92,15 +119,18 @@ export class RegionState {
     this.#known = known;
     for (const slot of allSlots()) {
       if (known !== undefined && !known.used.has(slot)) continue;
+      if (known?.inlinesX87 === false && isX87(slot)) continue;
       if (slot >= cpu.XMM && (known?.floatLanes.has(slot) || known?.floatLanes.has(slot + 8))) {
         const halves = [b.variable("f64"), b.variable("f64")] as const;
         this.#locals.set(slot, { kind: "halves", halves });
         continue;
       }
-      const kind = slot >= cpu.XMM ? "v128" : slot === cpu.FLAG_C ? "i32" : "i64";
+      const kind = kindOf(slot);
       this.#locals.set(slot, { kind, value: b.variable(kind) });
     }
     for (const field of CONSTANT_32) this.#constants.set(field, this.#memoryLoad(32, b.i32(field)));
+    if (known !== undefined && !known.changesTlbBank && known.tlbBank !== 0)
+      this.#constants.set(cpu.TLB_BASE, b.i32(known.tlbBank));
     if (known?.changesTlbBank) this.#tlbBank = b.variable("i32", this.#constants.get(cpu.TLB_BASE)!);
     for (const field of CONSTANT_64) this.#constants.set(field, this.#memoryLoad(64, b.i32(field)));
     this.reload();
@@ -121,6 +151,11 @@ export class RegionState {
   /** What is known of the general registers here. */
   get registerNumbers(): ReadonlyMap<number, NumberedValue> {
     return new Map(this.#general);
+  }
+
+  /** The root of what a general register holds here, as far as it is known. */
+  rootOf(slot: number): number | undefined {
+    return this.#general.get(slot)?.root;
   }
 
   /** Goes on in this span with what is known of the general registers, or with nothing. */
@@ -201,7 +236,7 @@ export class RegionState {
   load(bits: RegisterBits, offset: Expr): Expr {
     const at = constantOf(offset);
     invariant(typeof at === "number", "translated code knows which state it accesses");
-    const slot = slotOf(at);
+    const slot = this.#slotOf(at);
     if (slot === undefined) {
       if (at === cpu.ZERO) return this.#b.i64(0n);
       if (at === cpu.TLB_BASE && this.#tlbBank !== undefined) return this.#b.get(this.#tlbBank);
@@ -223,7 +258,7 @@ export class RegionState {
       return value;
     }
     if (slot < GENERAL_END) this.#assume(slot, value);
-    if (bits === 64 || slot === cpu.FLAG_C) return value;
+    if (bits === 64 || local.kind === "i32") return value;
     const shifted = at === slot ? value : b.op("i64.shr_u", value, b.i64(BigInt(8 * (at - slot))));
     const low = b.op("i32.wrap_i64", shifted);
     return bits === 32 ? low : b.op("i32.and", low, b.i32(bits === 8 ? 0xff : 0xffff));
@@ -233,7 +268,7 @@ export class RegionState {
   store(bits: RegisterBits, offset: Expr, value: Expr, refuse: () => void): void {
     const at = constantOf(offset);
     invariant(typeof at === "number", "translated code knows which state it accesses");
-    const slot = slotOf(at);
+    const slot = this.#slotOf(at);
     if (slot === undefined) {
       this.#b.store(STORES[bits], offset, value, CPU_STATE);
       return;
@@ -242,7 +277,7 @@ export class RegionState {
     const local = this.#local(slot);
     if (local.kind === "halves") return this.#storeHalves(slot, local.halves, value, refuse);
     if (slot < GENERAL_END) this.#noteStored(slot, bits, value);
-    if (slot >= cpu.XMM || slot === cpu.FLAG_C || bits === 64) return this.#b.set(local.value, value);
+    if (slot >= cpu.XMM || local.kind === "i32" || bits === 64) return this.#b.set(local.value, value);
     invariant(bits === 8 || bits === 16, "32 bits are written as 64");
     const b = this.#b;
     const shift = BigInt(8 * (at - slot));
@@ -284,6 +319,7 @@ export class RegionState {
   writeBack(known: StateUse): void {
     const b = this.#b;
     for (const slot of known.written) {
+      if (!known.inlinesX87 && isX87(slot)) continue;
       const local = this.#local(slot);
       if (local.kind === "halves") {
         for (const [i, half] of local.halves.entries())
@@ -299,6 +335,46 @@ export class RegionState {
       invariant(local.kind !== "halves", "flag words are integers");
       this.#b.store(STORES[WIDTHS[local.kind]], this.#b.i32(slot), this.#b.get(local.value), CPU_STATE);
     }
+  }
+
+  /** Whether x87 instructions are done inline. */
+  get inlinesX87(): boolean {
+    return this.#known?.inlinesX87 !== false;
+  }
+
+  /** Non-zero when x87 instructions cannot be done inline: the unit is off, an exception waits, or the control word is an unusual one. */
+  x87IsUnready(): Expr {
+    const b = this.#b;
+    const off = b.op("i32.and", this.#constants.get(cpu.CR0)!, b.i32(CR0_EM_TS));
+    const waits = b.op("i32.and", b.load("i32.load", b.i32(0), CPU_STATE + cpu.X87_FSW), b.i32(FSW_SUMMARY));
+    const control = b.op(
+      "i32.and",
+      b.load("i32.load", b.i32(0), CPU_STATE + cpu.X87_FCW),
+      b.i32(FCW_SETTING),
+    );
+    return b.op("i32.or", b.op("i32.or", off, waits), b.op("i32.ne", control, b.i32(FCW_PLAIN)));
+  }
+
+  /** Writes what x87 instructions compute with to memory, for a helper. */
+  storeX87(): void {
+    for (const slot of X87_COMPUTED) {
+      const { value } = this.#local(slot) as { value: Variable };
+      this.#b.store("i32.store", this.#b.i32(slot), this.#b.get(value), CPU_STATE);
+    }
+  }
+
+  /** A helper has written it. */
+  reloadX87(): void {
+    for (const slot of X87_COMPUTED) {
+      this.#use.written.add(slot);
+      const { value } = this.#local(slot) as { value: Variable };
+      this.#b.set(value, this.#memoryLoad(32, this.#b.i32(slot)));
+    }
+  }
+
+  /** The local's slot that a state offset lies in. */
+  #slotOf(at: number): number | undefined {
+    return isX87(at) && !this.inlinesX87 ? undefined : slotOf(at);
   }
 
   /** A helper has written the flag words in memory. */
@@ -336,12 +412,19 @@ export class RegionState {
 export function slotOf(offset: number): number | undefined {
   if (offset >= cpu.GPR && offset < GENERAL_END) return offset & ~7;
   if (offset >= cpu.XMM && offset < XMM_END) return offset & ~15;
-  return FLAG_WORDS.includes(offset) ? offset : undefined;
+  return FLAG_WORDS.includes(offset) || isX87(offset) ? offset : undefined;
+}
+
+const isX87 = (offset: number): boolean => X87_32.includes(offset) || X87_64.includes(offset);
+
+function kindOf(slot: number): "i32" | "i64" | "v128" {
+  if (slot >= cpu.XMM) return "v128";
+  return slot === cpu.FLAG_C || X87_32.includes(slot) ? "i32" : "i64";
 }
 
 function allSlots(): number[] {
   const slots: number[] = [];
   for (let at = cpu.GPR; at < GENERAL_END; at += 8) slots.push(at);
   for (let at = cpu.XMM; at < XMM_END; at += 16) slots.push(at);
-  return [...slots, ...FLAG_WORDS];
+  return [...slots, ...FLAG_WORDS, ...X87_32, ...X87_64];
 }

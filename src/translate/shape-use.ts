@@ -55,7 +55,13 @@ export class ShapeUse {
       memory: trial,
       instruction: { ...instruction, record: 0 },
       state,
-      pages: new HostPages(b, state.numbers, () => state.tlbBase, lookUp),
+      pages: new HostPages({
+        b,
+        numbers: state.numbers,
+        tlbBase: () => state.tlbBase,
+        lookUp,
+        addendCell: () => undefined,
+      }),
       use: this.#use,
       exits: {
         resume: NOWHERE,
@@ -75,6 +81,8 @@ export class ShapeUse {
     const flags = new FlagState(context, new VectorValues(b));
     buildRecord(context, shape, flags);
     flags.flush();
+    // Where x87 instructions are not done inline.
+    if (shape.instruction.unit === "x87") this.#helpers.add("x87Check");
     const { reads, writes } = shape.instruction.flags;
     if (reads !== undefined || writes !== undefined) {
       for (const word of FLAG_WORDS) this.#use.used.add(word);
@@ -125,6 +133,7 @@ export class ShapeUse {
     add(this.#use.floatLanes, use.floatLanes);
     use.usesHostFloat ||= this.#use.usesHostFloat;
     use.usesSse ||= this.#use.usesSse;
+    use.usesX87 ||= this.#use.usesX87;
     use.changesTlbBank ||= this.#use.changesTlbBank;
     for (const helper of this.#helpers) helpers.add(helper);
   }

@@ -1,12 +1,15 @@
 import type { CodeTicket, HotPlace, RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
 import type { HandlerShape } from "../decode/shape.ts";
 import type { HelperName } from "../isa/helpers.ts";
+import { TLB_BASE, X87_FCW } from "../layout/cpu-state.ts";
+import { CPU_STATE, TLB_BANK_USER } from "../layout/memory-map.ts";
 import { ControlFlow } from "./control-flow.ts";
 import type { RegionBlock, RegionInstruction } from "./region-code.ts";
 import { RegionMemory } from "./region-memory.ts";
 import { buildRegionModule, type RegionSource } from "./region-module.ts";
+import { keepsX87FromInlining } from "./region-record.ts";
 import { RegionScanner, type ScannedRegion } from "./region-scanner.ts";
-import { StateUse } from "./region-state.ts";
+import { isControlPlain, StateUse } from "./region-state.ts";
 import { ShapeUse } from "./shape-use.ts";
 
 /** Live regions; when there are more, all code is forgotten and the hot part of it comes back. */
@@ -134,6 +137,13 @@ export class Translator implements RegionTranslator {
       if (end.kind === "call" && end.body !== undefined) note(end.body);
     };
     for (const block of scanned.code.blocks.values()) note(block);
+    // The kernel's functions may run with one bank and with another; a program's do not.
+    const bank = this.#memory.getInt32(CPU_STATE + TLB_BASE, true);
+    use.tlbBank = bank === TLB_BANK_USER && !use.changesTlbBank ? bank : 0;
+    use.inlinesX87 =
+      use.usesX87 &&
+      ![...helpers].some(keepsX87FromInlining) &&
+      isControlPlain(this.#memory.getInt32(CPU_STATE + X87_FCW, true));
     const name = `region_${place.page.toString(16)}_${place.offset.toString(16)}`;
     return { name, scanned, flow, use, helpers, places };
   }

@@ -68,7 +68,11 @@ export class CodeEmitter {
   private readonly kept = new Set<number>();
   private readonly loops: LoopRange[] = [];
   private readonly typeUses: { readonly position: number; readonly type: FunctionType }[] = [];
-  private readonly lates: { readonly position: number; readonly value: LateNumber }[] = [];
+  private readonly lates: {
+    readonly position: number;
+    readonly value: LateNumber;
+    readonly isSigned: boolean;
+  }[] = [];
   private readonly hints: { readonly position: number; readonly likely: boolean }[] = [];
 
   constructor(type: FunctionType) {
@@ -153,8 +157,8 @@ export class CodeEmitter {
   }
 
   /** Keeps room here for a number that is known only when the function is finished. */
-  late(value: LateNumber): void {
-    this.lates.push({ position: this.code.length, value });
+  late(value: LateNumber, isSigned = false): void {
+    this.lates.push({ position: this.code.length, value, isSigned });
     for (let i = 0; i < LATE_BYTES; i++) this.code.u8(0);
   }
 
@@ -186,7 +190,7 @@ export class CodeEmitter {
     }
     if (e.kind === KIND_LATE) {
       this.code.u8(I64_CONST);
-      this.late(e.payload as LateNumber);
+      this.late(e.payload as LateNumber, true);
       return;
     }
     const frame = frameOfValue(e);
@@ -210,7 +214,8 @@ export class CodeEmitter {
 
   assemble(typeIndex: (type: FunctionType) => number): AssembledFunction {
     const { code, hints, typeUses, localUses } = this;
-    for (const { position, value } of this.lates) writeLate(code.bytes, position, value());
+    for (const { position, value, isSigned } of this.lates)
+      writeLate(code.bytes, position, value(), isSigned);
     const out = new ByteWriter(code.length + 4 * this.tees.length + 2 * typeUses.length + 32);
     const tees = Float64Array.from(this.tees).sort();
     const indices = this.writeLocals(out, this.shareSlots());
@@ -372,9 +377,10 @@ function bytesOfU32(value: number): number {
   return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5;
 }
 
-/** Signed LEB128 of a fixed length; of a number below 2^20 that is not negative, also the unsigned one. */
-function writeLate(bytes: Uint8Array, position: number, value: number): void {
-  if (!Number.isInteger(value) || value < -(2 ** 20) || value >= 2 ** 20)
+/** LEB128 of a fixed length. */
+function writeLate(bytes: Uint8Array, position: number, value: number, isSigned: boolean): void {
+  const least = isSigned ? -(2 ** 20) : 0;
+  if (!Number.isInteger(value) || value < least || value >= least + 2 ** 21)
     throw new RangeError(`wasm: ${value} is too big for a late number`);
   for (let i = 0; i < LATE_BYTES; i++) {
     const more = i < LATE_BYTES - 1 ? 0x80 : 0;

@@ -91,6 +91,13 @@ export {
   x87LoadI64,
   x87LoadSt,
 } from "./x87/load";
+export {
+  x87PlainAdd,
+  x87PlainCompare,
+  x87PlainDivide,
+  x87PlainMultiply,
+  x87PlainRoot,
+} from "./x87/plain-registers";
 export { x87Remainder } from "./x87/remainder";
 export { x87Extract, x87Scale } from "./x87/scale";
 export {

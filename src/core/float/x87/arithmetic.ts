@@ -11,8 +11,8 @@ import { unpackDouble, unpackExtended, unpackSigned, unpackSingle } from "../ker
 import { compareWithOperand } from "./compare";
 import { Extended, extendLeft } from "./load";
 import { Chosen, needsNaN, pickNaN1, pickNaN2 } from "./nan";
-import { addNormals, isNormal, isPlain, multiplyNormals, SIGN } from "./plain";
-import { divideNormals, rootOfNormal } from "./plain-quotient";
+import { isPlain, NOT_DONE, noteRounding, SIGN } from "./plain";
+import { x87PlainAdd, x87PlainDivide, x87PlainMultiply, x87PlainRoot } from "./plain-registers";
 import {
   checkPending,
   clearC1,
@@ -118,19 +118,16 @@ export function x87ArithI16(operation: i32, value: i32): i32 {
 
 /** ST(dst) = ST(dst) op the operand where plain.ts can do it; else false, and nothing has changed. */
 function operateOnNormals(operation: i32, dst: i32, significand: u64, signExponent: u32): bool {
-  if (!isPlain() || isEmpty(dst) || !isNormal(significand, signExponent)) return false;
+  if (!isPlain() || isEmpty(dst)) return false;
   const address = register(dst);
-  const own = load<u64>(address);
-  const ownExponent: u32 = load<u16>(address, 8);
-  if (!isNormal(own, ownExponent)) return false;
-  if (operation == ADD) return addNormals(address, own, ownExponent, significand, signExponent);
-  if (operation == MULTIPLY) return multiplyNormals(address, own, ownExponent, significand, signExponent);
-  if (operation == SUBTRACT) return addNormals(address, own, ownExponent, significand, signExponent ^ SIGN);
-  if (operation == SUBTRACT_REVERSED)
-    return addNormals(address, own, ownExponent ^ SIGN, significand, signExponent);
-  if (operation == DIVIDE) return divideNormals(address, own, ownExponent, significand, signExponent);
-  if (operation > DIVIDE) return divideNormals(address, significand, signExponent, own, ownExponent);
-  return false;
+  let result = NOT_DONE;
+  if (operation == ADD) result = x87PlainAdd(address, 0, significand, signExponent);
+  else if (operation == MULTIPLY) result = x87PlainMultiply(address, significand, signExponent);
+  else if (operation == SUBTRACT) result = x87PlainAdd(address, 0, significand, signExponent ^ SIGN);
+  else if (operation == SUBTRACT_REVERSED) result = x87PlainAdd(address, SIGN, significand, signExponent);
+  else if (operation == DIVIDE) result = x87PlainDivide(address, 0, significand, signExponent);
+  else if (operation > DIVIDE) result = x87PlainDivide(address, 1, significand, signExponent);
+  return noteRounding(result);
 }
 
 /** ST(0) = ST(0) op the memory operand in `Left`. */
@@ -244,9 +241,7 @@ export function x87Unary(operation: i32): i32 {
   if (
     operation == SQUARE_ROOT &&
     isPlain() &&
-    isNormal(significand, signExponent) &&
-    (signExponent & SIGN) == 0 &&
-    rootOfNormal(register(0), significand, signExponent)
+    noteRounding(x87PlainRoot(register(0)))
   )
     return STATUS_OK;
   if (needsNaN(significand, signExponent)) {

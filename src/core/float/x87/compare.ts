@@ -38,7 +38,7 @@ class Relation {
 }
 
 /** How a relates to b. */
-function compareNormals(a: u64, aExponent: u32, b: u64, bExponent: u32): i32 {
+export function compareNormals(a: u64, aExponent: u32, b: u64, bExponent: u32): i32 {
   if (a == b && aExponent == bExponent) return EQUAL;
   const negative = (aExponent & SIGN) != 0;
   if (((aExponent ^ bExponent) & SIGN) != 0) return negative ? LESS : GREATER;

@@ -2,7 +2,7 @@
 // and one exact remainder that corrects it. The correction is rounded to the nearest integer, which rounds the result.
 // No quotient and no root lies halfway between two numbers of 64 bits, and a correction that comes too near to one half
 // to be sure of is left to the general functions.
-import { highProduct, SIGN, writeRounded } from "./plain";
+import { highProduct, NOT_DONE, SIGN, writeRounded } from "./plain";
 
 const EXPONENT: u32 = 0x7fff;
 const BIAS: i32 = 16383;
@@ -18,8 +18,10 @@ function significandOf(ratio: f64): u64 {
   return (<u64>(<i64>(min(ratio, BELOW_TWO) * TWO_TO_62))) << 1;
 }
 
-/** a / b into the register at `address`; false when it is not done here. */
-export function divideNormals(address: usize, a: u64, aExponent: u32, b: u64, bExponent: u32): bool {
+/** a / b into the register at `address`, as writeRounded. */
+// @ts-ignore: decorator
+@inline
+export function divideNormals(address: usize, a: u64, aExponent: u32, b: u64, bExponent: u32): i32 {
   // Halves: a conversion from i64 is cheaper than one from u64.
   const inverse = 1.0 / <f64>(<i64>(b >> 1));
   const ratio = <f64>(<i64>(a >> 1)) * inverse;
@@ -32,7 +34,7 @@ export function divideNormals(address: usize, a: u64, aExponent: u32, b: u64, bE
   // restHigh is below 2^14 either way.
   const exact = <f64>(<i64>((restHigh << 48) | (restLow >> 16))) * inverse * 32768.0;
   const correction = nearest(exact);
-  if (abs(exact - correction) > SURE) return false;
+  if (abs(exact - correction) > SURE) return NOT_DONE;
   const step = <u64>(<i64>correction);
   const rest = restLow - step * b;
   return writeRounded(
@@ -45,8 +47,10 @@ export function divideNormals(address: usize, a: u64, aExponent: u32, b: u64, bE
   );
 }
 
-/** The root of a positive number, into the register at `address`; false when it is not done here. */
-export function rootOfNormal(address: usize, a: u64, exponent: u32): bool {
+/** The root of a positive number, into the register at `address`, as writeRounded. */
+// @ts-ignore: decorator
+@inline
+export function rootOfNormal(address: usize, a: u64, exponent: u32): i32 {
   // The radicand is (high, low) / 2^126 with an even exponent. The bias is odd.
   const even = <u64>(~exponent & 1);
   const high = a >> (1 - even);
@@ -59,7 +63,7 @@ export function rootOfNormal(address: usize, a: u64, exponent: u32): bool {
   const exact = (<f64>(<i64>((restHigh << 48) | (restLow >> 16))) * (1.0 / 281474976710656.0)) / root;
   const correction = nearest(exact);
   const fraction = exact - correction;
-  if (abs(fraction) > SURE) return false;
+  if (abs(fraction) > SURE) return NOT_DONE;
   const step = <u64>(<i64>correction);
   const rest = restLow - step * (estimate + estimate + step);
   // Up to a quarter the remainder fits into 64 bits with its sign; from there on the fraction has its sign for certain.

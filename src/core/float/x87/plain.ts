@@ -28,9 +28,21 @@ export function isNormal(significand: u64, signExponent: u32): bool {
   return <i64>significand < 0 && ((signExponent + 1) & EXPONENT) > 1;
 }
 
+/** What the functions here return when they have left everything as it was. */
+export const NOT_DONE: i32 = -1;
+
+/** Takes over PE and C1 of a result. Returns whether there is one. */
+// @ts-ignore: decorator
+@inline
+export function noteRounding(result: i32): bool {
+  if (result == NOT_DONE) return false;
+  store<i32>(CPU_STATE + X87_FSW, (statusWord() & ~C1) | result);
+  return true;
+}
+
 /**
- * Writes a rounded result to the register at `address`, which is not empty, with PE and C1. `exponent` is biased.
- * Returns whether it was in range; else nothing has changed.
+ * Writes a rounded result to the register at `address`, which is not empty. `exponent` is biased.
+ * Returns PE and C1 as bits of the status word, or NOT_DONE when it is out of range.
  */
 // @ts-ignore: decorator
 @inline
@@ -41,19 +53,17 @@ export function writeRounded(
   significand: u64,
   inexact: i32,
   up: i32,
-): bool {
-  if (<u32>(exponent - 1) >= EXPONENT - 1) return false;
+): i32 {
+  if (<u32>(exponent - 1) >= EXPONENT - 1) return NOT_DONE;
   store<u64>(address, significand);
   store<u16>(address, <u16>(sign | <u32>exponent), 8);
-  const status = (statusWord() & ~C1) | (inexact << INEXACT_BIT) | (up << C1_BIT);
-  store<i32>(CPU_STATE + X87_FSW, status);
-  return true;
+  return (inexact << INEXACT_BIT) | (up << C1_BIT);
 }
 
 /** Rounds (high, low), with bit 63 of `high` set, to nearest even, and writes it. */
 // @ts-ignore: decorator
 @inline
-function writeNearest(address: usize, sign: u32, exponent: i32, high: u64, low: u64): bool {
+function writeNearest(address: usize, sign: u32, exponent: i32, high: u64, low: u64): i32 {
   const up = <i32>(low > TOP_BIT - (high & 1));
   const sum = high + <u64>up;
   const carry = <i32>(sum == 0);
@@ -61,8 +71,10 @@ function writeNearest(address: usize, sign: u32, exponent: i32, high: u64, low: 
   return writeRounded(address, sign, exponent + carry, significand, <i32>(low != 0), up);
 }
 
-/** a + b into the register at `address`; false when it is not done here. */
-export function addNormals(address: usize, a: u64, aExponent: u32, b: u64, bExponent: u32): bool {
+/** a + b into the register at `address`, as writeRounded. */
+// @ts-ignore: decorator
+@inline
+export function addNormals(address: usize, a: u64, aExponent: u32, b: u64, bExponent: u32): i32 {
   let larger = a;
   let largerExponent = aExponent;
   let smaller = b;
@@ -73,7 +85,7 @@ export function addNormals(address: usize, a: u64, aExponent: u32, b: u64, bExpo
     smaller = a;
     distance = -distance;
   }
-  if (distance > 63) return false;
+  if (distance > 63) return NOT_DONE;
   const high = smaller >> <u64>distance;
   const low = (smaller << 1) << <u64>(63 - distance);
   const sign = largerExponent & SIGN;
@@ -90,7 +102,7 @@ export function addNormals(address: usize, a: u64, aExponent: u32, b: u64, bExpo
     );
   }
   const difference = larger - high - <u64>(low != 0);
-  if (difference == 0) return false;
+  if (difference == 0) return NOT_DONE;
   const rest: u64 = 0 - low;
   const shift = clz(difference);
   return writeNearest(
@@ -115,8 +127,10 @@ export function highProduct(a: u64, b: u64): u64 {
   return aHigh * bHigh + (middle >> 32) + (cross >> 32);
 }
 
-/** a * b into the register at `address`; false when it is not done here. */
-export function multiplyNormals(address: usize, a: u64, aExponent: u32, b: u64, bExponent: u32): bool {
+/** a * b into the register at `address`, as writeRounded. */
+// @ts-ignore: decorator
+@inline
+export function multiplyNormals(address: usize, a: u64, aExponent: u32, b: u64, bExponent: u32): i32 {
   const high = highProduct(a, b);
   const low = a * b;
   const sign = (aExponent ^ bExponent) & SIGN;
