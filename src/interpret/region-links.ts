@@ -65,6 +65,25 @@ export function buildContinueAt(
   return b;
 }
 
+/** A record that is 0 leads nowhere: there is a reason to leave. */
+export function buildContinueRecord(table: TableRef): FunctionBuilder {
+  const b = new FunctionBuilder(REGION_FUNCTIONS.continueRecord);
+  const { get32, set32 } = stateOf(b);
+  const [at, caller] = [b.parameter(0), b.parameter(1)];
+  b.if(b.op("i32.eqz", at), () => b.return(b.i32(0)), undefined, "unlikely");
+  const unwind = (): void => {
+    set32(cpu.STALE_CALLERS, b.i32(0));
+    b.return(at);
+  };
+  b.if(get32(cpu.STALE_CALLERS), unwind, undefined, "unlikely");
+  const target = b.bind(forwarded(b, at));
+  b.if(isRegion(b, target), () =>
+    b.returnCallIndirect(table, HANDLER_TYPE, b.load("i32.load16_u", target, record.HANDLER), caller),
+  );
+  b.return(target);
+  return b;
+}
+
 export function buildContinueBySlot(
   table: TableRef,
   findRegion: FunctionRef,
@@ -118,14 +137,18 @@ export function buildVacant(continueAt: FunctionRef): FunctionBuilder {
   return b;
 }
 
-export function buildHostAddress(): FunctionBuilder {
+export function buildHostAddress(fill: FunctionRef): FunctionBuilder {
   const b = new FunctionBuilder(REGION_FUNCTIONS.hostAddress);
   const [linear, last, table] = [b.parameter(0), b.parameter(1), b.parameter(2)];
   const bank = b.op("i32.add", stateOf(b).get32(cpu.TLB_BASE), table);
   const entry = b.bind(tlbEntry(b, bank, linear));
   const into = b.op("i64.sub", linear, b.load("i64.load", entry, TLB_TAG));
   const misses = b.op("i64.gt_u", into, b.op("i64.extend_i32_u", last));
-  b.if(misses, () => b.return(b.i32(0)));
+  b.if(misses, () => {
+    const inPage = b.op("i64.and", linear, b.i64(4095n));
+    b.if(b.op("i64.gt_u", inPage, b.op("i64.extend_i32_u", last)), () => b.return(b.i32(0)));
+    b.returnCall(fill, linear, table);
+  });
   const addend = b.load("i32.load", entry, TLB_ADDEND);
   b.return(b.op("i32.add", b.op("i32.wrap_i64", linear), addend));
   return b;

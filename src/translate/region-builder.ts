@@ -144,6 +144,7 @@ export class RegionBuilder {
       }
       if (instruction.interpreted) {
         flags.flush();
+        if (instruction.transfers) return this.#transfer(instruction);
         return this.#out.resume(instruction.position, instruction.firstRecord);
       }
       const exits: RegionExits = {
@@ -182,20 +183,43 @@ export class RegionBuilder {
       this.#goOnward(node, block, block.end.next);
   }
 
-  /** Has the interpreter's handler execute one instruction, and goes on unless that led elsewhere or to code being written. */
-  #step({ shape, record, position }: RegionInstruction): void {
+  /**
+   * Has the interpreter's handler execute one instruction, and goes on unless that led elsewhere, changed mappings of code that
+   * have been used, or led to code being written.
+   */
+  #step(instruction: RegionInstruction): void {
     const b = this.#b;
+    const { use } = this.#plan;
     const codeWrites = (): Expr => b.load("i64.load", b.i32(0), CPU_STATE + cpu.COUNT_CODE_WRITE);
-    this.#out.storeRipBase(position);
-    this.#out.writeBack();
     const before = codeWrites();
-    const next = b.callIndirect(this.#plan.imports.handlers, REGION_TYPE, b.i32(shape.id), b.i32(record))!;
-    const elsewhere = b.op("i32.ne", next, b.i32(record + RECORD_BYTES));
-    const changed = b.op("i32.or", b.op("i64.ne", before, codeWrites()), this.#state.hasOtherTlbBank());
-    b.if(b.op("i32.or", elsewhere, changed), () => b.return(next), undefined, "unlikely");
+    const next = this.#callHandler(instruction);
+    const elsewhere = b.op("i32.ne", next, b.i32(instruction.record + RECORD_BYTES));
+    const key = b.load("i64.load", b.i32(0), CPU_STATE + cpu.MODE_KEY);
+    const written = b.op("i64.ne", before, codeWrites());
+    const isOther = b.op("i32.or", b.op("i64.ne", key, this.#state.modeKey), this.#state.hasOtherTlbBank());
+    const leave = (): void => b.return(next);
+    const changed = b.op("i32.or", written, isOther);
+    b.if(b.op("i32.or", elsewhere, changed), leave, undefined, "unlikely");
+    if (use.usesHostFloat) b.if(b.op("i32.eqz", isMxcsrSimple(b)), leave, undefined, "unlikely");
     this.#out.loadBudget();
     this.#state.reload();
+    b.if(this.#state.hasDenormal(), leave, undefined, "unlikely");
     this.#pages.forget();
+  }
+
+  /** Has the interpreter's handler execute the last instruction of a block, and goes on where it leads. */
+  #transfer(instruction: RegionInstruction): void {
+    const b = this.#b;
+    const next = this.#callHandler(instruction);
+    b.returnCall(this.#plan.imports.link("continueRecord"), next, b.parameter(0));
+  }
+
+  /** The next record by the interpreter's handler of an instruction, which finds the state in memory. */
+  #callHandler({ shape, record, position }: RegionInstruction): Expr {
+    const b = this.#b;
+    this.#out.storeRipBase(position);
+    this.#out.writeBack();
+    return b.callIndirect(this.#plan.imports.handlers, REGION_TYPE, b.i32(shape.id), b.i32(record))!;
   }
 
   #record(instruction: RegionInstruction, exits: RegionExits): RegionRecord {
@@ -222,12 +246,16 @@ export class RegionBuilder {
     return new FlagState(storage, new VectorValues(this.#b));
   }
 
-  /** From a block to the one behind it, which is no jump: the budget is looked at only where a page ends, as in the interpreter. */
+  /**
+   * From a block to the one behind it, which is no jump: the budget is looked at only where a page ends, as in the interpreter, and
+   * where an instruction lies on two pages, before that.
+   */
   #goOnward(node: FlowNode, block: RegionBlock, next: Position): void {
     const to = this.#successor(node, next);
     if (to === undefined) return this.#out.resume(block.start, block.behind);
     this.#out.count(block.instructions.length);
-    if (pageDelta(next) !== pageDelta(block.start)) this.#out.leaveWithoutBudget(next);
+    const atPageEnd = pageDelta(next) !== pageDelta(block.start) && !block.crosses;
+    if (atPageEnd || to.block!.crosses) this.#out.leaveWithoutBudget(next);
     this.#goTo(node, to);
   }
 

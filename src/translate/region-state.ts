@@ -170,13 +170,17 @@ export class RegionState {
     if (this.#tlbBank !== undefined) this.#b.set(this.#tlbBank, this.#memoryTlbBank());
   }
 
-  /** Behind a call: non-zero when what was called has left another TLB_BASE, and the region cannot go on with that. */
+  /**
+   * Behind a call: non-zero when what was called has left another TLB_BASE, and the region cannot go on with that; another privilege
+   * level has one. A region that goes on with any asks for the level itself, by the mode key.
+   */
   hasOtherTlbBank(): Expr {
     const b = this.#b;
     if (this.#tlbBank === undefined)
       return b.op("i32.ne", this.#memoryTlbBank(), this.#constants.get(cpu.TLB_BASE)!);
     this.reloadTlbBank();
-    return b.i32(0);
+    const key = this.#memoryLoad(64, b.i32(cpu.MODE_KEY));
+    return b.op("i64.ne", key, this.modeKey);
   }
 
   #memoryTlbBank(): Expr {
