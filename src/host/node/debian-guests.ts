@@ -70,7 +70,6 @@ const STANDARD_MODULES = [...CLOUD_MODULES, "9p", "9pnet", "9pnet_virtio", "netf
 export const STANDARD_KERNEL_WITH_MODULES: DebianRecipe = {
   ...STANDARD_KERNEL,
   name: "debian-kernel-with-modules-amd64",
-  revision: 2,
   patterns: [...STANDARD_KERNEL.patterns, ...modulePatterns(STANDARD_MODULES)],
   files: { ...STANDARD_KERNEL.files, ...moduleFiles(STANDARD_MODULES) },
 };
