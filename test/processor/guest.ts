@@ -104,7 +104,7 @@ export class Guest {
       writeMsr: () => false,
       readTaskPriority: () => 0,
       writeTaskPriority() {},
-      timeStampCounter: () => 0n,
+      timeStampCounter: () => 0,
       random: () => 0n,
     };
     this.memory = createMachineMemory(RAM_BYTES, true);
