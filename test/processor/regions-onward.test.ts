@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { nasmAvailable } from "./assemble.ts";
-import { ALL, Guest, PAGE_TABLE, PROGRAM, USER_CODE, USER_DATA } from "./guest.ts";
+import { ALL, Guest, PAGE_TABLE, PROGRAM, STACK, USER_CODE, USER_DATA } from "./guest.ts";
 
 // What a region goes on over without the interpreter: other privilege levels, misses of the TLB, instructions on two pages.
 const ENGINES = ["interpreter", "translator"] as const;
 const SUPERVISOR = 3n;
+const CR4_SMAP = 1n << 21n;
 const READ_ONLY = 5n;
 const USER_CALLER = 0x200000;
 const USER_FUNCTION = 0x201000;
@@ -83,6 +84,39 @@ describe.skipIf(!nasmAvailable).each(ENGINES)("what regions go on over, on %s", 
     const { vector, errorCode, rip, cs } = guest.delivered();
     expect([vector, errorCode, cs, guest.get("rbx")]).toEqual([14, 0x15n, BigInt(USER_CODE), 7n]);
     expect(guest.get("cr2")).toBe(rip);
+  });
+
+  test("the supervisor that returns to a program's address is the supervisor there, whatever called it", () => {
+    const guest = ran((g) => {
+      g.set("cr4", g.get("cr4") | CR4_SMAP);
+      // Tables, handlers and stacks, which SMAP is to leave alone, and the program.
+      for (let page = 0; page <= PROGRAM; page += 4096) g.map(page, page, SUPERVISOR);
+      g.code(`again: call ${USER_FUNCTION}\nmov rbx, [${USER_STACK}]\ninc esi\njmp again`, USER_CALLER);
+      g.code("syscall\nret", USER_FUNCTION);
+      // Seven times by SYSRET, then by RET, without AC: what programs may read is out of reach.
+      g.program(`
+        ${MSR_STAR}
+        ${msrLstar("entry")}
+        mov ebp, 8
+        mov esp, ${USER_STACK}
+        mov ecx, ${USER_CALLER}
+        mov r11d, 2
+        o64 sysret
+      entry:
+        dec ebp
+        jz last
+        o64 sysret
+      last:
+        stac
+        mov rax, [rsp]
+        clac
+        mov esp, ${STACK}
+        push rax
+        ret`);
+    });
+    const { vector, errorCode, rip } = guest.delivered();
+    expect([vector, errorCode, rip, guest.get("rsi")]).toEqual([14, 1n, BigInt(USER_CALLER + 5), 7n]);
+    expect(guest.get("cr2")).toBe(BigInt(USER_STACK));
   });
 
   test("stores of a loop mark pages as written, up to one that is read-only", () => {
