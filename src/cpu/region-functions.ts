@@ -2,7 +2,7 @@
  * Functions of the interpreter through which regions of the translator lead
  * to other code; RIP and BUDGET in memory are exact. `caller` is what a
  * region was called with: a record when the interpreter's loop entered it, and a
- * smaller number, the depth, when another region called it.
+ * smaller number, of the depth, when another region called it.
  */
 export const REGION_FUNCTIONS = {
   /** `continueAt(caller)`: goes on at RIP, by the jump cache. */
@@ -29,7 +29,18 @@ export const REGION_FUNCTIONS = {
 export type RegionFunction = keyof typeof REGION_FUNCTIONS;
 
 /**
- * What a region returns to a region that called it when it has executed a RET:
- * RIP says where to. Anything else unwinds all callers, whose state is in memory.
+ * What a region returns to a region that called it when it has executed a RET: to EXPECTED_RETURN with some budget left, which RIP does not
+ * say; or to anywhere, which RIP says. Anything else unwinds all callers, whose state is in memory.
  */
 export const REGION_RETURNED = 1;
+export const REGION_RETURNED_TO_RIP = 2;
+
+/** For EXPECTED_RETURN: not canonical, so no RET goes there. */
+export const RETURN_NOWHERE = 1n << 62n;
+
+/**
+ * What a region gives a region that it calls: RETURN_KILLS_FLAGS when the code it returns to sets all status flags before it or
+ * anyone else may look at them, plus DEPTH_STEP for each region that has been called by another.
+ */
+export const RETURN_KILLS_FLAGS = 1;
+export const DEPTH_STEP = 2;

@@ -1,4 +1,4 @@
-import { REGION_FUNCTIONS } from "../cpu/region-functions.ts";
+import { REGION_FUNCTIONS, RETURN_NOWHERE } from "../cpu/region-functions.ts";
 import { HANDLER_FORWARD } from "../decode/record-writer.ts";
 import * as cpu from "../layout/cpu-state.ts";
 import {
@@ -25,6 +25,11 @@ function leaveWithoutBudget(b: FunctionBuilder): void {
 /** In 64-bit code the base of CS is 0. */
 function setRipBase(b: FunctionBuilder, rip: Expr): void {
   stateOf(b).set64(cpu.RIP_BASE, b.op("i64.and", rip, b.i64(~4095n)));
+}
+
+/** A region that is led to in another way than by a call does not know what its caller expects. */
+function expectNoReturn(b: FunctionBuilder): void {
+  stateOf(b).set64(cpu.EXPECTED_RETURN, b.i64(RETURN_NOWHERE));
 }
 
 /** The record that a stale one forwards to, or the record itself. */
@@ -58,9 +63,10 @@ export function buildContinueAt(
   if (hotCount !== undefined) countHit(b, entry, hotCount);
   setRipBase(b, rip);
   const at = forwarded(b, b.load("i32.load", entry, JUMP_CACHE + JUMP_RECORD));
-  b.if(isRegion(b, at), () =>
-    b.returnCallIndirect(table, HANDLER_TYPE, b.load("i32.load16_u", at, record.HANDLER), caller),
-  );
+  b.if(isRegion(b, at), () => {
+    expectNoReturn(b);
+    b.returnCallIndirect(table, HANDLER_TYPE, b.load("i32.load16_u", at, record.HANDLER), caller);
+  });
   b.return(at);
   return b;
 }
@@ -77,9 +83,10 @@ export function buildContinueRecord(table: TableRef): FunctionBuilder {
   };
   b.if(get32(cpu.STALE_CALLERS), unwind, undefined, "unlikely");
   const target = b.bind(forwarded(b, at));
-  b.if(isRegion(b, target), () =>
-    b.returnCallIndirect(table, HANDLER_TYPE, b.load("i32.load16_u", target, record.HANDLER), caller),
-  );
+  b.if(isRegion(b, target), () => {
+    expectNoReturn(b);
+    b.returnCallIndirect(table, HANDLER_TYPE, b.load("i32.load16_u", target, record.HANDLER), caller);
+  });
   b.return(target);
   return b;
 }
@@ -105,7 +112,10 @@ export function buildContinueBySlot(
     () => b.set(handler, b.call(findRegion, slot)!),
     "likely",
   );
-  b.if(b.getLazy(handler), () => b.returnCallIndirect(table, HANDLER_TYPE, b.getLazy(handler), caller));
+  b.if(b.getLazy(handler), () => {
+    expectNoReturn(b);
+    b.returnCallIndirect(table, HANDLER_TYPE, b.getLazy(handler), caller);
+  });
   b.returnCall(continueAt, caller);
   return b;
 }

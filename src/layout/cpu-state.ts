@@ -224,6 +224,8 @@ export const PKRU = 0xe58;
 export const STALE_CALLERS = 0xe5c;
 /** Ten i64: the performance counters (src/core/system/performance-counters.ts). */
 export const PERFORMANCE_COUNTERS = 0xe60;
+/** i64: where the region that is called next by another returns to if it returns to its caller; or an address that RET never goes to. */
+export const EXPECTED_RETURN = 0xeb0;
 
 // Why an engine returned.
 /** RIP is exact; its record is in no cache. */

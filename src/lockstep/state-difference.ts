@@ -26,6 +26,7 @@ const PRIVATE: readonly (readonly [field: number, bytes: number])[] = [
   [cpu.CURRENT_RECORD, 4],
   [cpu.STALE_CALLERS, 4],
   [cpu.SSE_RAISED, 4],
+  [cpu.EXPECTED_RETURN, 8],
   [cpu.COUNT_TLB_MISS, 8],
   [cpu.COUNT_PAGE_WALK, 8],
   [cpu.COUNT_CODE_WRITE, 8],

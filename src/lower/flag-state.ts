@@ -15,6 +15,11 @@ const SUBTRAHEND_MASK = ~0x10n;
 /** Where the flag words of layout/cpu-state.ts lie. */
 export type FlagStorage = Pick<RecordContext, "b" | "loadState" | "storeState">;
 
+/** Whether an instruction sets all status flags, whatever they were. */
+export function replacesFlags({ reads, writes = "", undefined: open = "af" }: FlagUse): boolean {
+  return open === "af" && reads === undefined && ALL_FLAGS.every((flag) => writes.includes(flag));
+}
+
 /** What an instruction has said of the flags and what is not yet in memory. */
 interface Pending {
   cf?: Value;
@@ -58,14 +63,12 @@ export class FlagState {
   /**
    * An instruction begins whose use of flags is `use`, with flags of earlier
    * ones still pending. One that writes all six in one go makes those
-   * superfluous; before any other that has to do with flags they are written.
+   * superfluous; before any other that sets flags they are written.
    */
   begin(use: FlagUse): void {
-    const writes = use.writes ?? "";
-    const allButAf = (use.undefined ?? "af") === "af";
-    const replaces = allButAf && use.reads === undefined && ALL_FLAGS.every((flag) => writes.includes(flag));
+    const replaces = replacesFlags(use);
     this.#replaces = replaces;
-    if (!replaces && (writes !== "" || use.reads !== undefined)) this.flush();
+    if (!replaces && use.writes !== undefined) this.flush();
   }
 
   /** Writes what is pending where control leaves; it stays pending where control goes on. */
@@ -133,8 +136,30 @@ export class FlagState {
   }
 
   condition(condition: Condition): Value {
-    const known = this.#anyPending() ? {} : this.#known;
-    return this.#knownCondition(condition, known) ?? this.#computedCondition(condition);
+    return (
+      this.#knownCondition(condition, this.#anyPending() ? this.#pendingKnown() : this.#known) ??
+      this.#computedCondition(condition)
+    );
+  }
+
+  /** What will be known once the pending flags have been written. */
+  #pendingKnown(): KnownFlags {
+    const { cf, result, zf, sf, pf } = this.#pending;
+    if (zf !== undefined || sf !== undefined || pf !== undefined) return {};
+    return {
+      cf: cf ?? this.#known.cf,
+      result: result ?? this.#known.result,
+      difference: onlyAf(this.#pending) ? this.#known.difference : this.#difference,
+    };
+  }
+
+  /** The same flags, for code that follows only some of what follows these. */
+  copy(): FlagState {
+    const copy = new FlagState(this.#context, this.#values);
+    copy.#pending = { ...this.#pending };
+    copy.#difference = this.#difference;
+    copy.#known = this.#known;
+    return copy;
   }
 
   /** Writes what is pending to memory; what it says stays known for the rest of the handler. */

@@ -261,7 +261,7 @@ export class RecordOps extends VectorValues implements Ops<Value> {
   }
 
   jump(target: Value): void {
-    this.flags.flush();
+    if (!this.#context.defersFlags) this.flags.flush();
     if (target.relative) this.#context.jumpRelative();
     else this.#context.jumpTo(this.#maskTarget(target.e));
     this.left = true;
@@ -269,7 +269,7 @@ export class RecordOps extends VectorValues implements Ops<Value> {
 
   branch(condition: Value, target: Value): void {
     invariant(target.relative, "a conditional branch is relative");
-    this.flags.flush();
+    if (!this.#context.defersFlags) this.flags.flush();
     this.#context.branch(condition.e);
   }
 

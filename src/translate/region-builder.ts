@@ -1,9 +1,11 @@
 import { VectorValues } from "../isa/lowering/vector-values.ts";
 import * as cpu from "../layout/cpu-state.ts";
+import { invariant } from "../layout/invariant.ts";
 import { CPU_STATE, LINK_TAG, PAGE_BYTES } from "../layout/memory-map.ts";
 import { RECORD_BYTES } from "../layout/record.ts";
 import { buildRecord } from "../lower/build-record.ts";
-import { FlagState } from "../lower/flag-state.ts";
+import { FlagState, replacesFlags } from "../lower/flag-state.ts";
+
 import { type Expr, FunctionBuilder, type Label, type Variable } from "../wasm/function-builder.ts";
 import type { FlowNode } from "./control-flow.ts";
 import { HostPages } from "./host-pages.ts";
@@ -33,6 +35,8 @@ export class RegionBuilder {
   readonly #out: RegionWayOut;
   readonly #calls: RegionCalls;
   readonly #dispatchTo: Variable;
+  /** Flags that are pending where the block begins that is written next. */
+  #inherited: FlagState | undefined;
   readonly #loops = new Map<FlowNode, Label>();
   readonly #labels = new Map<FlowNode, Label>();
 
@@ -132,7 +136,8 @@ export class RegionBuilder {
 
   /** `returnsTo` is given for a function that stands in the place of its call. */
   #block(node: FlowNode, block: RegionBlock, returnsTo?: Position): void {
-    let flags = this.#newFlags();
+    let flags = this.#inherited ?? this.#newFlags();
+    this.#inherited = undefined;
     const count = block.instructions.length;
     for (const instruction of block.instructions) {
       if (instruction.stepped) {
@@ -162,25 +167,38 @@ export class RegionBuilder {
           this.#dispatchIndirect(rip, count);
         },
         jumpTo: (rip) => {
+          if (block.end.kind === "return" && returnsTo === undefined) {
+            const back = this.#b.bind(rip);
+            this.#out.count(count);
+            return this.#out.returnTo(back, () => flags.spill());
+          }
+          if (block.end.kind === "call") {
+            const { next } = block.end;
+            this.#out.count(count);
+            return this.#call(node, next, undefined, this.#b.bind(rip), () => flags.spill());
+          }
           flags.flush();
           this.#out.count(count);
           // STI goes on behind itself by a jump, so that the budget is looked at.
-          if (block.end.kind === "jump") this.#takeJump(node, block, instruction.target!);
-          else this.#jumpIndirectly(node, block, rip, returnsTo);
+          if (block.end.kind === "jump") this.#takeJump(node, block, instruction.target!, flags);
+          else this.#jumpIndirectly(node, rip, returnsTo, flags);
         },
         takeJump: () => {
-          flags.spill();
           this.#out.count(count);
-          this.#takeJump(node, block, instruction.target!);
+          if (block.end.kind === "call" && block.end.body === undefined) {
+            const { next } = block.end;
+            const to = instruction.target!;
+            return this.#call(node, next, to, this.#out.ripOf(to), () => flags.spill());
+          }
+          this.#takeJump(node, block, instruction.target!, flags);
         },
         storeBudget: () => this.#out.storeBudget(),
         loadBudget: () => this.#out.loadBudget(),
       };
       buildRecord(this.#record(instruction, exits), instruction.shape, flags);
     }
-    flags.flush();
     if (block.end.kind === "onward" || block.end.kind === "branch")
-      this.#goOnward(node, block, block.end.next);
+      this.#goOnward(node, block, block.end.next, flags);
   }
 
   /**
@@ -250,33 +268,38 @@ export class RegionBuilder {
    * From a block to the one behind it, which is no jump: the budget is looked at only where a page ends, as in the interpreter, and
    * where an instruction lies on two pages, before that.
    */
-  #goOnward(node: FlowNode, block: RegionBlock, next: Position): void {
+  #goOnward(node: FlowNode, block: RegionBlock, next: Position, flags: FlagState): void {
     const to = this.#successor(node, next);
-    if (to === undefined) return this.#out.resume(block.start, block.behind);
+    if (to === undefined) {
+      flags.spill();
+      return this.#out.resume(block.start, block.behind);
+    }
     this.#out.count(block.instructions.length);
     const atPageEnd = pageDelta(next) !== pageDelta(block.start) && !block.crosses;
-    if (atPageEnd || to.block!.crosses) this.#out.leaveWithoutBudget(next);
-    this.#goTo(node, to);
+    if (atPageEnd || to.block!.crosses) this.#out.leaveWithoutBudget(next, () => flags.spill());
+    this.#goTo(node, to, flags);
   }
 
   /** A jump that is taken; the block has been counted. This is where the budget is looked at, as in the interpreter. */
-  #takeJump(node: FlowNode, block: RegionBlock, target: Position): void {
+  #takeJump(node: FlowNode, block: RegionBlock, target: Position, flags: FlagState): void {
     if (block.end.kind === "call") {
       const { body, next } = block.end;
-      if (body === undefined) return this.#call(node, next, target, this.#out.ripOf(target));
-      this.#out.leaveWithoutBudget(target);
+      invariant(body !== undefined, "other calls have been made");
+      this.#out.leaveWithoutBudget(target, () => flags.spill());
+      this.#inherited = flags.copy();
       return this.#block(node, body, next);
     }
     const to = this.#successor(node, target);
     if (to === undefined) {
+      flags.spill();
       this.#out.storeRip(this.#out.ripOf(target));
       return this.#out.jumpBySlot(this.#plan.places.slot(target));
     }
-    this.#out.leaveWithoutBudget(target);
-    this.#goTo(node, to);
+    this.#out.leaveWithoutBudget(target, () => flags.spill());
+    this.#goTo(node, to, flags);
   }
 
-  #jumpIndirectly(node: FlowNode, block: RegionBlock, target: Expr, returnsTo: Position | undefined): void {
+  #jumpIndirectly(node: FlowNode, target: Expr, returnsTo: Position | undefined, flags: FlagState): void {
     const b = this.#b;
     const rip = b.bind(target);
     const back = returnsTo === undefined ? undefined : this.#successor(node, returnsTo);
@@ -284,15 +307,13 @@ export class RegionBuilder {
       const isThere = b.op("i64.eq", rip, this.#out.ripOf(returnsTo!));
       b.if(
         b.op("i32.and", isThere, this.#out.allowsMoreThan(0)),
-        () => this.#goTo(node, back),
+        () => this.#goTo(node, back, flags),
         undefined,
         "likely",
       );
     }
-    if (block.end.kind === "call") return this.#call(node, block.end.next, undefined, rip);
     this.#out.storeRip(rip);
-    if (block.end.kind === "return") this.#out.return();
-    else this.#out.jump();
+    this.#out.jump();
   }
 
   /** An indirect jump into the entry's page goes by the dispatcher, which knows what of it is in the region. */
@@ -319,17 +340,23 @@ export class RegionBuilder {
   }
 
   /** Ends a block with a call: to `target`, or wherever `rip` says. Goes on at `next`, if the region has that. */
-  #call(node: FlowNode, next: Position, target: Position | undefined, rip: Expr): void {
+  #call(node: FlowNode, next: Position, target: Position | undefined, rip: Expr, spill: () => void): void {
     const b = this.#b;
-    this.#calls.call(target, rip, next);
+    const { flow, entry } = this.#plan;
     const to = this.#successor(node, next);
-    if (to === undefined) return this.#out.jumpSynced();
+    const areDead = target === entry && replacesAllFlags(flow.node(entry)!.block!);
+    const killsFlags = to !== undefined && this.#state.keepsTlbBank && replacesAllFlags(to.block!);
+    this.#calls.call({ target, rip, next, flags: { areDead, spill }, killsFlags });
+    if (to === undefined) {
+      this.#out.storeRip(this.#out.ripOf(next));
+      return this.#out.jumpSynced();
+    }
     this.#state.reload();
     this.#pages.forget();
     const resume = (): void => this.#out.resumeSynced(next, to.block!.instructions[0]!.firstRecord);
     b.if(this.#state.hasDenormal(), resume, undefined, "unlikely");
     if (this.#plan.use.inlinesX87) b.if(this.#state.x87IsUnready(), resume, undefined, "unlikely");
-    this.#goTo(node, to);
+    this.#goTo(node, to, this.#newFlags());
   }
 
   /** The node at a position that control goes on to inside the region. */
@@ -338,10 +365,16 @@ export class RegionBuilder {
     return to !== undefined && from.successors.includes(to) ? to : undefined;
   }
 
-  /** Continues with a block of the region. */
-  #goTo(from: FlowNode, to: FlowNode): void {
+  /**
+   * Continues with a block of the region. Where control comes to it from here alone, flags stay pending; elsewhere they are
+   * written, unless the block sets them first.
+   */
+  #goTo(from: FlowNode, to: FlowNode, flags: FlagState): void {
     const b = this.#b;
     const { flow } = this.#plan;
+    const isOnlyWay = !to.isMerge && !to.isLoopHeader && !flow.isDispatched(from, to);
+    if (isOnlyWay) this.#inherited = flags.copy();
+    else if (to.block === undefined || !replacesAllFlags(to.block)) flags.spill();
     if (flow.isDispatched(from, to)) {
       b.set(this.#dispatchTo, b.i32(flow.dispatched.indexOf(to.block!.start)));
       b.br(this.#loops.get(flow.dispatcher!)!);
@@ -349,4 +382,20 @@ export class RegionBuilder {
     else if (to.isMerge) b.br(this.#labels.get(to)!);
     else this.#tree(to);
   }
+}
+
+const QUIET_OPERANDS: ReadonlySet<string> = new Set(["general", "immediate", "address"]);
+const FLAG_SETTERS: ReadonlySet<string> = new Set(["add", "sub", "cmp", "and", "or", "xor", "test", "neg"]);
+/** Moves between registers: they look at no flags, and nothing happens at them. */
+const QUIET_MOVES: ReadonlySet<string> = new Set(["mov", "movzx", "movsx", "movsxd", "lea"]);
+
+/** Whether a block sets all status flags before it can be left, or anything can look at them. */
+function replacesAllFlags({ instructions }: RegionBlock): boolean {
+  for (const { shape, interpreted } of instructions) {
+    const { mnemonic, flags } = shape.instruction;
+    if (interpreted || shape.operands.some(({ kind }) => !QUIET_OPERANDS.has(kind))) return false;
+    if (replacesFlags(flags)) return FLAG_SETTERS.has(mnemonic);
+    if (!QUIET_MOVES.has(mnemonic)) return false;
+  }
+  return false;
 }

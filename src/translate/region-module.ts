@@ -48,7 +48,27 @@ export function buildRegionModule(
   for (const [i, { scanned, flow, use, places }] of sources.entries()) {
     const { entry, pages } = scanned.code;
     const imports = { ...shared, self: refs[i]! };
-    const builder = new RegionBuilder({ flow, entry, pageCount: pages.length, use, places, imports, memory });
+    const blocks = [...scanned.code.blocks.values()];
+    const returns = blocks.some(({ end }) => end.kind === "return");
+    const callsItselfAlone =
+      pages.length === 1 &&
+      blocks.every(
+        ({ end, instructions }) =>
+          (end.kind !== "call" || end.body !== undefined || end.target === entry) &&
+          !instructions.some(({ stepped }) => stepped),
+      );
+    const plan = {
+      flow,
+      entry,
+      returns,
+      callsItselfAlone,
+      pageCount: pages.length,
+      use,
+      places,
+      imports,
+      memory,
+    };
+    const builder = new RegionBuilder(plan);
     module.defineFunction(refs[i]!, builder.build());
     module.exportFunction(`${i}`, refs[i]!);
   }

@@ -41,6 +41,10 @@ export interface RegionPlaces {
 export interface RegionPlan {
   readonly flow: ControlFlow;
   readonly entry: Position;
+  /** It has a RET. */
+  readonly returns: boolean;
+  /** It is on one page, and calls no other region, nor the interpreter's handlers. */
+  readonly callsItselfAlone: boolean;
   readonly pageCount: number;
   /** All that its instructions use. */
   readonly use: StateUse;

@@ -183,6 +183,16 @@ export class RegionState {
     return b.op("i64.ne", key, this.modeKey);
   }
 
+  /** The same, behind what cannot have come back with another bank in a region of a program. */
+  mayHaveOtherTlbBank(): Expr {
+    return this.keepsTlbBank ? this.#b.i32(0) : this.hasOtherTlbBank();
+  }
+
+  /** The region runs in the bank of programs: a call that comes back by a RET which it made itself comes back in that. */
+  get keepsTlbBank(): boolean {
+    return this.#known !== undefined && this.#known.tlbBank !== 0;
+  }
+
   #memoryTlbBank(): Expr {
     return this.#memoryLoad(32, this.#b.i32(cpu.TLB_BASE));
   }
@@ -319,10 +329,11 @@ export class RegionState {
     for (const [i, half] of halves.entries()) b.set(half, numbers[i]!);
   }
 
-  /** Writes all locals that have been written back to memory. */
-  writeBack(known: StateUse): void {
+  /** Writes all locals that have been written back to memory, or all but flag words, or those alone. */
+  writeBack(known: StateUse, which: "all" | "flags" | "others" = "all"): void {
     const b = this.#b;
     for (const slot of known.written) {
+      if (which !== "all" && FLAG_WORDS.includes(slot) !== (which === "flags")) continue;
       if (!known.inlinesX87 && isX87(slot)) continue;
       const local = this.#local(slot);
       if (local.kind === "halves") {

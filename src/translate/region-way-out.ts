@@ -1,4 +1,9 @@
-import { REGION_RETURNED } from "../cpu/region-functions.ts";
+import {
+  REGION_RETURNED,
+  REGION_RETURNED_TO_RIP,
+  RETURN_KILLS_FLAGS,
+  RETURN_NOWHERE,
+} from "../cpu/region-functions.ts";
 import * as cpu from "../layout/cpu-state.ts";
 import { CPU_STATE, PAGE_BYTES, RECORDS } from "../layout/memory-map.ts";
 import type { Expr, FunctionBuilder, Label, Variable } from "../wasm/function-builder.ts";
@@ -27,6 +32,8 @@ export class RegionWayOut {
   /** The record, or the link slot. */
   readonly #record: Variable;
   readonly #status: Variable;
+  /** Where a RET leads to the caller; of a region with one. */
+  readonly #expectedReturn: Variable | undefined;
   #exit: Label | undefined;
   #syncedExit: Label | undefined;
 
@@ -38,6 +45,10 @@ export class RegionWayOut {
     this.#kind = b.variable("i32", b.i32(EXIT_RESUME));
     this.#record = b.variable("i32", b.i32(0));
     this.#status = b.variable("i32", b.i32(0));
+    if (!plan.returns) return;
+    const isCalled = b.op("i32.lt_u", b.parameter(0), b.i32(RECORDS));
+    const expected = b.load("i64.load", b.i32(0), CPU_STATE + cpu.EXPECTED_RETURN);
+    this.#expectedReturn = b.variable("i64", b.select(isCalled, expected, b.i64(RETURN_NOWHERE)));
   }
 
   /** Writes the body, which leaves on all its ways, and the exit block behind it. */
@@ -106,9 +117,21 @@ export class RegionWayOut {
     this.#leave(EXIT_SLOT);
   }
 
-  /** After a RET, to RIP in memory. */
-  return(): void {
-    this.writeBack();
+  /** After a RET. `spillFlags` writes flags that are pending to their words, where they are needed. */
+  returnTo(rip: Expr, spillFlags: () => void): void {
+    const b = this.#b;
+    const { use } = this.#plan;
+    this.#state.writeBack(use, "others");
+    this.storeBudget();
+    const isExpected = b.op("i64.eq", rip, b.get(this.#expectedReturn!));
+    const goesOn = b.bind(b.op("i32.and", isExpected, this.allowsMoreThan(0)));
+    const killsFlags = b.op("i32.and", b.parameter(0), b.i32(RETURN_KILLS_FLAGS));
+    const returned = (): void => b.return(b.i32(REGION_RETURNED));
+    b.if(b.op("i32.and", goesOn, killsFlags), returned, undefined, "likely");
+    spillFlags();
+    this.#state.writeBack(use, "flags");
+    b.if(goesOn, returned);
+    this.storeRip(rip);
     this.#returnToCaller();
   }
 
@@ -116,11 +139,12 @@ export class RegionWayOut {
     this.#leaveSynced(EXIT_RETURN);
   }
 
-  /** Before a jump to a position, when no instruction may be executed any more. */
-  leaveWithoutBudget(next: Position): void {
+  /** Before a jump to a position, when no instruction may be executed any more. `spillFlags` writes flags that are pending. */
+  leaveWithoutBudget(next: Position, spillFlags: () => void): void {
     this.#b.if(
       this.isExhausted(),
       () => {
+        spillFlags();
         this.storeRip(this.ripOf(next));
         this.jump();
       },
@@ -153,8 +177,8 @@ export class RegionWayOut {
     b.set(this.#left, b.load("i32.load", b.i32(0), CPU_STATE + cpu.BUDGET));
   }
 
-  writeBack(): void {
-    this.#state.writeBack(this.#plan.use);
+  writeBack(which?: "others"): void {
+    this.#state.writeBack(this.#plan.use, which);
     this.storeBudget();
   }
 
@@ -187,7 +211,7 @@ export class RegionWayOut {
     const b = this.#b;
     const caller = b.parameter(0);
     const isCalled = b.op("i32.lt_u", caller, b.i32(RECORDS));
-    b.if(isCalled, () => b.return(b.i32(REGION_RETURNED)), undefined, "likely");
+    b.if(isCalled, () => b.return(b.i32(REGION_RETURNED_TO_RIP)), undefined, "likely");
     b.returnCall(this.#plan.imports.link("returnTo"), caller);
   }
 
