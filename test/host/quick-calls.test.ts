@@ -12,7 +12,7 @@ const wait = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4
 test("after a call that took long, others go another way for a while", () => {
   const calls = new QuickCalls();
   expect(calls.make(() => 1)).toBe(1);
-  calls.make(() => wait(10));
+  calls.make(() => wait(20));
   const made = Array.from({ length: 40 }, () => calls.make(() => true));
   expect(made.indexOf(true)).toBe(32);
 });
