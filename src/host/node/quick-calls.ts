@@ -6,7 +6,7 @@ import { monotonicNowNs } from "./monotonic-clock.ts";
  */
 const SLOW_NS = 10_000_000;
 /** How many calls go another way after a slow one. */
-const CALLS_TO_SKIP = 32;
+const CALLS_TO_SKIP = 8;
 
 /**
  * Calls of the host that are made at once as long as they are quick, because handing one to a thread costs ten times
