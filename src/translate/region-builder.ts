@@ -242,9 +242,13 @@ export class RegionBuilder {
    */
   #goOnward(node: FlowNode, block: RegionBlock, next: Position): void {
     const to = this.#successor(node, next);
-    if (to === undefined) return this.#out.resume(block.start, block.behind);
     this.#out.count(block.instructions.length);
     const atPageEnd = pageDelta(next) !== pageDelta(block.start) && !block.crosses;
+    if (to === undefined) {
+      this.#out.storeRip(this.#out.ripOf(next));
+      const slot = this.#plan.places.slot(next);
+      return atPageEnd ? this.#out.jumpBySlot(slot) : this.#out.onwardBySlot(slot);
+    }
     if (atPageEnd || to.block!.crosses) this.#out.leaveWithoutBudget(next);
     this.#goTo(node, to);
   }
