@@ -124,16 +124,29 @@ function addRegionFunctions(
   const findRegion = declare("findRegion");
   const hostAddress = declare("hostAddress");
   const continueBySlot = declare("continueBySlot");
+  const onwardBySlot = declare("onwardBySlot");
   const continueRecord = declare("continueRecord");
   const vacant = module.declareFunction("vacant", HANDLER_TYPE);
-  module.defineFunction(continueAt, links.buildContinueAt(table, findCode, hotCount));
-  module.defineFunction(returnTo, links.buildContinueAt(table, findCode, undefined));
+  module.defineFunction(continueAt, links.buildContinueAt(table, findCode, true, hotCount));
+  module.defineFunction(returnTo, links.buildContinueAt(table, findCode, true, undefined));
   module.defineFunction(findRegion, links.buildFindRegion(findCode));
-  module.defineFunction(continueBySlot, links.buildContinueBySlot(table, findRegion, continueAt));
+  module.defineFunction(continueBySlot, links.buildContinueBySlot(table, findRegion, continueAt, true));
+  const onward = module.declareFunction("onwardAt", REGION_FUNCTIONS.continueAt);
+  module.defineFunction(onward, links.buildContinueAt(table, findCode, false, hotCount));
+  module.defineFunction(onwardBySlot, links.buildContinueBySlot(table, findRegion, onward, false));
   module.defineFunction(continueRecord, links.buildContinueRecord(table));
   module.defineFunction(vacant, links.buildVacant(continueAt));
   module.defineFunction(hostAddress, links.buildHostAddress(fill));
-  for (const ref of [continueAt, returnTo, findRegion, continueBySlot, continueRecord, vacant, hostAddress])
+  for (const ref of [
+    continueAt,
+    returnTo,
+    findRegion,
+    continueBySlot,
+    onwardBySlot,
+    continueRecord,
+    vacant,
+    hostAddress,
+  ])
     module.exportFunction(ref.name, ref);
 }
 

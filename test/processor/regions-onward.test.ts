@@ -155,26 +155,44 @@ describe.skipIf(!nasmAvailable).each(ENGINES)("what regions go on over, on %s", 
   });
 });
 
-test.skipIf(!nasmAvailable)("budgets end at the same instructions around one that lies on two pages", () => {
-  const ends = ENGINES.map((engine) => {
-    const guest = new Guest(engine);
-    return Array.from({ length: 40 }, (_, budget) => {
-      guest.restart().program(`
-          mov ecx, 6
-          times 4090 - ($ - $$) nop
-        again: dec ecx
-          jz out
-          nop
-          add eax, 0x12345
-          inc edx
-          jmp again
-        out: hlt`);
-      guest.set("rip", BigInt(PROGRAM + 4070));
-      guest.set("rcx", 6n);
-      guest.run(budget + 1, 1);
-      guest.run(budget + 1, 3);
-      return [guest.get("rip"), guest.get("rax"), guest.parts.processor.instructions];
+const PLACES: Record<string, { program: string; entry: number; budgets: readonly number[] }> = {
+  "one that lies on two pages": {
+    program: `
+      mov ecx, 6
+      times 4090 - ($ - $$) nop
+    again: dec ecx
+      jz out
+      nop
+      add eax, 0x12345
+      inc edx
+      jmp again
+    out: hlt`,
+    entry: 4070,
+    budgets: Array.from({ length: 40 }, (_, i) => i + 1),
+  },
+  // A region holds 400 instructions: the code goes on in another, without a jump.
+  "one at which a region is full": {
+    program: "again: times 500 inc eax\ndec ecx\njnz again\nhlt",
+    entry: 0,
+    budgets: [1, 399, 400, 401, 499, 502, 503, 900, 1500],
+  },
+};
+
+test.skipIf(!nasmAvailable).each(Object.keys(PLACES))(
+  "budgets end at the same instructions around %s",
+  (name) => {
+    const { program, entry, budgets } = PLACES[name]!;
+    const ends = ENGINES.map((engine) => {
+      const guest = new Guest(engine);
+      return budgets.map((budget) => {
+        guest.restart().program(program);
+        guest.set("rip", BigInt(PROGRAM + entry));
+        guest.set("rcx", 6n);
+        guest.run(budget, 1);
+        guest.run(budget, 3);
+        return [guest.get("rip"), guest.get("rax"), guest.parts.processor.instructions];
+      });
     });
-  });
-  expect(ends[1]).toEqual(ends[0]);
-});
+    expect(ends[1]).toEqual(ends[0]);
+  },
+);
