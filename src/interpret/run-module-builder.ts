@@ -119,14 +119,18 @@ function addRegionFunctions(
   const continueAt = declare("continueAt");
   const findRegion = declare("findRegion");
   const hostAddress = declare("hostAddress");
+  const splitRead = declare("splitRead");
+  const splitStore = declare("splitStore");
   const continueBySlot = declare("continueBySlot");
   const vacant = module.declareFunction("vacant", HANDLER_TYPE);
   module.defineFunction(continueAt, links.buildContinueAt(table, findCode, hotCount));
   module.defineFunction(findRegion, links.buildFindRegion(findCode));
   module.defineFunction(continueBySlot, links.buildContinueBySlot(table, findRegion, continueAt));
   module.defineFunction(vacant, links.buildVacant(continueAt));
-  module.defineFunction(hostAddress, links.buildHostAddress());
-  for (const ref of [continueAt, findRegion, continueBySlot, vacant, hostAddress])
+  module.defineFunction(hostAddress, links.buildHostAddress(splitRead));
+  module.defineFunction(splitRead, links.buildSplitRead());
+  module.defineFunction(splitStore, links.buildSplitStore());
+  for (const ref of [continueAt, findRegion, continueBySlot, vacant, hostAddress, splitRead, splitStore])
     module.exportFunction(ref.name, ref);
 }
 

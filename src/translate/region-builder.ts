@@ -51,6 +51,7 @@ export class RegionBuilder {
       numbers: state.numbers,
       tlbBase: () => state.tlbBase,
       lookUp: plan.imports.link("hostAddress"),
+      splitStore: plan.imports.link("splitStore"),
       // The stack pointer is known long before the stack is accessed.
       addendCell: (root) => (state.rootOf(cpu.RSP) === root ? undefined : plan.places.addendCell()),
     });
