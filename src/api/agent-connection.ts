@@ -15,7 +15,7 @@ export class AgentConnection {
   readonly receive: (bytes: Uint8Array) => void;
   readonly guestOpened: (open: boolean) => void;
 
-  constructor(connection: MachineConnection, { agent }: MadeMachine, request: MachineRequest) {
+  constructor(connection: MachineConnection, { agent, agentIsOpen }: MadeMachine, request: MachineRequest) {
     const send = (bytes: Uint8Array) => {
       if (agent !== "none") connection.sendSerial("agent", bytes);
     };
@@ -24,6 +24,7 @@ export class AgentConnection {
       this.control = new QemuGuestAgent(link);
       this.receive = (bytes) => link.receive(bytes);
       this.guestOpened = (open) => link.guestOpened(open);
+      if (agentIsOpen) link.guestOpened(true);
       return;
     }
     const shell = new ShellAgent(send, request.kind === "boot");

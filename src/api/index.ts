@@ -3,8 +3,16 @@ export { VmError, type VmErrorDetail } from "../layout/vm-error.ts";
 export type { MachineEnd } from "../machine/machine-end.ts";
 export { type DefaultSnapshotOptions, defaultSnapshot, startDefaultGuest } from "./default-snapshot.ts";
 export type {
+  DiskOptions,
+  HttpHandler,
+  NetworkOptions,
+  UserNetworkOptions,
+  VirtualDisk,
+} from "./device-options.ts";
+export type {
   CommandResult,
   CreateOptions,
+  DeviceOptions,
   ExecOptions,
   RestoreOptions,
   ShareOptions,

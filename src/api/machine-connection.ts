@@ -1,6 +1,7 @@
 import { prepareThread, type StartedThread, startThread } from "../host/node/machine-thread.ts";
 import { VmError } from "../layout/vm-error.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
+import type { FromDevices, ToDevices } from "./device-request.ts";
 import { receiveError } from "./sent-error.ts";
 import type {
   AgentKind,
@@ -18,6 +19,7 @@ export interface MachineEvents {
   /** A program in the guest has opened or closed the agent's port. */
   agentOpened(open: boolean): void;
   progress(line: string): void;
+  devices(message: FromDevices): void;
   /** Called once, with why the machine has ended or with what its thread died of. */
   ended(outcome: MachineEnd | Error): void;
 }
@@ -26,6 +28,7 @@ export interface MachineEvents {
 export interface MadeMachine {
   readonly memoryBytes: number;
   readonly agent: AgentKind;
+  readonly agentIsOpen: boolean;
 }
 
 const THREAD = "src/api/machine-thread.ts";
@@ -79,6 +82,10 @@ export class MachineConnection {
     if (this.#outcome === undefined) this.#thread.post({ kind: "serial", port, bytes });
   }
 
+  sendToDevices(message: ToDevices): void {
+    if (this.#outcome === undefined) this.#thread.post(message);
+  }
+
   /** Serial output has been used. */
   taken(bytes: number): void {
     if (this.#outcome === undefined) this.#thread.post({ kind: "taken", bytes });
@@ -97,6 +104,11 @@ export class MachineConnection {
       case "failed":
         this.#made.reject(receiveError(message.error));
         this.#end(receiveError(message.error));
+        break;
+      case "disk":
+      case "frame":
+      case "deviceError":
+        this.#events.devices(message);
         break;
       case "progress":
         this.#events.progress(message.line);

@@ -1,14 +1,33 @@
+import type { DiskOptions, NetworkOptions } from "./device-options.ts";
+
 /** What a program may be told of a machine while it lives. */
 export interface VirtualMachineEvents {
   /** A line about something slow before the machine is there, such as fetching the default guest. */
   progress?(line: string): void;
   paused?(): void;
   resumed?(): void;
+  /** Something of the program or of this computer has failed the guest: a disk, or what answers its HTTP. */
+  deviceError?(message: string): void;
   /** The machine has ended; `VirtualMachine.ended` says why. */
   ended?(): void;
 }
 
-export interface RestoreOptions {
+/** Devices of the guest. A machine that is restored from a snapshot needs the same as when it was saved, in the same order. */
+export interface DeviceOptions {
+  /** Folders of this computer for the guest. A machine that has some cannot be saved yet. */
+  readonly shares?: readonly ShareOptions[];
+  /** Disks: /dev/vda, /dev/vdb and so on. */
+  readonly disks?: readonly DiskOptions[];
+  /** Network cards; none if absent. */
+  readonly networks?: readonly NetworkOptions[];
+  /**
+   * For a kernel of your own: `exec` and the like ask the QEMU guest agent in it, which Debian has as the package
+   * qemu-guest-agent. The default guest has an agent in any case.
+   */
+  readonly guestAgent?: boolean;
+}
+
+export interface RestoreOptions extends DeviceOptions {
   /** How instructions are executed; `auto`, which translates what is hot, if absent. */
   readonly engine?: "interpreter" | "auto";
   /** A reset by the guest ends the machine instead of starting it again. */
@@ -41,17 +60,10 @@ export interface CreateOptions extends RestoreOptions {
   readonly commandLine?: string;
   /** A whole number of pages of 4096 bytes, from 2 MiB to 3 GiB; 512 MiB if absent. */
   readonly memoryBytes?: number;
-  /** Folders of this computer for the guest. A machine that has some cannot be saved yet. */
-  readonly shares?: readonly ShareOptions[];
   /** Time is a function of the instructions executed, and random numbers come from a fixed seed. */
   readonly deterministic?: boolean;
   /** A port, 0..0xffff, through which the guest ends the machine with a value. */
   readonly debugExitPort?: number;
-  /**
-   * For a kernel of your own: `exec` and the like ask the QEMU guest agent in it, which Debian has as the package
-   * qemu-guest-agent. The default guest has an agent in any case. A machine with this port cannot be saved yet.
-   */
-  readonly guestAgent?: boolean;
 }
 
 export interface SnapshotOptions {

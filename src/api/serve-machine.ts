@@ -14,8 +14,7 @@ import { restoreMachine } from "../machine/snapshot/restore-machine.ts";
 import { saveSnapshot } from "../machine/snapshot/write-snapshot.ts";
 import { HostPort } from "../virtio/console/host-port.ts";
 import { VirtioConsole } from "../virtio/console/virtio-console.ts";
-import { createShareDevice } from "../virtio/sharing/share.ts";
-import { openShares } from "./open-shares.ts";
+import { MachineDevices } from "./machine-devices.ts";
 import { readGuest } from "./read-guest.ts";
 import { sendError } from "./sent-error.ts";
 import type { Call, FromThread, MachineRequest, SerialPort, ToThread } from "./thread-protocol.ts";
@@ -41,6 +40,7 @@ export async function serveMachine(): Promise<void> {
 class MachineThread {
   readonly #program: ThreadEnd<FromThread, ToThread>;
   readonly #loop = new EventLoop();
+  #devices: MachineDevices | undefined;
   #agentPort: HostPort | undefined;
   #untakenBytes = 0;
   /** Ends a pause under way. */
@@ -55,6 +55,10 @@ class MachineThread {
       new Machine({
         ...options,
         noReboot: request.noReboot,
+        createDevices: (host) => [
+          ...(wantsAgentPort(request) ? [this.#createAgentConsole()] : []),
+          ...devices.create(host),
+        ],
         host: this.#host(),
         createProcessor: (surroundings, memory) => {
           const { ramBytes, deterministic } = options;
@@ -64,7 +68,11 @@ class MachineThread {
           return createProcessor({ ...common, codeVersion: codeVersion(), code }).processor;
         },
       });
-    const shares = request.kind === "boot" ? openShares(request.shares) : [];
+    const devices = await MachineDevices.open(request.devices, {
+      post: (message, moved) => this.#program.post(message, moved),
+      wake: () => this.#loop.wake(),
+    });
+    this.#devices = devices;
     const machine =
       request.kind === "restore"
         ? await restore(request.path, build)
@@ -73,20 +81,15 @@ class MachineThread {
             deterministic: request.deterministic,
             debugExitPort: request.debugExitPort,
             secondSerial: !wantsAgentPort(request),
-            boot: await readGuest(
-              request,
-              shares.map(({ tag }) => tag),
-              (line) => this.#program.post({ kind: "progress", line }),
+            boot: await readGuest(request, devices.shareTags, (line) =>
+              this.#program.post({ kind: "progress", line }),
             ),
-            createDevices: ({ operations }) => [
-              ...shares.map((share) => createShareDevice(share, operations)),
-              ...(wantsAgentPort(request) ? [this.#createAgentConsole()] : []),
-            ],
           });
     this.#program.listen((message) => this.#receive(machine, message));
     this.#program.post({
       kind: "made",
       memoryBytes: machine.memory.sizeBytes,
+      agentIsOpen: this.#agentPort?.guestOpened ?? false,
       agent: this.#agentPort !== undefined ? "qemu" : hasShellAgent(machine, request) ? "shell" : "none",
     });
   }
@@ -134,6 +137,12 @@ class MachineThread {
 
   #receive(machine: Machine, message: ToThread): void {
     switch (message.kind) {
+      case "diskDone":
+      case "diskFailed":
+      case "frame":
+      case "frameTaken":
+        this.#devices?.receive(message);
+        break;
       case "taken":
         this.#untakenBytes -= message.bytes;
         if (this.#agentPort !== undefined) this.#agentPort.congested = this.#isBehind;
@@ -193,10 +202,12 @@ class MachineThread {
   }
 
   #run(machine: Machine): void {
-    machine.run().then(
-      (end) => this.#program.post({ kind: "ended", end }),
-      (error: unknown) => this.#program.post({ kind: "failed", error: sendError(error) }),
-    );
+    const run = async () => {
+      const end = await machine.run();
+      await this.#devices?.close();
+      this.#program.post({ kind: "ended", end });
+    };
+    run().catch((error: unknown) => this.#program.post({ kind: "failed", error: sendError(error) }));
   }
 
   /** Resolves when the machine stands still; it does until `resume`. */
@@ -214,7 +225,7 @@ class MachineThread {
 
 /** The QEMU guest agent is for kernels of one's own; the default guest has an agent on its second serial port. */
 function wantsAgentPort(request: MachineRequest): boolean {
-  return request.kind === "boot" && request.kernel !== undefined && request.guestAgent;
+  return request.devices.guestAgent && (request.kind === "restore" || request.kernel !== undefined);
 }
 
 function hasShellAgent(machine: Machine, request: MachineRequest): boolean {

@@ -2,7 +2,7 @@
 
 import type { VmErrorDetail } from "../layout/vm-error.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
-import type { ShareOptions } from "./options.ts";
+import type { DeviceRequest, FromDevices, ToDevices } from "./device-request.ts";
 
 /** What the thread is started with: which machine to make. */
 export type MachineRequest = BootRequest | RestoreRequest;
@@ -10,6 +10,7 @@ export type MachineRequest = BootRequest | RestoreRequest;
 interface CommonRequest {
   readonly engine: "interpreter" | "auto";
   readonly noReboot: boolean;
+  readonly devices: DeviceRequest;
 }
 
 export interface BootRequest extends CommonRequest {
@@ -21,9 +22,6 @@ export interface BootRequest extends CommonRequest {
   readonly memoryBytes: number;
   readonly deterministic: boolean;
   readonly debugExitPort: number | undefined;
-  readonly shares: readonly ShareOptions[];
-  /** For a kernel of one's own: a port for the QEMU guest agent. */
-  readonly guestAgent: boolean;
 }
 
 export interface RestoreRequest extends CommonRequest {
@@ -61,13 +59,21 @@ export type Call = {
 }[keyof Calls];
 
 export type ToThread =
+  | ToDevices
   | { readonly kind: "call"; readonly id: number; readonly call: Call }
   | { readonly kind: "serial"; readonly port: SerialPort; readonly bytes: Uint8Array }
   /** The program has taken this many bytes of serial output. */
   | { readonly kind: "taken"; readonly bytes: number };
 
 export type FromThread =
-  | { readonly kind: "made"; readonly memoryBytes: number; readonly agent: AgentKind }
+  | FromDevices
+  | {
+      readonly kind: "made";
+      readonly memoryBytes: number;
+      readonly agent: AgentKind;
+      /** A restored guest may have the agent's port open already. */
+      readonly agentIsOpen: boolean;
+    }
   | { readonly kind: "failed"; readonly error: SentError }
   | { readonly kind: "progress"; readonly line: string }
   | { readonly kind: "reply"; readonly id: number; readonly value: unknown }

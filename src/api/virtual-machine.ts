@@ -20,8 +20,12 @@ import type {
   VirtualMachineEvents,
   VirtualMachineStatistics,
 } from "./options.ts";
+import { ProgramDevices } from "./program-devices.ts";
 import { SerialStreams } from "./serial-streams.ts";
-import type { MachineRequest } from "./thread-protocol.ts";
+import type { BootRequest, MachineRequest, RestoreRequest } from "./thread-protocol.ts";
+
+/** What a machine begins with: its request but for the devices. */
+type Guest = Omit<BootRequest, "devices"> | Omit<RestoreRequest, "devices">;
 
 const DEFAULT_MEMORY_BYTES = 512 << 20;
 const DEFAULT_OUTPUT_BYTES = 64 << 20;
@@ -41,7 +45,8 @@ export class VirtualMachine implements AsyncDisposable {
   readonly console: SerialStreams;
   readonly #connection: MachineConnection;
   readonly #events: VirtualMachineEvents;
-  readonly #engine: "interpreter" | "auto";
+  /** What a clone is made with again. */
+  readonly #options: RestoreOptions;
   readonly #agent: AgentConnection;
   readonly #ended: Promise<MachineEnd>;
   #phase: "made" | "running" | "paused" | "ended" = "made";
@@ -55,7 +60,7 @@ export class VirtualMachine implements AsyncDisposable {
    * @throws {GuestUnavailableError} Where the default guest cannot be fetched.
    */
   static create(options: CreateOptions = {}): Promise<VirtualMachine> {
-    const request: MachineRequest = {
+    const request: Guest = {
       kind: "boot",
       kernel: options.kernel,
       initrd: options.initrd,
@@ -63,10 +68,8 @@ export class VirtualMachine implements AsyncDisposable {
       memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES,
       deterministic: options.deterministic ?? false,
       debugExitPort: options.debugExitPort,
-      shares: options.shares ?? [],
       engine: options.engine ?? "auto",
       noReboot: options.noReboot ?? false,
-      guestAgent: options.guestAgent ?? false,
     };
     return VirtualMachine.#make(request, options);
   }
@@ -81,12 +84,11 @@ export class VirtualMachine implements AsyncDisposable {
     return VirtualMachine.#make({ kind: "restore", path, engine, noReboot }, options);
   }
 
-  static async #make(
-    request: MachineRequest,
-    options: CreateOptions | RestoreOptions,
-  ): Promise<VirtualMachine> {
+  static async #make(guest: Guest, options: RestoreOptions): Promise<VirtualMachine> {
     const { signal, events = {} } = options;
     signal?.throwIfAborted();
+    const devices = await ProgramDevices.prepare(options, (message) => events.deviceError?.(message));
+    const request: MachineRequest = { ...guest, devices: devices.request };
     const ended = Promise.withResolvers<MachineEnd>();
     ended.promise.catch(() => {});
     let machine: VirtualMachine | undefined;
@@ -100,6 +102,7 @@ export class VirtualMachine implements AsyncDisposable {
         if (machine !== undefined) machine.#agent.guestOpened(open);
       },
       progress: (line) => events.progress?.(line),
+      devices: (message) => devices.receive(message),
       ended: (outcome) => {
         if (outcome instanceof Error) ended.reject(outcome);
         else ended.resolve(outcome);
@@ -108,10 +111,15 @@ export class VirtualMachine implements AsyncDisposable {
     });
     const abort = () => void connection.terminate();
     signal?.addEventListener("abort", abort);
-    ended.promise.finally(() => signal?.removeEventListener("abort", abort)).catch(() => {});
+    const letGo = () => {
+      signal?.removeEventListener("abort", abort);
+      devices.close();
+    };
+    ended.promise.finally(letGo).catch(() => {});
     try {
       const made = await connection.made;
-      machine = new VirtualMachine(connection, made, request, ended.promise, events);
+      machine = new VirtualMachine(connection, made, request, ended.promise, options);
+      devices.connect(options, (message) => connection.sendToDevices(message));
       return machine;
     } catch (error) {
       signal?.throwIfAborted();
@@ -124,13 +132,13 @@ export class VirtualMachine implements AsyncDisposable {
     made: MadeMachine,
     request: MachineRequest,
     ended: Promise<MachineEnd>,
-    events: VirtualMachineEvents,
+    options: RestoreOptions,
   ) {
     this.#connection = connection;
     this.memoryBytes = made.memoryBytes;
-    this.#engine = request.engine;
     this.#ended = ended;
-    this.#events = events;
+    this.#events = options.events ?? {};
+    this.#options = options;
     this.console = new SerialStreams(
       (bytes) => connection.sendSerial("console", bytes),
       (bytes) => connection.taken(bytes),
@@ -205,11 +213,15 @@ export class VirtualMachine implements AsyncDisposable {
     await this.#connection.call("forgetCode", {});
   }
 
-  /** Makes another machine that goes on from where this one is. It has not been started. */
+  /**
+   * Makes another machine that goes on from where this one is, with the same devices unless `options` name others. It has
+   * not been started.
+   */
   clone(options: RestoreOptions = {}): Promise<VirtualMachine> {
     return withTemporaryPath("clone.snapshot", async (path) => {
       await this.snapshot(path, { packed: false });
-      return VirtualMachine.restore(path, { engine: this.#engine, ...options });
+      const { signal: _, events: _events, ...same } = this.#options;
+      return VirtualMachine.restore(path, { ...same, ...options });
     });
   }
 

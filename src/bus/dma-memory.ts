@@ -10,8 +10,10 @@ export interface DmaMemory {
   readonly sizeBytes: number;
   /** Whether all of `length` bytes (0 or more) from `address` are RAM. */
   contains(address: number, length: number): boolean;
-  /** The bytes themselves, to be read only, and before the guest runs on. */
+  /** The bytes themselves, to be used before the guest runs on. Whoever writes to them calls `noteWritten`. */
   view(address: number, length: number): Uint8Array;
+  /** Tells the processor of bytes that were written through a `view`. */
+  noteWritten(address: number, length: number): void;
   readU16(address: number): number;
   readU32(address: number): number;
   readU64(address: number): bigint;

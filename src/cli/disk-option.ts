@@ -1,15 +1,10 @@
 import { DISK_FORMATS, type DiskFormat } from "../disk/open-disk.ts";
+import type { DiskFile } from "../host/node/guest-disk.ts";
 import { nearest } from "./suggestion.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** What `--disk` asks for. */
-export interface DiskOption {
-  readonly path: string;
-  /** Undefined: found out from the file. */
-  readonly format: DiskFormat | undefined;
-  readonly readOnly: boolean;
-  /** Changes go to a file that vanishes with the run. */
-  readonly snapshot: boolean;
+export interface DiskOption extends DiskFile {
   readonly serial: string | undefined;
 }
 

@@ -89,6 +89,11 @@ function readVersion(): string {
   return (manifest as { version: string }).version;
 }
 
+// bin/ringfence has set it for this process, not for those that it starts.
+if (process.env["RINGFENCE_OWN_COMPILE_CACHE"] !== undefined) {
+  delete process.env["RINGFENCE_OWN_COMPILE_CACHE"];
+  delete process.env["NODE_COMPILE_CACHE"];
+}
 // A message that nobody reads must not become a failure of its own.
 process.stderr.on("error", () => {});
 process.on("uncaughtException", fail);

@@ -1,10 +1,9 @@
-import { tmpdir, userInfo } from "node:os";
-import path from "node:path";
-import process from "node:process";
 import type { HostEndpoint, StreamAddress } from "../host/network.ts";
+import { type SwitchPlan, switchAddress, type UserNetworkPlan } from "../host/node/guest-network.ts";
 import { formatIp, parseIp } from "../network/ip/ip-address.ts";
 import { parseMac } from "../network/link/mac-address.ts";
 import { type AccessRule, parseAccessRule } from "../network/nat/access-rules.ts";
+import { parseNameServer } from "../network/nat/name-servers.ts";
 import type { PortForward } from "../network/nat/user-network.ts";
 import { nearest } from "./suggestion.ts";
 import { UsageError } from "./usage-error.ts";
@@ -18,24 +17,13 @@ interface CardOption {
   readonly bytesPerSecond: number | undefined;
 }
 
-export interface UserNetworkOption extends CardOption {
-  readonly kind: "user";
-  readonly allow: readonly AccessRule[];
-  readonly deny: readonly AccessRule[];
-  /** Empty: the host's own. */
-  readonly nameServers: readonly HostEndpoint[];
-  readonly ipv6: boolean;
-}
+export interface UserNetworkOption extends CardOption, UserNetworkPlan {}
 
-export interface SwitchOption extends CardOption {
-  readonly kind: "switch";
-  readonly at: StreamAddress;
-}
+export interface SwitchOption extends CardOption, SwitchPlan {}
 
 const KINDS = ["user", "switch:NAME", "none"];
 const SETTINGS = { user: ["mac", "rate", "allow", "deny", "dns", "ipv6"], switch: ["mac", "rate"] };
 const RULE = "[tcp:|udp:]HOST[:PORT[-PORT]], HOST an address, a block, [IPv6], NAME, *.NAME or *";
-const DNS_PORT = 53;
 
 /** Reads all `--network` options; none given means `byDefault`. */
 export function parseNetworks(
@@ -93,9 +81,9 @@ function parseSwitchAddress(text: string, where: string): StreamAddress {
     return { address: formatIp(address), port };
   }
   if (where.includes("/")) return { path: where };
-  if (!/^[\w.-]{1,60}$/.test(where)) throw new UsageError(`--network ${text}: not a name for a switch`);
-  const folder = process.env["XDG_RUNTIME_DIR"] ?? tmpdir();
-  return { path: path.join(folder, `ringfence-${userInfo().uid}-switch-${where}`) };
+  const address = switchAddress(where);
+  if (address === undefined) throw new UsageError(`--network ${text}: not a name for a switch`);
+  return address;
 }
 
 function readMac(text: string, values: readonly string[] | undefined): Uint8Array | undefined {
@@ -126,10 +114,8 @@ function readRule(text: string, value: string): AccessRule {
 }
 
 function readNameServer(text: string, value: string): HostEndpoint {
-  const match = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(value) ?? /^([^:]+)(?::(\d{1,5}))?$/.exec(value);
-  const address = parseIp(match?.[1] ?? value);
-  const port = Number(match?.[2] ?? DNS_PORT);
-  if (address !== undefined && port > 0 && port <= 65535) return { address: formatIp(address), port };
+  const server = parseNameServer(value);
+  if (server !== undefined) return server;
   throw new UsageError(
     `--network ${text}: dns is an address, such as 192.0.2.1, 192.0.2.1:5353 or [fd00::1]:53`,
   );

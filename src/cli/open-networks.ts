@@ -1,12 +1,11 @@
-import { getRandomValues } from "node:crypto";
 import type { EthernetPort } from "../host/ethernet-port.ts";
 import { CaptureFile } from "../host/node/capture-file.ts";
+import { chooseMac, openForward, openSwitch, openUserNetwork } from "../host/node/guest-network.ts";
 import { HostClock } from "../host/node/host-clock.ts";
-import { nodeNetwork } from "../host/node/network-sockets.ts";
 import { CapturingPort } from "../network/capture/capturing-port.ts";
 import { RateLimitedPort } from "../network/link/rate-limited-port.ts";
 import { type PortForward, UserNetwork } from "../network/nat/user-network.ts";
-import { SharedSwitch } from "../network/switch/shared-switch.ts";
+import type { SharedSwitch } from "../network/switch/shared-switch.ts";
 import type { GuestNetwork } from "./guest-devices.ts";
 import type { NetworkOption } from "./network-option.ts";
 import { UsageError } from "./usage-error.ts";
@@ -16,9 +15,6 @@ export interface GuestNetworks {
   readonly networks: readonly GuestNetwork[];
   close(): void;
 }
-
-/** The first card on a user network has the address that QEMU's has. */
-const FIRST_MAC = Uint8Array.of(0x52, 0x54, 0x00, 0x12, 0x34, 0x56);
 
 /** Opens what `--network`, `--forward` and `--capture` ask for. */
 export async function openNetworks(
@@ -43,7 +39,7 @@ export async function openNetworks(
       let port: EthernetPort = network;
       if (option.bytesPerSecond !== undefined) port = new RateLimitedPort(port, clock, option.bytesPerSecond);
       if (capturePath !== undefined) port = capture(port, capturePath, closers, report);
-      networks.push({ port, mac: option.mac ?? chooseMac(option, index) });
+      networks.push({ port, mac: option.mac ?? chooseMac(option.kind, index) });
     }
     return { networks, close };
   } catch (error) {
@@ -69,22 +65,13 @@ function firstUser(options: readonly NetworkOption[]): number {
 }
 
 function openNetwork(option: NetworkOption, clock: HostClock): UserNetwork | SharedSwitch {
-  if (option.kind === "switch") return new SharedSwitch(nodeNetwork, clock, option.at);
-  const { allow, deny, ipv6, nameServers } = option;
-  const random = () => getRandomValues(new Uint32Array(1))[0] ?? 0;
-  const own = nameServers.length === 0 ? undefined : { nameServers };
-  return new UserNetwork({ clock, host: nodeNetwork, random, allow, deny, ipv6, ...own });
+  return option.kind === "switch" ? openSwitch(option, clock) : openUserNetwork(option, clock);
 }
 
-/** A port that is taken is found out before the guest starts. */
 async function openForwards(network: UserNetwork, forwards: readonly PortForward[]): Promise<void> {
   for (const forward of forwards) {
-    const failure = await new Promise<string | undefined>((resolve) => {
-      network.forward(forward, { opened: () => resolve(undefined), failed: resolve });
-    });
-    if (failure === undefined) continue;
-    const { protocol, host } = forward;
-    throw new UsageError(`--forward: ${protocol} port ${host.port} of ${host.address} ${failure}`);
+    const failure = await openForward(network, forward);
+    if (failure !== undefined) throw new UsageError(`--forward: ${failure}`);
   }
 }
 
@@ -101,12 +88,4 @@ function capture(
     (bytes) => file.write(bytes),
     () => BigInt(Date.now()) * 1_000_000n,
   );
-}
-
-/** On a switch no two cards may have one address, and nobody knows those of the others. */
-function chooseMac(option: NetworkOption, index: number): Uint8Array {
-  const mac = FIRST_MAC.slice();
-  if (option.kind === "switch") getRandomValues(mac.subarray(3));
-  else mac[5]! += index;
-  return mac;
 }

@@ -33,7 +33,7 @@ export declare function taskPriorityRead(): i32;
 export declare function taskPriorityWrite(priority: i32): void;
 // @ts-ignore: decorator
 @external("host", "timeStampCounter")
-export declare function timeStampCounter(): i64;
+export declare function timeStampCounter(): f64;
 // @ts-ignore: decorator
 @external("host", "random")
 export declare function random(): i64;

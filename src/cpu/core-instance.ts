@@ -46,7 +46,7 @@ export function instantiateCore(
       surroundings.writeMsr(index >>> 0, BigInt.asUintN(64, hostValue[0]!)) ? 1 : 0,
     taskPriorityRead: (): number => surroundings.readTaskPriority(),
     taskPriorityWrite: (priority: number): void => surroundings.writeTaskPriority(priority),
-    timeStampCounter: (): bigint => surroundings.timeStampCounter(),
+    timeStampCounter: (): number => surroundings.timeStampCounter(),
     random: (): bigint => surroundings.random(),
     cpuid: (): void => {
       const leaf = state.get32(cpu.RAX) >>> 0;

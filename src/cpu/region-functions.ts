@@ -7,14 +7,21 @@
 export const REGION_FUNCTIONS = {
   /** `continueAt(caller)`: goes on at RIP, by the jump cache. */
   continueAt: { params: ["i32"], results: ["i32"] },
+  /** The same after a RET. */
+  returnTo: { params: ["i32"], results: ["i32"] },
   /** `continueBySlot(slot, caller)`: the same, and remembers in a link slot where it went. */
   continueBySlot: { params: ["i32", "i32"], results: ["i32"] },
+  /**
+   * `continueRecord(record, caller)`: goes on at a record, 0 for nowhere, that an instruction has led to which changes the privilege
+   * level or the stack. Callers that belong to mappings which have changed since are unwound.
+   */
+  continueRecord: { params: ["i32", "i32"], results: ["i32"] },
   /** `findRegion(slot) -> handler`: the region at RIP, which a link slot, unless it is 0, then leads to; or 0. */
   findRegion: { params: ["i32"], results: ["i32"] },
   /**
    * `hostAddress(linear, last, table, unused) -> host`: where an access is that starts at most `last` bytes into its page, by the TLB's
-   * table for reads (0) or writes (TLB_WRITE), or what splitRead gives; 0 where the TLB does not have it. A region gives the tag it has found for `unused`: V8
-   * would read a tag that is used only once twice.
+   * table for reads (0) or writes (TLB_WRITE), which is filled where it misses, or what splitRead gives; 0 where the access has to be
+   * the interpreter's. A region gives the tag it has found for `unused`: V8 would read a tag that is used only once twice.
    */
   hostAddress: { params: ["i64", "i32", "i32", "i64"], results: ["i32"] },
   /**

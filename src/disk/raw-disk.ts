@@ -1,5 +1,7 @@
 import { type BlockDevice, DiskError, SECTOR_BYTES } from "../host/block-device.ts";
+import { type BytePieces, byteCount, fillFrom } from "../host/byte-pieces.ts";
 import type { ByteStore } from "../host/byte-store.ts";
+import { checkSectors, checkWritableSectors } from "./check-sectors.ts";
 
 /** Zeroes are written in pieces of this. */
 const ZEROES_BYTES = 1 << 20;
@@ -39,14 +41,27 @@ export class RawDisk implements BlockDevice {
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
-    this.#check(offset, into.length);
+    checkSectors(this, offset, into.length);
     const got = await this.#store.read(offset, into);
     into.fill(0, got);
   }
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
-    this.#checkWritable(offset, bytes.length);
+    checkWritableSectors(this, offset, bytes.length);
     await this.#store.write(offset, bytes);
+  }
+
+  readNow(offset: number, into: BytePieces): boolean {
+    checkSectors(this, offset, byteCount(into));
+    const got = this.#store.readNow?.(offset, into);
+    if (got === undefined) return false;
+    fillFrom(into, got);
+    return true;
+  }
+
+  writeNow(offset: number, pieces: BytePieces): boolean {
+    checkWritableSectors(this, offset, byteCount(pieces));
+    return this.#store.writeNow?.(offset, pieces) ?? false;
   }
 
   async flush(): Promise<void> {
@@ -55,11 +70,11 @@ export class RawDisk implements BlockDevice {
 
   /** Files give no room back from their middle here, so nothing happens. */
   async discard(offset: number, length: number): Promise<void> {
-    this.#checkWritable(offset, length);
+    checkWritableSectors(this, offset, length);
   }
 
   async writeZeroes(offset: number, length: number): Promise<void> {
-    this.#checkWritable(offset, length);
+    checkWritableSectors(this, offset, length);
     const zeroes = new Uint8Array(Math.min(length, ZEROES_BYTES));
     for (let done = 0; done < length; done += zeroes.length) {
       await this.#store.write(offset + done, zeroes.subarray(0, Math.min(zeroes.length, length - done)));
@@ -69,16 +84,5 @@ export class RawDisk implements BlockDevice {
   async close(): Promise<void> {
     await this.flush();
     await this.#store.close();
-  }
-
-  #checkWritable(offset: number, length: number): void {
-    if (this.readOnly) throw new DiskError("the disk is read-only");
-    this.#check(offset, length);
-  }
-
-  #check(offset: number, length: number): void {
-    const sectors = offset % SECTOR_BYTES === 0 && length % SECTOR_BYTES === 0;
-    if (sectors && offset >= 0 && offset + length <= this.sizeBytes) return;
-    throw new DiskError(`${length} bytes at ${offset} are not sectors of a disk of ${this.sizeBytes} bytes`);
   }
 }

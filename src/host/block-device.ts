@@ -1,3 +1,5 @@
+import type { BytePieces } from "./byte-pieces.ts";
+
 /**
  * What a guest's disk stands on: sectors of 512 bytes. Offsets and lengths are
  * whole sectors inside `0 .. sizeBytes`; everything else throws.
@@ -13,6 +15,9 @@ export interface BlockDevice {
   /** Fills `into`. */
   read(offset: number, into: Uint8Array): Promise<void>;
   write(offset: number, bytes: Uint8Array): Promise<void>;
+  /** The same while the caller waits, where that is quick. False: nothing was read. */
+  readNow?(offset: number, into: BytePieces): boolean;
+  writeNow?(offset: number, pieces: BytePieces): boolean;
   /** Resolves when every write that had resolved before survives a crash of the host. */
   flush(): Promise<void>;
   /** The guest no longer needs these bytes; they may read as anything afterwards. */

@@ -1,3 +1,5 @@
+import type { BytePieces } from "./byte-pieces.ts";
+
 /**
  * A file, or what serves as one: bytes `0 .. size - 1` that can be changed
  * and that grow. Operations may overlap in time; those on the same bytes are
@@ -12,6 +14,10 @@ export interface ByteStore {
   read(offset: number, into: Uint8Array): Promise<number>;
   /** Writes all of `bytes`; behind the end, what lies between becomes zeroes. */
   write(offset: number, bytes: Uint8Array): Promise<void>;
+  /** The same while the caller waits, where that is quick; undefined: nothing was read. */
+  readNow?(offset: number, into: BytePieces): number | undefined;
+  /** False: nothing was written. */
+  writeNow?(offset: number, pieces: BytePieces): boolean;
   /** Resolves when all that was written before is safe from a crash of the host. */
   sync(): Promise<void>;
   /** Cuts off the end, or adds zeroes. */

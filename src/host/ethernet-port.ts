@@ -5,6 +5,8 @@
  */
 export interface Frame {
   readonly bytes: Uint8Array;
+  /** What follows `bytes`, which then end with the headers: so the data of a stream need not be copied. Only with an offload. */
+  readonly data?: Uint8Array;
   /** What its sender has left to whoever puts it on a real wire; absent when nothing. */
   readonly offload?: Offload;
 }
@@ -17,6 +19,10 @@ export interface Offload {
   readonly checksumOffset: number;
   /** How much payload each TCP segment is to have; 0 when the frame is one packet. */
   readonly segmentBytes: number;
+}
+
+export function frameLength({ bytes, data }: Frame): number {
+  return bytes.length + (data?.length ?? 0);
 }
 
 /** One end of a cable. */

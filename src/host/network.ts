@@ -13,7 +13,7 @@ export type HostSocketFailure = "refused" | "reset" | "unreachable" | "timed-out
 /** What happens to a stream socket. Nothing follows `closed`. None of these is called from inside a call of the socket. */
 export interface HostStreamEvents {
   connected(): void;
-  /** The receiver may keep `bytes`. */
+  /** `bytes` are good until the receiver returns. */
   data(bytes: Uint8Array): void;
   /** The other side will send no more. */
   ended(): void;

@@ -1,3 +1,5 @@
+import type { BytePieces } from "./byte-pieces.ts";
+
 /** A file, folder or link inside a shared folder, from a `lookup` to its last `forget`. Numbers are not used again. */
 export type NodeId = number;
 
@@ -125,9 +127,10 @@ export interface SharedFolder {
     name: ByteString,
     options: OpenMode & { readonly permissions: number; readonly exclusive: boolean; readonly by: Creator },
   ): FolderEntry & { readonly handle: HandleId };
-  /** Returns how many bytes there were. */
-  read(handle: HandleId, offset: number, into: Uint8Array): number;
-  write(handle: HandleId, offset: number, bytes: Uint8Array): number;
+  /** Fills the pieces one after the other; returns how many bytes there were. */
+  read(handle: HandleId, offset: number, into: BytePieces): number;
+  /** Writes the pieces one behind the other; returns how many bytes it was. */
+  write(handle: HandleId, offset: number, pieces: BytePieces): number;
   /** Resolves when what was written survives a crash of the host. */
   flush(handle: HandleId, dataOnly: boolean): Promise<void>;
   close(handle: HandleId): void;

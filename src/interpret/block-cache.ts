@@ -379,7 +379,7 @@ export class BlockCache implements RegionStore {
 
   /** Whether 64-bit code has been decoded from a page offset on, even if it has been written since. */
   hasBlock(page: number, offset: number): boolean {
-    return this.#pages.get(page)?.find(blockKey(offset, 64)) !== undefined;
+    return this.#knownPage(page)?.find(blockKey(offset, 64)) !== undefined;
   }
 
   hasRegion(page: number, offset: number): boolean {

@@ -88,7 +88,8 @@ export class InterpretedRecord implements RecordContext {
   jumpTo(rip: Expr): void {
     this.storeState(64, this.b.i32(cpu.RIP), rip);
     this.#countBlock();
-    this.#handler.leave(this.b.call(this.#handler.shared("dispatch"))!);
+    const isReturn = this.#shape.instruction.mnemonic === "ret";
+    this.#handler.leave(this.b.call(this.#handler.shared(isReturn ? "dispatchReturn" : "dispatch"))!);
   }
 
   branch(condition: Expr): void {

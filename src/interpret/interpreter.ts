@@ -4,7 +4,7 @@ import type { Meter } from "../cpu/meter.ts";
 import type { RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
 import type { RestoredCode, SavedCode } from "../cpu/saved-code.ts";
 import type { StateView } from "../cpu/state-view.ts";
-import { isStepped } from "../cpu/stepped-instructions.ts";
+import { isCalledByRegions } from "../cpu/stepped-instructions.ts";
 import { type CodeBits, MAX_INSTRUCTION_BYTES } from "../decode/decoder.ts";
 import { FORMS, FORMS_BY_OPCODE, type OpcodeIndex } from "../decode/form-table.ts";
 import { FIRST_SHAPE_HANDLER, HANDLER_CROSSING, HANDLER_UNDEFINED } from "../decode/record-writer.ts";
@@ -20,6 +20,11 @@ import { buildHandlerModule, type MemoryPages } from "./handler-module.ts";
 import { HotHandlers } from "./hot-handlers.ts";
 import { buildRunModule } from "./run-module-builder.ts";
 
+/**
+ * A jump forwards counts as hot after so many times as many, because the code that it is part of becomes hot as a whole: where it is
+ * called, or where its loop begins.
+ */
+const FORWARD_AGAIN = 8;
 /** Rooms in the handler table; a machine meets a few thousand shapes at most. */
 const TABLE_SIZE = 16384;
 /** A hot place whose code was rewritten becomes hot again after this many times as many jumps to it. */
@@ -181,7 +186,7 @@ export class Interpreter implements Engine {
     const { codeKey, pages, hotCount } = this.#parts;
     if (codeKey === undefined) return undefined;
     const { shapes } = this.#shapes;
-    const called = shapes.filter((shape) => !this.#hot.isInline(shape.id));
+    const called = shapes.filter((shape) => this.#isInTable(shape));
     return {
       key: codeKey,
       shapes: this.#shapes.save(),
@@ -393,11 +398,22 @@ export class Interpreter implements Engine {
     const at = this.#blocks.recordAt(physical, this.#codeBits());
     this.#compilePending();
     // After a flush the jump's own record is gone.
-    if (flushes === this.#blocks.flushes && from >= record.RECORD_BYTES)
+    if (flushes === this.#blocks.flushes && from >= record.RECORD_BYTES) {
       this.#i32[(from + record.LINK) >> 2] = at;
+      // The count of a relative jump (InterpretedRecord).
+      if (this.#leadsForward(from))
+        this.#i32[(from + record.DISPLACEMENT) >> 2] = (1 - FORWARD_AGAIN) * (this.#parts.hotCount ?? 0);
+    }
     this.#setRipBase(physical & (PAGE_BYTES - 1));
     if (this.#state32(cpu.BUDGET) <= 0) this.#setState32(cpu.EXIT_REASON, cpu.EXIT_BUDGET);
     return this.#state32(cpu.BUDGET) <= 0 ? this.#run.dispatch() : at;
+  }
+
+  /** Whether a relative jump that is no call leads to code behind it. */
+  #leadsForward(from: number): boolean {
+    const target = this.#i32[(from + record.TARGET_OFFSET) >> 2]!;
+    if (target < this.#u16[(from + record.NEXT_OFFSET) >> 1]!) return false;
+    return this.#shapes.at(this.#u16[(from + record.HANDLER) >> 1]!)?.instruction.mnemonic !== "call";
   }
 
   /** The instruction at RIP begins in RAM and lies on two pages. */
@@ -440,11 +456,7 @@ export class Interpreter implements Engine {
   #compilePending(): void {
     const all = this.#shapes.shapes;
     if (this.#compiled === all.length) return;
-    const pending: HandlerShape[] = all
-      .slice(this.#compiled)
-      .filter(
-        (shape) => !this.#hot.isInline(shape.id) || (this.#translator !== undefined && isStepped(shape)),
-      );
+    const pending = all.slice(this.#compiled).filter((shape) => this.#isInTable(shape));
     this.#compiled = all.length;
     if (pending.length === 0) return;
     invariant(this.#shapes.nextId <= TABLE_SIZE, "the handler table has room for every shape");
@@ -452,6 +464,11 @@ export class Interpreter implements Engine {
     meter?.enter(meter.kind("translation/handlers of the interpreter"));
     this.#instantiate(buildHandlerModule(pending, this.#parts.pages, this.#available, this.#parts.hotCount));
     meter?.leave();
+  }
+
+  /** Whether a shape's handler is called, by the loop or by regions. */
+  #isInTable(shape: HandlerShape): boolean {
+    return !this.#hot.isInline(shape.id) || (this.#translator !== undefined && isCalledByRegions(shape));
   }
 
   /** Puts handlers into the table. */

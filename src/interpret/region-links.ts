@@ -75,6 +75,26 @@ export function buildContinueAt(
   return b;
 }
 
+/** A record that is 0 leads nowhere: there is a reason to leave. */
+export function buildContinueRecord(table: TableRef): FunctionBuilder {
+  const b = new FunctionBuilder(REGION_FUNCTIONS.continueRecord);
+  const { get32, set32 } = stateOf(b);
+  const [at, caller] = [b.parameter(0), b.parameter(1)];
+  b.if(b.op("i32.eqz", at), () => b.return(b.i32(0)), undefined, "unlikely");
+  const unwind = (): void => {
+    set32(cpu.STALE_CALLERS, b.i32(0));
+    b.return(at);
+  };
+  b.if(get32(cpu.STALE_CALLERS), unwind, undefined, "unlikely");
+  const target = b.bind(forwarded(b, at));
+  b.if(isRegion(b, target), () => {
+    expectNoReturn(b);
+    b.returnCallIndirect(table, HANDLER_TYPE, b.load("i32.load16_u", target, record.HANDLER), caller);
+  });
+  b.return(target);
+  return b;
+}
+
 export function buildContinueBySlot(
   table: TableRef,
   findRegion: FunctionRef,
@@ -184,7 +204,7 @@ export function buildSplitStore(): FunctionBuilder {
   return b;
 }
 
-export function buildHostAddress(splitRead: FunctionRef): FunctionBuilder {
+export function buildHostAddress(fill: FunctionRef, splitRead: FunctionRef): FunctionBuilder {
   const b = new FunctionBuilder(REGION_FUNCTIONS.hostAddress);
   const [linear, last, table] = [b.parameter(0), b.parameter(1), b.parameter(2)];
   const bank = b.op("i32.add", stateOf(b).get32(cpu.TLB_BASE), table);
@@ -192,8 +212,12 @@ export function buildHostAddress(splitRead: FunctionRef): FunctionBuilder {
   const into = b.op("i64.sub", linear, b.load("i64.load", entry, TLB_TAG));
   const misses = b.op("i64.gt_u", into, b.op("i64.extend_i32_u", last));
   b.if(misses, () => {
-    b.if(table, () => b.return(b.i32(0)));
-    b.returnCall(splitRead, linear, b.op("i32.sub", b.i32(PAGE_BYTES), last));
+    const inPage = b.op("i64.and", linear, b.i64(4095n));
+    b.if(b.op("i64.gt_u", inPage, b.op("i64.extend_i32_u", last)), () => {
+      b.if(table, () => b.return(b.i32(0)));
+      b.returnCall(splitRead, linear, b.op("i32.sub", b.i32(PAGE_BYTES), last));
+    });
+    b.returnCall(fill, linear, table);
   });
   const addend = b.load("i32.load", entry, TLB_ADDEND);
   b.return(b.op("i32.add", b.op("i32.wrap_i64", linear), addend));

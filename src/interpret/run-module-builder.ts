@@ -57,6 +57,7 @@ export function buildRunModule(
     ? module.importFunction("env", "observe", { params: ["i32"], results: [] })
     : undefined;
   const findCode = module.importFunction("core", "findCode", { params: [], results: ["i32"] });
+  const fill = module.importFunction("core", "fillForRegion", { params: ["i64", "i32"], results: ["i32"] });
   const refs = Object.fromEntries(
     Object.entries(SHARED_FUNCTIONS).map(([name, type]) => [
       name,
@@ -65,6 +66,7 @@ export function buildRunModule(
   ) as Record<SharedFunction, FunctionRef>;
   const onward = module.declareFunction("dispatchOnward", SHARED_FUNCTIONS.dispatch);
   module.defineFunction(refs.dispatch, shared.buildDispatch(findCode, true, hotCount));
+  module.defineFunction(refs.dispatchReturn, shared.buildDispatch(findCode, true, undefined));
   module.defineFunction(onward, shared.buildDispatch(findCode, false, undefined));
   module.defineFunction(refs.jumpHot, shared.buildJumpHot());
   module.defineFunction(refs.leaveFault, shared.buildLeaveFault());
@@ -74,7 +76,7 @@ export function buildRunModule(
   module.defineFunction(refs.jumpBudget, shared.buildJumpBudget());
   module.defineFunction(refs.setFault, shared.buildSetFault());
   for (const name of Object.keys(refs) as SharedFunction[]) module.exportFunction(name, refs[name]);
-  if (hotCount !== undefined) addRegionFunctions(module, table, findCode, hotCount);
+  if (hotCount !== undefined) addRegionFunctions(module, table, findCode, fill, hotCount);
 
   const helper = (name: HelperName): FunctionRef => {
     const ref = helpers.get(name);
@@ -113,25 +115,30 @@ function addRegionFunctions(
   module: ModuleWriter,
   table: TableRef,
   findCode: FunctionRef,
+  fill: FunctionRef,
   hotCount: number,
 ): void {
   const declare = (name: RegionFunction) => module.declareFunction(name, REGION_FUNCTIONS[name]);
   const continueAt = declare("continueAt");
+  const returnTo = declare("returnTo");
   const findRegion = declare("findRegion");
   const hostAddress = declare("hostAddress");
   const splitRead = declare("splitRead");
   const splitStore = declare("splitStore");
   const continueBySlot = declare("continueBySlot");
+  const continueRecord = declare("continueRecord");
   const vacant = module.declareFunction("vacant", HANDLER_TYPE);
   module.defineFunction(continueAt, links.buildContinueAt(table, findCode, hotCount));
+  module.defineFunction(returnTo, links.buildContinueAt(table, findCode, undefined));
   module.defineFunction(findRegion, links.buildFindRegion(findCode));
   module.defineFunction(continueBySlot, links.buildContinueBySlot(table, findRegion, continueAt));
+  module.defineFunction(continueRecord, links.buildContinueRecord(table));
   module.defineFunction(vacant, links.buildVacant(continueAt));
-  module.defineFunction(hostAddress, links.buildHostAddress(splitRead));
+  module.defineFunction(hostAddress, links.buildHostAddress(fill, splitRead));
   module.defineFunction(splitRead, links.buildSplitRead());
   module.defineFunction(splitStore, links.buildSplitStore());
-  for (const ref of [continueAt, findRegion, continueBySlot, vacant, hostAddress, splitRead, splitStore])
-    module.exportFunction(ref.name, ref);
+  const going = [continueAt, returnTo, findRegion, continueBySlot, continueRecord, vacant];
+  for (const ref of [...going, hostAddress, splitRead, splitStore]) module.exportFunction(ref.name, ref);
 }
 
 function buildRun(

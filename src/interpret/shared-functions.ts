@@ -22,6 +22,8 @@ export const SHARED_FUNCTIONS = {
   jumpHot: { params: ["i32"], results: ["i32"] },
   /** RIP is set and the block's instructions are counted: the record for it. */
   dispatch: { params: [], results: ["i32"] },
+  /** The same after a RET: what it returns to does not become hot by that. */
+  dispatchReturn: { params: [], results: ["i32"] },
   /** Sets a fault without (or with a zero) error code: vector, error code. */
   setFault: { params: ["i32", "i32"], results: [] },
 } as const;

@@ -220,6 +220,8 @@ export const HELD_CONDITIONS = 0xe48;
 export const MASKED_ADDRESS_LINES = 0xe50;
 /** i32: access-disable and write-disable of 16 protection keys. */
 export const PKRU = 0xe58;
+/** i32: nonzero when mappings of code have changed, to which regions may belong that have called others. */
+export const STALE_CALLERS = 0xe5c;
 /** Ten i64: the performance counters (src/core/system/performance-counters.ts). */
 export const PERFORMANCE_COUNTERS = 0xe60;
 /** i64: where the region that is called next by another returns to if it returns to its caller; or an address that RET never goes to. */

@@ -110,7 +110,7 @@ function describe(e: VmErrorDetail): string {
     case "snapshot-devices-differ":
       return (
         `the snapshot's machine has ${e.saved}, and this one ${e.present}; ` +
-        "give it the same --disk, --network and --rng as when it was saved"
+        "give it the same disks, networks and other devices as when it was saved"
       );
     case "snapshot-disk-changed":
       return `${e.disk}: ${e.reason}; restore with the disk as it was when the snapshot was taken`;

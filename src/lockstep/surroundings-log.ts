@@ -133,7 +133,7 @@ function forward(call: (name: CallName, parameters: readonly Value[]) => Value):
     writeMsr: (...parameters) => call("writeMsr", parameters) as boolean,
     readTaskPriority: () => call("readTaskPriority", []) as number,
     writeTaskPriority: (...parameters) => void call("writeTaskPriority", parameters),
-    timeStampCounter: () => call("timeStampCounter", []) as bigint,
+    timeStampCounter: () => call("timeStampCounter", []) as number,
     random: () => call("random", []) as bigint,
   };
 }

@@ -146,11 +146,10 @@ export class FlagState {
   #pendingKnown(): KnownFlags {
     const { cf, result, zf, sf, pf } = this.#pending;
     if (zf !== undefined || sf !== undefined || pf !== undefined) return {};
-    const alone = result === undefined && cf === undefined;
     return {
       cf: cf ?? this.#known.cf,
       result: result ?? this.#known.result,
-      difference: alone ? this.#known.difference : this.#difference,
+      difference: onlyAf(this.#pending) ? this.#known.difference : this.#difference,
     };
   }
 
@@ -197,8 +196,8 @@ export class FlagState {
     this.#known = {
       cf: cf ?? this.#known.cf,
       result: result ?? this.#known.result,
-      // CF by itself leaves nothing to compare.
-      difference: result === undefined && cf === undefined ? this.#known.difference : difference,
+      // CF or OF by itself leaves nothing to compare.
+      difference: onlyAf(p) ? this.#known.difference : difference,
     };
     this.#difference = undefined;
   }
@@ -406,4 +405,8 @@ export class FlagState {
   #store64(field: number, e: Expr): void {
     this.#context.storeState(64, this.#b.i32(field), e);
   }
+}
+
+function onlyAf({ cf, result, of, overflow }: Pending): boolean {
+  return cf === undefined && result === undefined && of === undefined && overflow === undefined;
 }

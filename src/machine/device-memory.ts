@@ -21,6 +21,10 @@ export class DeviceMemory implements DmaMemory {
     return this.#memory.view(address, length);
   }
 
+  noteWritten(address: number, length: number): void {
+    this.#written(address, length);
+  }
+
   readU16(address: number): number {
     return this.#memory.readU16(address);
   }

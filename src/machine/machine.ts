@@ -458,7 +458,7 @@ export class Machine {
       writeTaskPriority: (priority) => {
         this.#board.localApic.taskPriorityClass = priority;
       },
-      timeStampCounter: () => BigInt(Math.floor(this.#time.nowNs())),
+      timeStampCounter: () => Math.floor(this.#time.nowNs()),
       random: () => this.#random(),
     };
   }

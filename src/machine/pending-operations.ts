@@ -26,6 +26,10 @@ export class PendingOperations implements HostOperations {
     this.#onDelivered = events.delivered;
   }
 
+  get mayWait(): boolean {
+    return !this.#deterministic;
+  }
+
   /** Operations whose outcome no device has got yet. */
   get count(): number {
     return this.#operations.length;

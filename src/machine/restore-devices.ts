@@ -41,7 +41,7 @@ function blankTransport({ name, deviceId, classCode, features, queueSizes }: Vir
     readU16: () => 0,
     readU32: () => 0,
     readU64: () => 0n,
-    ...{ write: nothing, fill: nothing, writeU16: nothing, writeU32: nothing },
+    ...{ write: nothing, noteWritten: nothing, fill: nothing, writeU16: nothing, writeU32: nothing },
   };
   return new VirtioPci(device, { memory, messages: { send: nothing }, mapped: nothing });
 }

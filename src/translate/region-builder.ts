@@ -39,6 +39,7 @@ export class RegionBuilder {
   #inherited: FlagState | undefined;
   readonly #loops = new Map<FlowNode, Label>();
   readonly #labels = new Map<FlowNode, Label>();
+
   constructor(plan: RegionPlan) {
     const b = this.#b;
     b.bindsParts = true;
@@ -149,6 +150,7 @@ export class RegionBuilder {
       }
       if (instruction.interpreted) {
         flags.flush();
+        if (instruction.transfers) return this.#transfer(instruction);
         return this.#out.resume(instruction.position, instruction.firstRecord);
       }
       const exits: RegionExits = {
@@ -200,20 +202,44 @@ export class RegionBuilder {
       this.#goOnward(node, block, block.end.next, flags);
   }
 
-  /** Has the interpreter's handler execute one instruction, and goes on unless that led elsewhere or to code being written. */
-  #step({ shape, record, position }: RegionInstruction): void {
+  /**
+   * Has the interpreter's handler execute one instruction, and goes on unless that led elsewhere, changed mappings of code that
+   * have been used, or led to code being written.
+   */
+  #step(instruction: RegionInstruction): void {
     const b = this.#b;
+    const { use } = this.#plan;
     const codeWrites = (): Expr => b.load("i64.load", b.i32(0), CPU_STATE + cpu.COUNT_CODE_WRITE);
-    this.#out.storeRipBase(position);
-    this.#out.writeBack();
     const before = codeWrites();
-    const next = b.callIndirect(this.#plan.imports.handlers, REGION_TYPE, b.i32(shape.id), b.i32(record))!;
-    const elsewhere = b.op("i32.ne", next, b.i32(record + RECORD_BYTES));
-    const changed = b.op("i32.or", b.op("i64.ne", before, codeWrites()), this.#state.hasOtherTlbBank());
-    b.if(b.op("i32.or", elsewhere, changed), () => b.return(next), undefined, "unlikely");
+    const next = this.#callHandler(instruction);
+    const elsewhere = b.op("i32.ne", next, b.i32(instruction.record + RECORD_BYTES));
+    const key = b.load("i64.load", b.i32(0), CPU_STATE + cpu.MODE_KEY);
+    const written = b.op("i64.ne", before, codeWrites());
+    const isOther = b.op("i32.or", b.op("i64.ne", key, this.#state.modeKey), this.#state.hasOtherTlbBank());
+    const leave = (): void => b.return(next);
+    const changed = b.op("i32.or", written, isOther);
+    b.if(b.op("i32.or", elsewhere, changed), leave, undefined, "unlikely");
+    if (use.usesHostFloat) b.if(b.op("i32.eqz", isMxcsrSimple(b)), leave, undefined, "unlikely");
+    if (use.inlinesX87) b.if(this.#state.x87IsUnready(), leave, undefined, "unlikely");
     this.#out.loadBudget();
     this.#state.reload();
+    b.if(this.#state.hasDenormal(), leave, undefined, "unlikely");
     this.#pages.forget();
+  }
+
+  /** Has the interpreter's handler execute the last instruction of a block, and goes on where it leads. */
+  #transfer(instruction: RegionInstruction): void {
+    const b = this.#b;
+    const next = this.#callHandler(instruction);
+    b.returnCall(this.#plan.imports.link("continueRecord"), next, b.parameter(0));
+  }
+
+  /** The next record by the interpreter's handler of an instruction, which finds the state in memory. */
+  #callHandler({ shape, record, position }: RegionInstruction): Expr {
+    const b = this.#b;
+    this.#out.storeRipBase(position);
+    this.#out.writeBack();
+    return b.callIndirect(this.#plan.imports.handlers, REGION_TYPE, b.i32(shape.id), b.i32(record))!;
   }
 
   #record(instruction: RegionInstruction, exits: RegionExits): RegionRecord {
@@ -240,7 +266,10 @@ export class RegionBuilder {
     return new FlagState(storage, new VectorValues(this.#b));
   }
 
-  /** From a block to the one behind it, which is no jump: the budget is looked at only where a page ends, as in the interpreter. */
+  /**
+   * From a block to the one behind it, which is no jump: the budget is looked at only where a page ends, as in the interpreter, and
+   * where an instruction lies on two pages, before that.
+   */
   #goOnward(node: FlowNode, block: RegionBlock, next: Position, flags: FlagState): void {
     const to = this.#successor(node, next);
     if (to === undefined) {
@@ -248,7 +277,8 @@ export class RegionBuilder {
       return this.#out.resume(block.start, block.behind);
     }
     this.#out.count(block.instructions.length);
-    if (pageDelta(next) !== pageDelta(block.start)) this.#out.leaveWithoutBudget(next, () => flags.spill());
+    const atPageEnd = pageDelta(next) !== pageDelta(block.start) && !block.crosses;
+    if (atPageEnd || to.block!.crosses) this.#out.leaveWithoutBudget(next, () => flags.spill());
     this.#goTo(node, to, flags);
   }
 
@@ -311,7 +341,7 @@ export class RegionBuilder {
     );
   }
 
-  /** Calls what is at `rip`, the position `target` if that is known, and goes on behind. */
+  /** Ends a block with a call: to `target`, or wherever `rip` says. Goes on at `next`, if the region has that. */
   #call(node: FlowNode, next: Position, target: Position | undefined, rip: Expr, spill: () => void): void {
     const b = this.#b;
     const { flow, entry } = this.#plan;
@@ -327,7 +357,9 @@ export class RegionBuilder {
     this.#pages.forget();
     const resume = (): void => this.#out.resumeSynced(next, to.block!.instructions[0]!.firstRecord);
     b.if(this.#state.hasDenormal(), resume, undefined, "unlikely");
-    if (this.#plan.use.inlinesX87) b.if(this.#state.x87IsUnready(), resume, undefined, "unlikely");
+    const { use } = this.#plan;
+    if (use.inlinesX87) b.if(this.#state.x87IsUnready(), resume, undefined, "unlikely");
+    if (use.usesHostFloat) b.if(b.op("i32.eqz", isMxcsrSimple(b)), resume, undefined, "unlikely");
     this.#goTo(node, to, this.#newFlags());
   }
 
@@ -362,7 +394,8 @@ const FLAG_SETTERS: ReadonlySet<string> = new Set(["add", "sub", "cmp", "and", "
 const QUIET_MOVES: ReadonlySet<string> = new Set(["mov", "movzx", "movsx", "movsxd", "lea"]);
 
 /** Whether a block sets all status flags before it can be left, or anything can look at them. */
-function replacesAllFlags({ instructions }: RegionBlock): boolean {
+function replacesAllFlags({ instructions, crosses }: RegionBlock): boolean {
+  if (crosses) return false;
   for (const { shape, interpreted } of instructions) {
     const { mnemonic, flags } = shape.instruction;
     if (interpreted || shape.operands.some(({ kind }) => !QUIET_OPERANDS.has(kind))) return false;

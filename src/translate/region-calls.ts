@@ -48,6 +48,7 @@ export class RegionCalls {
   call({ target, rip, next, flags, killsFlags }: RegionCall): void {
     const b = this.#b;
     const out = this.#out;
+    const { callsItselfAlone } = this.#plan;
     const isSelf = target === this.#plan.entry;
     if (!isSelf) out.storeRip(rip);
     out.writeBack("others");
@@ -73,7 +74,8 @@ export class RegionCalls {
     const result = this.#run(target, rip, given);
     const isElsewhere = (): Expr => {
       const returned = b.load("i64.load", b.i32(0), CPU_STATE + cpu.RIP);
-      return b.op("i32.or", b.op("i64.ne", returned, back), out.isExhausted());
+      const cannotGoOn = b.op("i32.or", out.isExhausted(), this.#state.hasOtherTlbBank());
+      return b.op("i32.or", b.op("i64.ne", returned, back), cannotGoOn);
     };
     b.if(
       b.op("i32.ne", result, b.i32(REGION_RETURNED)),
@@ -81,6 +83,8 @@ export class RegionCalls {
         b.if(b.op("i32.ne", result, b.i32(REGION_RETURNED_TO_RIP)), () => b.return(result));
         out.loadBudget();
         b.if(isElsewhere(), () => out.returnSynced());
+        // Another region may have come in between.
+        if (callsItselfAlone) out.storeRipBase(0);
       },
       undefined,
       "unlikely",

@@ -21,6 +21,8 @@ export interface RegionInstruction {
   readonly interpreted: boolean;
   /** Of such a one: the region calls its handler and goes on. */
   readonly stepped: boolean;
+  /** Of such a one: the region calls its handler and goes on where that leads. */
+  readonly transfers: boolean;
 }
 
 /** How a block of a region ends. */
@@ -51,6 +53,8 @@ export interface RegionBlock {
   readonly start: Position;
   readonly instructions: readonly RegionInstruction[];
   readonly end: BlockEnd;
+  /** It is one instruction that goes on in the next page. */
+  readonly crosses: boolean;
   /** The record of the fallback behind the last instruction, for a block that the region goes no further from. */
   readonly behind: number;
 }
@@ -74,3 +78,7 @@ export interface RegionCode {
 }
 
 export const pageDelta = (position: Position): number => position >> 12;
+
+/** Whether the bytes from one position up to another lie on two pages. */
+export const isOnTwoPages = (start: Position, end: Position): boolean =>
+  pageDelta(start) !== pageDelta(end - 1);

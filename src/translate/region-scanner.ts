@@ -1,12 +1,18 @@
 import type { CodeRange, HotPlace, RegionStore, TranslatorHost } from "../cpu/region-translator.ts";
-import { isStepped } from "../cpu/stepped-instructions.ts";
-import { type DecodedInstruction, Decoder } from "../decode/decoder.ts";
-import { continueHandler } from "../decode/record-writer.ts";
+import { isStepped, isTransfer } from "../cpu/stepped-instructions.ts";
+import {
+  DECODE_TRUNCATED,
+  type DecodedInstruction,
+  Decoder,
+  MAX_INSTRUCTION_BYTES,
+} from "../decode/decoder.ts";
+import { continueHandler, HANDLER_CONTINUE } from "../decode/record-writer.ts";
 import type { HandlerShape, ShapeTable } from "../decode/shape.ts";
 import { GUEST_RAM, PAGE_BYTES } from "../layout/memory-map.ts";
 import { RECORD_BYTES } from "../layout/record.ts";
 import {
   type BlockEnd,
+  isOnTwoPages,
   type Position,
   pageDelta,
   type RegionBlock,
@@ -52,6 +58,8 @@ export class RegionScanner {
   readonly #regions: RegionStore;
   readonly #isTranslatable: (shape: HandlerShape, instruction: RegionInstruction) => boolean;
   readonly #decoder: Decoder;
+  /** The bytes of an instruction that lies on two pages. */
+  readonly #bytes = new Uint8Array(2 * MAX_INSTRUCTION_BYTES);
   readonly #pageAt: (delta: number) => number | undefined;
   readonly #hasBeenReached: TranslatorHost["hasBeenReached"];
   #pages: RegionPage[] = [];
@@ -74,11 +82,14 @@ export class RegionScanner {
     this.#pages = [{ delta: 0, page: place.page }];
     const entry = place.offset;
     const { flows, indirectTargets } = this.#explore(place);
-    if (flows.size === 0) return undefined;
+    const first = flows.get(entry);
+    // What is entered at an instruction on two pages is looked up by both (BlockCache.crossingRecord).
+    if (first === undefined || isOnTwoPages(entry, entry + first.length)) return undefined;
     const leaders = new Set<Position>([entry, ...indirectTargets]);
     for (const [position, flow] of flows) {
       if (flow.target !== undefined && flow.end !== "call") leaders.add(flow.target);
       if (flow.end === "branch" || flow.end === "call") leaders.add(position + flow.length);
+      if (isOnTwoPages(position, position + flow.length)) leaders.add(position);
     }
     const blocks = new Map<Position, RegionBlock>();
     const ranges: CodeRange[] = [];
@@ -91,12 +102,11 @@ export class RegionScanner {
         if (block === undefined) return undefined;
         blocks.set(at, block);
         instructions += block.instructions.length;
-        const range = this.#rangeOf(block);
-        if (at === entry) ranges.unshift(range);
-        else ranges.push(range);
+        if (at === entry) ranges.unshift(...this.#rangesOf(block));
+        else ranges.push(...this.#rangesOf(block));
         if (block.end.kind === "call" && block.end.body !== undefined) {
           instructions += block.end.body.instructions.length;
-          ranges.push(this.#rangeOf(block.end.body));
+          ranges.push(...this.#rangesOf(block.end.body));
         }
         at = block.end.kind === "onward" && !leaders.has(block.end.next) ? block.end.next : undefined;
       }
@@ -105,13 +115,15 @@ export class RegionScanner {
     return { code, ranges, instructions };
   }
 
-  #rangeOf({ start, instructions }: RegionBlock): CodeRange {
-    return this.#range(start, instructions.at(-1)!.next);
+  #rangesOf({ start, instructions }: RegionBlock): CodeRange[] {
+    return this.#ranges(start, instructions.at(-1)!.next);
   }
 
-  #range(start: Position, end: Position): CodeRange {
+  #ranges(start: Position, end: Position): CodeRange[] {
     const base = pageDelta(start) * PAGE_BYTES;
-    return { page: this.#pageOf(start)!, start: start - base, end: end - base };
+    const first = { page: this.#pageOf(start)!, start: start - base, end: Math.min(end - base, PAGE_BYTES) };
+    if (!isOnTwoPages(start, end)) return [first];
+    return [first, { page: this.#pageOf(end)!, start: 0, end: end - base - PAGE_BYTES }];
   }
 
   /** Decodes breadth first from the entry, so that what lies near it is in when there is too much. */
@@ -166,8 +178,20 @@ export class RegionScanner {
   #decode(position: Position): number {
     const page = this.#pageOf(position);
     if (page === undefined) return 0;
-    const start = GUEST_RAM + page * PAGE_BYTES;
-    return this.#decoder.decode(this.#memory, start + (position & (PAGE_BYTES - 1)), start + PAGE_BYTES, 64);
+    const pageStart = GUEST_RAM + page * PAGE_BYTES;
+    const [start, end] = [pageStart + (position & (PAGE_BYTES - 1)), pageStart + PAGE_BYTES];
+    const length = this.#decoder.decode(this.#memory, start, end, 64);
+    return length === DECODE_TRUNCATED ? this.#decodeOnTwoPages(position, start, end) : length;
+  }
+
+  /** `start` and `end` are those of its bytes on the first page. */
+  #decodeOnTwoPages(position: Position, start: number, end: number): number {
+    const next = this.#pageOf(position + MAX_INSTRUCTION_BYTES);
+    if (next === undefined) return 0;
+    const behind = GUEST_RAM + next * PAGE_BYTES;
+    this.#bytes.set(this.#memory.subarray(start, end));
+    this.#bytes.set(this.#memory.subarray(behind, behind + MAX_INSTRUCTION_BYTES), end - start);
+    return this.#decoder.decode(this.#bytes, 0, this.#bytes.length, 64);
   }
 
   #pageOf(position: Position): number | undefined {
@@ -220,6 +244,7 @@ export class RegionScanner {
         return undefined;
       flows.set(at, flow);
       positions.push(at);
+      if (isOnTwoPages(at, at + flow.length)) return undefined;
       if (flow.end === "return") return this.#describe(positions, flows, { kind: "return" });
       if (flow.end !== "onward") return undefined;
       at += flow.length;
@@ -253,17 +278,24 @@ export class RegionScanner {
         target: flow.target,
         interpreted: false,
         stepped: false,
+        transfers: false,
       };
       const interpreted = flow.separateAddress || !this.#isTranslatable(flow.shape, instruction);
-      const stepped = interpreted && !flow.separateAddress && isStepped(flow.shape);
-      instructions.push({ ...instruction, interpreted, stepped });
+      const hasHandler = interpreted && !flow.separateAddress;
+      const stepped = hasHandler && isStepped(flow.shape);
+      const transfers = hasHandler && isTransfer(flow.shape);
+      instructions.push({ ...instruction, interpreted, stepped, transfers });
       to = behind;
     }
     const last = instructions.at(-1)!;
     const lastOffset = last.next - base;
-    this.#regions.writer.writePseudo(to, continueHandler(lastOffset), lastOffset, 0, positions.length);
-    this.#regions.trackRecords(this.#range(start, last.next), records, to + RECORD_BYTES);
-    return { start, instructions, end, behind: to };
+    const crosses = isOnTwoPages(start, last.next);
+    // Before an instruction on two pages the budget is looked at, and not behind it, as in the interpreter.
+    const behind = crosses ? HANDLER_CONTINUE : continueHandler(lastOffset);
+    this.#regions.writer.writePseudo(to, behind, lastOffset, 0, positions.length);
+    for (const range of this.#ranges(start, last.next))
+      this.#regions.trackRecords(range, records, to + RECORD_BYTES);
+    return { start, instructions, end, crosses, behind: to };
   }
 }
 

@@ -170,13 +170,17 @@ export class RegionState {
     if (this.#tlbBank !== undefined) this.#b.set(this.#tlbBank, this.#memoryTlbBank());
   }
 
-  /** Behind a call: non-zero when what was called has left another TLB_BASE, and the region cannot go on with that. */
+  /**
+   * Behind a call: non-zero when what was called has left another TLB_BASE, and the region cannot go on with that; another privilege
+   * level has one. A region that goes on with any asks for the level itself, by the mode key.
+   */
   hasOtherTlbBank(): Expr {
     const b = this.#b;
     if (this.#tlbBank === undefined)
       return b.op("i32.ne", this.#memoryTlbBank(), this.#constants.get(cpu.TLB_BASE)!);
     this.reloadTlbBank();
-    return b.i32(0);
+    const key = this.#memoryLoad(64, b.i32(cpu.MODE_KEY));
+    return b.op("i64.ne", key, this.modeKey);
   }
 
   /** The same, behind what cannot have come back with another bank in a region of a program. */
@@ -356,7 +360,7 @@ export class RegionState {
   /** Non-zero when x87 instructions cannot be done inline: the unit is off, an exception waits, or the control word is an unusual one. */
   x87IsUnready(): Expr {
     const b = this.#b;
-    const off = b.op("i32.and", this.#constants.get(cpu.CR0)!, b.i32(CR0_EM_TS));
+    const off = b.op("i32.and", b.load("i32.load", b.i32(0), CPU_STATE + cpu.CR0), b.i32(CR0_EM_TS));
     const waits = b.op("i32.and", b.load("i32.load", b.i32(0), CPU_STATE + cpu.X87_FSW), b.i32(FSW_SUMMARY));
     const control = b.op(
       "i32.and",

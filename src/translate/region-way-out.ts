@@ -212,7 +212,7 @@ export class RegionWayOut {
     const caller = b.parameter(0);
     const isCalled = b.op("i32.lt_u", caller, b.i32(RECORDS));
     b.if(isCalled, () => b.return(b.i32(REGION_RETURNED_TO_RIP)), undefined, "likely");
-    b.returnCall(this.#plan.imports.link("continueAt"), caller);
+    b.returnCall(this.#plan.imports.link("returnTo"), caller);
   }
 
   #leave(kind: number): void {

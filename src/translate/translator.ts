@@ -192,5 +192,6 @@ export class Translator implements RegionTranslator {
 /** A region that leaves at once costs more than it saves. */
 function isWorthwhile({ code }: ScannedRegion): boolean {
   const entry = code.blocks.get(code.entry)!;
-  return entry.instructions.length > 0 && !entry.instructions[0]!.interpreted;
+  const first = entry.instructions[0];
+  return first !== undefined && (!first.interpreted || first.stepped || first.transfers);
 }

@@ -21,6 +21,11 @@ export class TestMemory implements DmaMemory {
     return this.bytes.subarray(address, address + length);
   }
 
+  noteWritten(address: number, length: number): void {
+    this.#check(address, length);
+    this.written.push([address, length]);
+  }
+
   readU16(address: number): number {
     return this.#view.getUint16(address, true);
   }
@@ -66,7 +71,12 @@ export class TestMemory implements DmaMemory {
 
 /** Operations of a host that can be waited for. */
 export class TestOperations implements HostOperations {
+  readonly mayWait: boolean;
   readonly #running = new Set<Promise<void>>();
+
+  constructor(mayWait = false) {
+    this.mayWait = mayWait;
+  }
 
   start<T>(operation: Promise<T>, done: (result: T) => void, failed: (error: unknown) => void): void {
     const settled = operation.then(done, failed).finally(() => this.#running.delete(settled));

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { writeCpio } from "../../src/host/cpio.ts";
+import { executable } from "../../src/images/container/exit-program.ts";
 import { fetchGuest } from "../../tools/fetch-guests.ts";
 import { runGuest } from "./console.ts";
-import { elfProgram } from "./init-program.ts";
 
 const guest = await fetchGuest("cloud-kernel");
 const suffix = guest.available ? "" : ` (skipped: ${guest.reason})`;
@@ -29,7 +29,7 @@ test.skipIf(!guest.available)(
     const folder = mkdtempSync(path.join(tmpdir(), "ringfence-debug-exit-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const initrdPath = path.join(folder, "initrd.cpio");
-    const init = elfProgram(WRITE_TO_DEBUG_EXIT);
+    const init = executable(WRITE_TO_DEBUG_EXIT);
     writeFileSync(initrdPath, writeCpio([{ kind: "file", path: "init", permissions: 0o755, bytes: init }]));
     const files = ["--kernel", guest.kernelPath, "--initrd", initrdPath];
     const options = [...files, "--append", "console=ttyS0 quiet", "--debug-exit", "0xf4"];

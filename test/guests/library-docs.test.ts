@@ -47,6 +47,7 @@ const PRINTED: Record<string, RegExp> = {
   "The life of a machine": /it has ended[\s\S]*reason: 'power-off'/,
   "Commands and files": /'1', '2', '3'[\s\S]*FROM OUTSIDE\n6\nstdout hello\nstdout bye\nTimeoutError\n$/,
   "Shared folders": /^42\n\n$/,
+  "Disks and networks": /^BBB\nyou asked for \/status\n$/,
   "The console": /^$/,
   "Snapshots and clones": /^\d+ pages\nchanged\n\n0\n$/,
   Memory: /^RSD PTR \n$/,

@@ -50,6 +50,15 @@ agentTest(
   },
 );
 
+agentTest(`a clone is asked by its own port${suffix}`, TIMEOUT, async () => {
+  await machine.exec("echo kept >/tmp/note");
+  await using clone = await machine.clone();
+  await clone.start();
+  expect((await clone.exec("cat /tmp/note")).stdout).toBe("kept\n");
+  await clone.exec("rm /tmp/note");
+  expect((await machine.exec("cat /tmp/note")).stdout).toBe("kept\n");
+});
+
 agentTest(`output comes while the command runs, beyond any limit${suffix}`, TIMEOUT, async () => {
   const times: number[] = [];
   const seen = { stdout: "", stderr: "" };

@@ -55,7 +55,7 @@ export class HostileRig {
       writeMsr: () => true,
       readTaskPriority: () => 0,
       writeTaskPriority() {},
-      timeStampCounter: () => 1n,
+      timeStampCounter: () => 1,
       random: () => 4n,
     };
     const core = new WebAssembly.Module(

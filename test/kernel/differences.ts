@@ -49,7 +49,7 @@ export const QEMU_DIFFERENCES: readonly Difference[] = [
   {
     guest: "tasks",
     lines: ["call to a 16-bit TSS"],
-    why: "TCG keeps the upper halves of general registers, which the manual leaves open; processors make them ones, as Bochs does",
+    why: 'TCG keeps the upper halves of general registers. SDM 3A "16-Bit Task-State Segment (TSS)" has no field for them and leaves them open; processors make them ones, as Bochs does',
   },
   {
     guest: "tasks",
@@ -82,7 +82,7 @@ export const QEMU_DIFFERENCES: readonly Difference[] = [
   {
     guest: "tasks",
     lines: ["DR7"],
-    why: "TCG keeps DR7.LE; Bochs clears it with L0 to L3, and so do we. The manual names the local breakpoints only",
+    why: 'TCG keeps DR7.LE; Bochs clears it with L0 to L3, and so do we. SDM 3B "Debug Control Register (DR7)": a task switch clears the local breakpoints; of LE, which processors ignore, it says nothing',
   },
   {
     guest: "virtual-8086",
@@ -116,7 +116,7 @@ export const QEMU_DIFFERENCES: readonly Difference[] = [
   {
     guest: "debug",
     lines: ["trap flag and breakpoint"],
-    why: "TCG traps on the handler's own way back, too",
+    why: 'TCG takes the step\'s trap in the handler of the breakpoint\'s. SDM 3B "Single-Step Exception Condition": TF is cleared before the handler is called; "Data Breakpoint Exception Condition" and a step behind one instruction are one exception',
   },
   {
     guest: "debug",

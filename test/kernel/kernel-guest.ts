@@ -3,7 +3,14 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { CPU_MODELS } from "../../src/cpu/cpu-model.ts";
-import { createProcessor, type EngineName } from "../../src/machine/create-processor.ts";
+import { Meter } from "../../src/cpu/meter.ts";
+import type { Processor } from "../../src/cpu/processor.ts";
+import { createLockstepProcessor } from "../../src/lockstep/create-lockstep-processor.ts";
+import {
+  createProcessor,
+  type EngineName,
+  type ProcessorRequest,
+} from "../../src/machine/create-processor.ts";
 import { Machine } from "../../src/machine/machine.ts";
 import type { MachineHost } from "../../src/machine/machine-host.ts";
 
@@ -27,14 +34,19 @@ export function assembleGuest(name: string): Uint8Array<ArrayBuffer> {
   }
 }
 
-let coreModule: WebAssembly.Module | undefined;
+/** `lockstep` is interpreter and translator side by side, which must have the same state after every run. */
+export type GuestEngine = EngineName | "lockstep";
 
-/** Runs a guest on one of our engines to its end; returns what it printed, and how it ended if not in order. */
-export function runOnEngine(image: Uint8Array<ArrayBuffer>, engine: EngineName): string {
-  coreModule ??= new WebAssembly.Module(
-    readFileSync(path.join(import.meta.dirname, "../../build/core.wasm")),
-  );
-  const module = coreModule;
+/** What a guest printed, how it ended if not in order, and what executed it. */
+export interface GuestRun {
+  readonly output: string;
+  readonly instructions: number;
+  /** How many of them regions executed, where `measure` was asked for. */
+  readonly translated: number | undefined;
+}
+
+/** Runs a guest on one of our engines to its end. */
+export function runOnEngine(image: Uint8Array<ArrayBuffer>, engine: GuestEngine, measure = false): GuestRun {
   let output = "";
   const host: MachineHost = {
     monotonicNowNs: () => performance.now() * 1e6,
@@ -47,30 +59,58 @@ export function runOnEngine(image: Uint8Array<ArrayBuffer>, engine: EngineName):
     },
     serialCongested: () => false,
   };
+  let translated: (() => number | undefined) | undefined;
+  let finish = () => {};
   const machine = new Machine({
     ramBytes: RAM_BYTES,
-    createProcessor: (surroundings, memory) =>
-      createProcessor({
-        coreModule: module,
-        ramBytes: RAM_BYTES,
-        deterministic: true,
-        engine,
-        features: CPU_MODELS["max"]!,
-        surroundings,
-        memory,
-      }).processor,
+    createProcessor: (surroundings, memory) => {
+      const meter = measure ? new Meter(() => performance.now() * 1e6) : undefined;
+      const made = create(engine, { ...common(), surroundings, memory, meter });
+      ({ finish, translated } = made);
+      return made.processor;
+    },
     host,
     deterministic: true,
     noReboot: true,
     debugExitPort: DEBUG_EXIT_PORT,
     boot: { kernel: image, commandLine: "", modules: [] },
   });
+  const ended = (how: string): GuestRun => {
+    finish();
+    const { instructions } = machine.processor;
+    return { output: output + how, instructions, translated: translated?.() };
+  };
   for (let slice = 0; slice < MAXIMUM_SLICES; slice++) {
     const outcome = machine.runSlice(8);
-    if (typeof outcome === "object") return output + ending(outcome.reason);
-    if (outcome === "idle" && machine.idleNs === Infinity) return `${output}\nhalted for ever\n`;
+    if (typeof outcome === "object") return ended(ending(outcome.reason));
+    if (outcome === "idle" && machine.idleNs === Infinity) return ended("\nhalted for ever\n");
   }
-  return `${output}\nno end\n`;
+  return ended("\nno end\n");
+}
+
+interface Created {
+  readonly processor: Processor;
+  readonly translated: () => number | undefined;
+  /** Compares what the runs did not. */
+  readonly finish: () => void;
+}
+
+function create(engine: GuestEngine, request: ProcessorRequest): Created {
+  if (engine === "lockstep") {
+    const { processor } = createLockstepProcessor({ ...request, against: "translator" });
+    return { processor, translated: () => undefined, finish: () => processor.finish() };
+  }
+  const { processor, tiers } = createProcessor({ ...request, engine });
+  return { processor, translated: () => tiers?.translated, finish: () => {} };
+}
+
+let coreModule: WebAssembly.Module | undefined;
+
+function common() {
+  coreModule ??= new WebAssembly.Module(
+    readFileSync(path.join(import.meta.dirname, "../../build/core.wasm")),
+  );
+  return { coreModule, ramBytes: RAM_BYTES, deterministic: true, features: CPU_MODELS["max"]! };
 }
 
 /** A guest ends by the debug-exit port, or by a triple fault, which shows. */

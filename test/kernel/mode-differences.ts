@@ -76,7 +76,7 @@ export const QEMU_MODE_DIFFERENCES: readonly Difference[] = [
   {
     guest: "real",
     lines: ["beyond 64 KiB", "CR0.PG without PE"],
-    why: "TCG lets them pass, and nothing goes on: they are not tried on it",
+    why: 'TCG lets them pass, and nothing goes on: they are not tried on it. SDM 3B "Real-Address Mode", SDM 2 "MOV—Move to/from Control Registers": #GP(0)',
   },
   { guest: "real", lines: ["wrmsr of what is not there"], why: EVERY_MSR },
   {
@@ -186,7 +186,7 @@ export const QEMU_MODE_DIFFERENCES: readonly Difference[] = [
       "identifier in CR3", "bit 63 does not stay", "bit 62", "another frame, invpcid", "another address space, kept",
       "PCIDE off",
     ],
-    why: "TCG has no PCID and no INVPCID: CPUID says so",
+    why: 'TCG has no PCID and no INVPCID: CPUID says so. SDM 2 "INVPCID": #UD without the feature; SDM 3A "Process-Context Identifiers (PCIDs)"',
   },
   {
     guest: "protection",
@@ -211,7 +211,7 @@ export const QEMU_MODE_DIFFERENCES: readonly Difference[] = [
   {
     guest: "control",
     lines: ["CR4, bit 15", "CR4, bit 27", "CR4, bit 32", "CR3, bit 63", "CR3, bit 51"],
-    why: "TCG ends its run at a reserved bit or lets it pass: they are not tried on it",
+    why: 'TCG ends its run at a reserved bit or lets it pass: they are not tried on it. SDM 2 "MOV—Move to/from Control Registers": #GP(0) for "any reserved bit"',
   },
   { guest: "control", lines: ["CR0.NW without CD", "CR0, bit 32", "CR0 reads", "CR8"], why: NOT_CHECKED },
   {
@@ -246,7 +246,7 @@ export const BOCHS_MODE_DIFFERENCES: readonly Difference[] = [
   {
     guest: "protection",
     lines: ["xsave, xrstor of PKRU"],
-    why: "The CPUID of Bochs does not say where PKRU lies in an XSAVE area",
+    why: 'The CPUID of Bochs does not say where PKRU lies in an XSAVE area. SDM 1 "XSAVE-Managed Features and State Components": leaf 0xd tells',
   },
   {
     guest: "fast-calls",

@@ -2,32 +2,15 @@
 //
 // Random instructions against the host's processor, in pieces with a seed each. A line of JSON a piece goes to the log,
 // so a campaign that was stopped goes on behind its last piece, and any piece can be run again (run.ts --seed).
+import { execFileSync } from "node:child_process";
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import type { Instruction } from "../../src/isa/instruction.ts";
-import { INSTRUCTIONS } from "../../src/isa/instructions/all.ts";
-import { Generator, MAX_INSTRUCTIONS } from "./generate.ts";
+import type { Piece } from "./campaign-piece.ts";
+import type { Generator } from "./generate.ts";
 import { type JudgeReport, judgeCases } from "./judge.ts";
 import { openNativeTarget } from "./native-target.ts";
+import { CASES_PER_PIECE, pieceGenerator, VARIANTS } from "./pieces.ts";
 import { openTarget, TARGET_NAMES } from "./targets.ts";
-
-const CASES_PER_PIECE = 200_000;
-/** Cases that share their instructions: compiling is most of what the translator's cost. */
-const VARIANTS: Readonly<Record<string, number>> = { interpreter: 8, translator: 16 };
-
-interface Piece {
-  readonly target: string;
-  readonly processor: string;
-  readonly seed: number;
-  readonly cases: number;
-  readonly variants: number;
-  /** Executed for sure; see JudgeReport. */
-  readonly instructions: number;
-  readonly completedForms: number;
-  readonly forms: number;
-  readonly unreached: readonly string[];
-  readonly differences: number;
-}
 
 const { values } = parseArgs({
   options: {
@@ -47,13 +30,9 @@ const native = await openNativeTarget();
 const other = await openTarget(values.target);
 if (other === undefined) throw new Error(`no target "${values.target}": one of ${TARGET_NAMES.join(", ")}`);
 let differences = pieces.reduce((sum, p) => sum + p.differences, 0);
+const commit = sourceCommit();
 for (; executed < wanted; seed++) {
-  const variants = VARIANTS[values.target] ?? 1;
-  const generator = new Generator(INSTRUCTIONS as readonly Instruction[], {
-    seed,
-    maxInstructions: MAX_INSTRUCTIONS,
-    variants,
-  });
+  const generator = pieceGenerator(values.target, seed);
   const report = await judgeCases(generator, native, other, {
     count: CASES_PER_PIECE,
     maxDisagreements: 100,
@@ -61,7 +40,7 @@ for (; executed < wanted; seed++) {
     everyFlag: false,
     onDisagreement: (text) => console.log(`\nseed ${seed}: ${text}`),
   });
-  const piece = describePiece(generator, report, seed, variants);
+  const piece = describePiece(generator, report, seed);
   appendFileSync(logFile, `${JSON.stringify(piece)}\n`);
   executed += piece.instructions;
   differences += piece.differences;
@@ -85,19 +64,27 @@ function readPieces(file: string): Piece[] {
   return lines.map((line): Piece => JSON.parse(line)).filter((p) => p.target === values.target);
 }
 
-function describePiece(
-  generator: Generator,
-  report: JudgeReport,
-  pieceSeed: number,
-  variants: number,
-): Piece {
+/** Which sources run, as far as Git knows. */
+function sourceCommit(): string {
+  try {
+    const git = (...args: string[]) =>
+      execFileSync("git", args, { cwd: import.meta.dirname, encoding: "utf8" });
+    const changed = git("status", "--porcelain", "--", "../../src").trim() !== "";
+    return git("rev-parse", "--short", "HEAD").trim() + (changed ? "+" : "");
+  } catch {
+    return "unknown";
+  }
+}
+
+function describePiece(generator: Generator, report: JudgeReport, pieceSeed: number): Piece {
   const { shapes, uses } = generator;
   return {
     target: values.target,
     processor: native.host.brand,
+    commit,
     seed: pieceSeed,
     cases: report.cases,
-    variants,
+    variants: VARIANTS[values.target] ?? 1,
     instructions: report.instructions,
     completedForms: report.completed.size,
     forms: shapes.length,

@@ -74,6 +74,7 @@ export interface EncodingShape {
   readonly twoMemoryOperands: boolean;
   /** Stores MXCSR_MASK or checks a value against it. */
   readonly usesMxcsrMask: boolean;
+  readonly loadsMxcsr: boolean;
   /** Changes FOP, FIP and FDP; stores them as FXSAVE does. */
   readonly setsPointers: boolean;
   readonly savesPointers: boolean;
@@ -128,6 +129,7 @@ export function encodingShape(index: number, instruction: Instruction, form: For
     approximate: APPROXIMATE.has(instruction.mnemonic),
     twoMemoryOperands: instruction.mnemonic.startsWith("cmps"),
     usesMxcsrMask: /^(fxsave|fxrstor|v?ldmxcsr)/.test(instruction.mnemonic),
+    loadsMxcsr: /^(fxrstor|v?ldmxcsr)/.test(instruction.mnemonic),
     setsPointers: instruction.unit === "x87" || instruction.mnemonic.startsWith("fxrstor"),
     savesPointers: instruction.mnemonic.startsWith("fxsave"),
     privileged: form.privileged === true || IN_OUT.test(instruction.mnemonic),

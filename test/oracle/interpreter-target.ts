@@ -78,7 +78,7 @@ const surroundings: ProcessorSurroundings = {
   writeMsr: () => false,
   readTaskPriority: () => 0,
   writeTaskPriority() {},
-  timeStampCounter: () => 0n,
+  timeStampCounter: () => 0,
   random: () => 0n,
 };
 

@@ -9,6 +9,8 @@ import type { ExecutionTarget } from "./target.ts";
 import { NO_TOLERANCE, REASONS, type Tolerance, unpackTolerance, withEveryFlag } from "./tolerance.ts";
 
 export const CASES_PER_BATCH = 4096;
+/** In place of a form where a case has fewer instructions. */
+const NO_FORM = 0xffff;
 
 export interface JudgeOptions {
   readonly count: number;
@@ -18,6 +20,8 @@ export interface JudgeOptions {
   readonly perForm: number;
   /** Compare undefined flags too. */
   readonly everyFlag: boolean;
+  /** Ends before `count`, between two batches, when this is true. */
+  readonly isOver?: (cases: number) => boolean;
   readonly onProgress?: (cases: number) => void;
   readonly onDisagreement?: (text: string) => void;
 }
@@ -33,6 +37,8 @@ export interface JudgeReport {
   readonly tolerated: Map<string, number>;
   /** Instructions that ran to their end or to a fault; none that a branch may have skipped is counted. */
   instructions: number;
+  /** Forms of the cases that were compared. */
+  readonly encoded: Set<number>;
   /** Forms that a case ran to its end with. */
   readonly completed: Set<number>;
 }
@@ -51,6 +57,7 @@ export async function judgeCases(
     byForm: new Map(),
     tolerated: new Map(),
     instructions: 0,
+    encoded: new Set(),
     completed: new Set(),
   };
   let ahead = start(generator, judge, options.count);
@@ -63,6 +70,7 @@ export async function judgeCases(
     if (theirs !== undefined && other !== undefined)
       await examine(generator, judge, other, { batch, ours, theirs }, report, options);
     report.cases += batch.count;
+    if (options.isOver?.(report.cases) === true) break;
     options.onProgress?.(report.cases);
   }
   await ahead?.judged;
@@ -88,6 +96,7 @@ function count(generator: Generator, report: JudgeReport, batch: GeneratedBatch,
     report.instructions += executed(generator, batch, i, ours);
     if (status === STATUS_EXIT) noteCompleted(batch, i, report.completed);
   });
+  for (const form of batch.forms) if (form !== NO_FORM) report.encoded.add(form);
 }
 
 /** How many instructions of a case ran for sure: what a branch may have skipped is not counted. */
@@ -118,7 +127,7 @@ function countSure(batch: GeneratedBatch, index: number, length: number): number
 function lengthOf(batch: GeneratedBatch, index: number): number {
   const from = MAX_INSTRUCTIONS * index;
   let length = 0;
-  while (length < MAX_INSTRUCTIONS && batch.forms[from + length] !== 0xffff) length++;
+  while (length < MAX_INSTRUCTIONS && batch.forms[from + length] !== NO_FORM) length++;
   return length;
 }
 

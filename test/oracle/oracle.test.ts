@@ -3,11 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Instruction } from "../../src/isa/instruction.ts";
+import { INSTRUCTIONS } from "../../src/isa/instructions/all.ts";
 import { arithmetic } from "../../src/isa/instructions/arithmetic.ts";
 import { decodeCase, encodeBatch, indexBatch } from "./batch.ts";
 import { describeDifferences, resultsAgree } from "./compare.ts";
 import { initialImage } from "./corner-values.ts";
-import { Generator } from "./generate.ts";
+import { Generator, MAX_INSTRUCTIONS } from "./generate.ts";
 import { judgeCases } from "./judge.ts";
 import { type NativeTarget, nativeUnavailable, openNativeTarget } from "./native-target.ts";
 import { MEMORY_BYTES, STATUS_EXIT, type TestCase, type TestResult } from "./protocol.ts";
@@ -94,6 +95,18 @@ describe("the generator", () => {
   test("a mnemonic restricts the forms", () => {
     const generator = new Generator(table, { seed: 1, mnemonics: ["neg"] });
     expect(generator.shapes.map((s) => s.text)).toEqual(["neg rm8 (F6 /3)", "neg rm:v (F7 /3)"]);
+  });
+
+  test("no case loads MXCSR twice, so that AMD's bit 17 shows at its end", () => {
+    const mnemonics = ["ldmxcsr", "vldmxcsr", "fxrstor", "nop"];
+    const all = INSTRUCTIONS as readonly Instruction[];
+    const generator = new Generator(all, { seed: 1, mnemonics, maxInstructions: MAX_INSTRUCTIONS });
+    const { count, forms } = generator.batch(2000);
+    const loads = Array.from({ length: count }, (_, i) => {
+      const own = forms.subarray(MAX_INSTRUCTIONS * i, MAX_INSTRUCTIONS * (i + 1));
+      return [...own].filter((form) => form !== 0xffff && generator.shapes[form]!.loadsMxcsr).length;
+    });
+    expect(Math.max(...loads)).toBe(1);
   });
 
   test("20,000 cases reach every form of the arithmetic instructions", () => {

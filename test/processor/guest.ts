@@ -4,7 +4,12 @@ import { CPU_MODELS } from "../../src/cpu/cpu-model.ts";
 import type { ProcessorSurroundings, RunOutcome } from "../../src/cpu/processor.ts";
 import * as cpu from "../../src/layout/cpu-state.ts";
 import { GUEST_RAM } from "../../src/layout/memory-map.ts";
-import { createProcessor, type EngineName, type ProcessorParts } from "../../src/machine/create-processor.ts";
+import {
+  createProcessor,
+  type EngineName,
+  type ProcessorParts,
+  type ProcessorRequest,
+} from "../../src/machine/create-processor.ts";
 import { createMachineMemory } from "../../src/machine/machine-memory.ts";
 import { assemble } from "./assemble.ts";
 
@@ -79,7 +84,7 @@ export class Guest {
   /** Accesses outside of RAM: "r 0xfee00000 4". */
   deviceLog: string[] = [];
 
-  constructor(engine?: EngineName) {
+  constructor(engine?: EngineName, more: Partial<ProcessorRequest> = {}) {
     const surroundings: ProcessorSurroundings = {
       readPort: () => 0,
       writePort: (port, _bytes, value) => this.onPort(port, value),
@@ -99,7 +104,7 @@ export class Guest {
       writeMsr: () => false,
       readTaskPriority: () => 0,
       writeTaskPriority() {},
-      timeStampCounter: () => 0n,
+      timeStampCounter: () => 0,
       random: () => 0n,
     };
     this.memory = createMachineMemory(RAM_BYTES, true);
@@ -113,6 +118,7 @@ export class Guest {
       memory: this.memory,
       ...(engine !== undefined && { engine }),
       features: CPU_MODELS["max"]!,
+      ...more,
     });
   }
 

@@ -114,7 +114,7 @@ function openCore(): { core: MsrCore; result: () => bigint } {
     writeMsr: (index, value) => writeApicMsr(apic, index, value),
     readTaskPriority: () => 0,
     writeTaskPriority() {},
-    timeStampCounter: () => 0n,
+    timeStampCounter: () => 0,
     random: () => 0n,
   };
   const memory = createMachineMemory(RAM_BYTES, true);

@@ -1,5 +1,6 @@
 import { closeSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import path from "node:path";
+import { systemErrorCode } from "../../host/node/files.ts";
 
 /** A log has up to twice as much: this, and as much before it. */
 const MOST_BYTES = 4 << 20;
@@ -8,18 +9,24 @@ const MOST_LOGS = 100;
 
 /**
  * What a machine printed on its serial console, in a file of bounded size: when it is full it becomes NAME.log.1, and
- * a new one begins. Without space on the disk the machine goes on without a log.
+ * a new one begins. Without space on the disk the machine goes on without a log, and says so once.
  */
 export class ConsoleLog {
   readonly path: string;
   readonly #mostBytes: number;
+  readonly #report: (line: string) => void;
   #descriptor: number | undefined;
   #bytes = 0;
 
   /** @throws {Error} The system's, when the file cannot be made. */
-  constructor(folder: string, name: string, mostBytes: number = MOST_BYTES) {
+  constructor(
+    folder: string,
+    name: string,
+    { mostBytes = MOST_BYTES, report }: { mostBytes?: number; report: (line: string) => void },
+  ) {
     this.path = path.join(folder, `${name}.log`);
     this.#mostBytes = mostBytes;
+    this.#report = report;
     rmSync(`${this.path}.1`, { force: true });
     this.#descriptor = openSync(this.path, "w", 0o600);
     removeOldest(folder);
@@ -31,8 +38,9 @@ export class ConsoleLog {
       if (this.#bytes + bytes.length > this.#mostBytes) this.#beginAnew();
       for (let at = 0; at < bytes.length; ) at += writeSync(this.#descriptor, bytes, at);
       this.#bytes += bytes.length;
-    } catch {
+    } catch (error) {
       this.close();
+      this.#report(`${this.path}: the log ends here: ${systemErrorCode(error) ?? (error as Error).message}`);
     }
   }
 

@@ -18,6 +18,7 @@ const SHUT_DOWN_MS = 10_000;
 export class MachineSession implements ControlledMachine {
   readonly agentParts: AgentParts;
   readonly #options: RunOptions;
+  readonly #report: (line: string) => void;
   readonly #listeners = new Set<(bytes: Uint8Array) => void>();
   readonly #agents: SessionAgents;
   #registration: Registration | undefined;
@@ -29,15 +30,16 @@ export class MachineSession implements ControlledMachine {
   /**
    * Registers the machine. Where there can be no registry, a machine without a name runs on without.
    * @throws {UsageError} When a machine of this name runs.
+   *
+   * @param restored The names of the devices of the snapshot that the machine goes on with.
    * @throws {VmError} `file-unwritable`, for a machine that was given a name.
    */
-  /** @param restored The names of the devices of the snapshot that the machine goes on with. */
   static async open(
     options: RunOptions,
     restored: readonly string[] | undefined,
     report: (line: string) => void,
   ): Promise<MachineSession> {
-    const session = new MachineSession(options, restored);
+    const session = new MachineSession(options, restored, report);
     try {
       await session.#register();
     } catch (error) {
@@ -47,8 +49,13 @@ export class MachineSession implements ControlledMachine {
     return session;
   }
 
-  private constructor(options: RunOptions, restored: readonly string[] | undefined) {
+  private constructor(
+    options: RunOptions,
+    restored: readonly string[] | undefined,
+    report: (line: string) => void,
+  ) {
     this.#options = options;
+    this.#report = report;
     this.#agents = new SessionAgents(options, restored, (bytes) =>
       this.#machine?.machine.receiveSecondSerial(bytes),
     );
@@ -206,9 +213,10 @@ export class MachineSession implements ControlledMachine {
 
   #openLog(name: string): string | null {
     try {
-      this.#log = new ConsoleLog(logFolder(), name);
+      this.#log = new ConsoleLog(logFolder(), name, { report: this.#report });
       return this.#log.path;
-    } catch {
+    } catch (error) {
+      this.#report(`the machine runs without a log: ${(error as Error).message}`);
       return null;
     }
   }

@@ -5,7 +5,7 @@
 // are complements: a linear address has 16 equal bits there. The code size is never 0, so no key is 0 and
 // no tag equals that of an empty entry.
 import { CPU_STATE, JUMP_CACHE, JUMP_CACHE_ENTRIES, JUMP_CACHE_ENTRY_BYTES, JUMP_EMPTY_TAG_BYTE, LINK_SLOTS, LINK_SLOTS_END, TLB_FLAG_GLOBAL } from "../../layout/memory-map";
-import { CODE_BITS, CPL, CR0, MODE_KEY } from "../../layout/cpu-state";
+import { CODE_BITS, CPL, CR0, MODE_KEY, STALE_CALLERS } from "../../layout/cpu-state";
 import { TLB_FLAG_HUGE, TLB_FLAG_LARGE } from "./tlb";
 
 const GENERATIONS: i32 = 1024;
@@ -92,6 +92,7 @@ function isNoted(filter: usize, region: u64): bool {
 }
 
 function bumpUser(): void {
+  store<i32>(CPU_STATE + STALE_CALLERS, 1);
   memory.fill(userFilters, 0, FILTERS_BYTES);
   if (++userGeneration < GENERATIONS) return;
   userGeneration = 0;
@@ -99,6 +100,7 @@ function bumpUser(): void {
 }
 
 function bumpSupervisor(): void {
+  store<i32>(CPU_STATE + STALE_CALLERS, 1);
   memory.fill(supervisorFilters, 0, FILTERS_BYTES);
   supervisorHasLocal = false;
   if (++supervisorGeneration < GENERATIONS) return;

@@ -1,8 +1,12 @@
 // Regions of the translator that lie on several pages: whether those are where they were when the region was made.
 import { CPU_STATE, LINK_TAG, PAGE_BYTES, REGION_PAGE_BYTES, REGION_PAGE_DELTA, REGION_PAGE_NUMBER } from "../../layout/memory-map";
-import { MODE_KEY, RAM_BYTES, RIP_BASE } from "../../layout/cpu-state";
+import { COUNT_CODE_WRITE, MODE_KEY, RAM_BYTES, RIP_BASE } from "../../layout/cpu-state";
+import { areBreakpointsEnabled } from "../processor/breakpoints";
 import { mustStep } from "../processor/code-limit";
-import { peekExecute } from "./translate";
+import { clearFault } from "../processor/faults";
+import { checksAlignment } from "./alignment";
+import { isCodePage } from "./code-map";
+import { DEVICE, NOWHERE, currentBank, peekExecute, translateRead, translateWrite } from "./translate";
 
 /** Guest physical page of a linear address whose code a region may execute, or -1. Nothing is asked that the guest could notice. */
 export function regionPageAt(linear: u64): i32 {
@@ -25,4 +29,23 @@ export function validateRegion(pages: usize, count: i32, slot: usize): i32 {
   }
   store<u64>(slot, base ^ load<u64>(CPU_STATE + MODE_KEY), LINK_TAG);
   return 1;
+}
+
+/**
+ * A miss of the TLB in a region: host address of an access that lies on one page of RAM, which then is in the TLB. 0 where
+ * there is more to it - a fault, a device, a page with decoded code, alignment checks, breakpoints -, with nothing set but
+ * accessed and dirty flags: the interpreter executes the instruction again and meets that itself.
+ */
+export function fillForRegion(linear: u64, write: i32): usize {
+  if (checksAlignment() || areBreakpointsEnabled()) return 0;
+  const codeWrites = load<i64>(CPU_STATE + COUNT_CODE_WRITE);
+  const host = write ? translateWrite(currentBank(), linear) : translateRead(currentBank(), linear);
+  if (host == NOWHERE) {
+    clearFault();
+    return 0;
+  }
+  // An accessed flag may lie in decoded code.
+  if (codeWrites != load<i64>(CPU_STATE + COUNT_CODE_WRITE)) return 0;
+  if (host == DEVICE || (write && isCodePage(host))) return 0;
+  return host;
 }

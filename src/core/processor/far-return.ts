@@ -32,12 +32,17 @@ import { DS, ES, FS, GS, segmentAt, setNullSegment, setSegmentFrom } from "./seg
 import { fetchStackSegment } from "./segments";
 import { peek, setStackPointer, stackPointer } from "./stack";
 
-/** RETF: `popBytes` parameters are released, on both stacks when the privilege changes. */
+/**
+ * RETF: `popBytes` parameters are released, on both stacks when the privilege changes.
+ *
+ * Each selector is read before the offset below it, and those of another privilege level's stack before anything is
+ * checked: so AMD's processors do, which shows where a page of the frame is absent.
+ */
 export function farReturn(operandBits: i32, popBytes: i32): i32 {
   const bytes = operandBits >> 3;
-  const offset = peek(0, operandBits);
-  if (faulted()) return STATUS_FAULT;
   const selector = <i32>peek(bytes, operandBits) & 0xffff;
+  if (faulted()) return STATUS_FAULT;
+  const offset = peek(0, operandBits);
   if (faulted()) return STATUS_FAULT;
   if (isRealMode() || isVirtual8086()) {
     const status = checkRealTarget(offset);
@@ -46,17 +51,19 @@ export function farReturn(operandBits: i32, popBytes: i32): i32 {
     return enterRealTarget(selector, offset);
   }
 
-  let status = checkReturnTarget(selector, offset);
-  if (status != STATUS_OK) return status;
   const newCpl = selector & 3;
   if (newCpl == currentPrivilege()) {
+    const refusal = checkReturnTarget(selector, offset);
+    if (refusal != STATUS_OK) return refusal;
     setStackPointer(stackPointer() + <u64>(2 * bytes + popBytes));
     return enterTarget(selector, newCpl, offset);
   }
-  const newPointer = peek(2 * bytes + popBytes, operandBits);
-  if (faulted()) return STATUS_FAULT;
   const stackSelector = <i32>peek(3 * bytes + popBytes, operandBits) & 0xffff;
   if (faulted()) return STATUS_FAULT;
+  const newPointer = peek(2 * bytes + popBytes, operandBits);
+  if (faulted()) return STATUS_FAULT;
+  let status = checkReturnTarget(selector, offset);
+  if (status != STATUS_OK) return status;
   status = checkReturnStack(stackSelector, newCpl);
   if (status != STATUS_OK) return status;
   enterReturnStack(stackSelector, newCpl);

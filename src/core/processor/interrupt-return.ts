@@ -49,14 +49,19 @@ let frameOffset: u64 = 0;
 let frameSelector: i32 = 0;
 let frameFlags: u64 = 0;
 
-/** Reads RIP, CS and the flags. Returns false with the fault set. */
+/**
+ * Reads RIP, CS and the flags. Returns false with the fault set.
+ *
+ * The order, from the flags down, is that of AMD's processors; so is that the outer stack pointer is read before anything
+ * is checked. It shows where a page of the frame is absent.
+ */
 function readFrame(bits: i32): bool {
   const bytes = bits >> 3;
-  frameOffset = peek(0, bits);
+  frameFlags = peek(2 * bytes, bits);
   if (faulted()) return false;
   frameSelector = <i32>peek(bytes, bits) & 0xffff;
   if (faulted()) return false;
-  frameFlags = peek(2 * bytes, bits);
+  frameOffset = peek(0, bits);
   return !faulted();
 }
 
@@ -87,35 +92,36 @@ function returnProtected(bits: i32): i32 {
   const cpl = currentPrivilege();
   if (frameFlags & VM && bits == 32 && cpl == 0 && !isLongMode()) return returnToVirtual8086();
 
-  let status = checkReturnTarget(frameSelector, frameOffset);
-  if (status != STATUS_OK) return status;
   const newCpl = frameSelector & 3;
   // 64-bit code always pops the stack pointer.
   if (newCpl == cpl && !is64Bit()) {
+    const refusal = checkReturnTarget(frameSelector, frameOffset);
+    if (refusal != STATUS_OK) return refusal;
     setStackPointer(stackPointer() + <u64>(3 * bytes));
     writeFlags(frameFlags, returnedFlags(bits));
     return enterTarget(frameSelector, newCpl, frameOffset);
   }
-  const newPointer = peek(3 * bytes, bits);
-  if (faulted()) return STATUS_FAULT;
   const stackSelector = <i32>peek(4 * bytes, bits) & 0xffff;
   if (faulted()) return STATUS_FAULT;
-  return leave(newPointer, stackSelector, bits);
+  const newPointer = peek(3 * bytes, bits);
+  if (faulted()) return STATUS_FAULT;
+  const status = checkReturnTarget(frameSelector, frameOffset);
+  return status == STATUS_OK ? leave(newPointer, stackSelector, bits) : status;
 }
 
 /** IRETQ, which is worth a path of its own. */
 function return64(): i32 {
   const bank = currentBank();
   const at = load<u64>(CPU_STATE + RSP);
-  frameOffset = readIn<u64>(bank, at);
-  if (faulted()) return stackFault();
-  const newPointer = readIn<u64>(bank, at + 24);
+  frameFlags = readIn<u64>(bank, at + 16);
   if (faulted()) return stackFault();
   frameSelector = <i32>readIn<u64>(bank, at + 8) & 0xffff;
   if (faulted()) return stackFault();
-  frameFlags = readIn<u64>(bank, at + 16);
+  frameOffset = readIn<u64>(bank, at);
   if (faulted()) return stackFault();
   const stackSelector = <i32>readIn<u64>(bank, at + 32) & 0xffff;
+  if (faulted()) return stackFault();
+  const newPointer = readIn<u64>(bank, at + 24);
   if (faulted()) return stackFault();
   const status = checkReturnTarget(frameSelector, frameOffset);
   return status == STATUS_OK ? leave(newPointer, stackSelector, 64) : status;

@@ -36,7 +36,7 @@ export function rdtscp(): i32 {
 }
 
 export function readTimeStamp(): u64 {
-  return <u64>timeStampCounter() + load<u64>(CPU_STATE + TSC_OFFSET);
+  return <u64>(<i64>timeStampCounter()) + load<u64>(CPU_STATE + TSC_OFFSET);
 }
 
 /** A write of the counter moves IA32_TSC_ADJUST by the same amount. */

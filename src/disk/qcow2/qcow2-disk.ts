@@ -1,6 +1,7 @@
 import { type BlockDevice, DiskError, SECTOR_BYTES } from "../../host/block-device.ts";
 import type { ByteStore } from "../../host/byte-store.ts";
 import type { Decompressor } from "../../host/decompressor.ts";
+import { checkSectors, checkWritableSectors } from "../check-sectors.ts";
 import { RequestLock } from "../request-lock.ts";
 import { ClusterReader } from "./cluster-reader.ts";
 import { ClusterWriter } from "./cluster-writer.ts";
@@ -78,12 +79,12 @@ export class Qcow2Disk implements BlockDevice {
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
-    this.#check(offset, into.length);
+    checkSectors(this, offset, into.length);
     await this.#lock.shared(() => this.#reader.read(offset, into));
   }
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
-    this.#checkWritable(offset, bytes.length);
+    checkWritableSectors(this, offset, bytes.length);
     const inPlace = await this.#lock.shared(() => this.#writer.writeInPlace(offset, bytes));
     if (!inPlace) await this.#lock.exclusive(() => this.#writer.writeAllocating(offset, bytes));
   }
@@ -95,13 +96,13 @@ export class Qcow2Disk implements BlockDevice {
   }
 
   async discard(offset: number, length: number): Promise<void> {
-    this.#checkWritable(offset, length);
+    checkWritableSectors(this, offset, length);
     const { first, end } = this.#wholeClusters(offset, length);
     if (this.#canUnmap && first < end) await this.#lock.exclusive(() => this.#writer.unmap(first, end));
   }
 
   async writeZeroes(offset: number, length: number): Promise<void> {
-    this.#checkWritable(offset, length);
+    checkWritableSectors(this, offset, length);
     const { first, end } = this.#wholeClusters(offset, length);
     if (!this.#canUnmap || first >= end) return this.#writeZeroBytes(offset, length);
     const { clusterBytes } = this.#image;
@@ -151,16 +152,5 @@ export class Qcow2Disk implements BlockDevice {
   async #writeZeroBytes(offset: number, length: number): Promise<void> {
     for (let done = 0; done < length; done += ZEROES_BYTES)
       await this.write(offset + done, new Uint8Array(Math.min(ZEROES_BYTES, length - done)));
-  }
-
-  #checkWritable(offset: number, length: number): void {
-    if (this.readOnly) throw new DiskError("the disk is read-only");
-    this.#check(offset, length);
-  }
-
-  #check(offset: number, length: number): void {
-    const sectors = offset % SECTOR_BYTES === 0 && length % SECTOR_BYTES === 0;
-    if (sectors && offset >= 0 && offset + length <= this.sizeBytes) return;
-    throw new DiskError(`${length} bytes at ${offset} are not sectors of a disk of ${this.sizeBytes} bytes`);
   }
 }

@@ -17,12 +17,10 @@ export interface DebianRecipe {
   readonly files: Readonly<Record<string, RegExp>>;
   /** What to unpack, as tar's --wildcards has it. */
   readonly patterns: readonly string[];
-  /** Changes with `files`: those who have the folder without the new ones make it again. */
-  readonly revision?: number;
 }
 
-/** Changes when the same packages must be unpacked again. */
-const RECIPE = "debian-1";
+/** Changes when the same files must be taken from the packages again. */
+const RECIPE = "debian-2";
 
 export const CLOUD_KERNEL: DebianRecipe = {
   name: "debian-cloud-kernel-amd64",
@@ -46,7 +44,6 @@ const CLOUD_MODULES = [
 export const CLOUD_KERNEL_WITH_MODULES: DebianRecipe = {
   ...CLOUD_KERNEL,
   name: "debian-cloud-kernel-with-modules-amd64",
-  revision: 2,
   patterns: [...CLOUD_KERNEL.patterns, ...modulePatterns(CLOUD_MODULES)],
   files: { ...CLOUD_KERNEL.files, ...moduleFiles(CLOUD_MODULES) },
 };
@@ -183,7 +180,8 @@ export async function fetchDebianFiles(
   recipe: DebianRecipe,
   progress: Progress,
 ): Promise<Record<string, string>> {
-  const made = recipe.revision === undefined ? RECIPE : `${RECIPE}.${recipe.revision}`;
+  // With the names, so that a folder without a file that is wanted now is made again.
+  const made = [RECIPE, ...Object.keys(recipe.files).sort()].join(" ");
   const folder = await cache.ensure(recipe.name, made, async (staging) => {
     const client = new PackageClient(path.join(cache.folder, "apt"), progress, recipe.architecture);
     const { dependency, packageName, patterns } = recipe;

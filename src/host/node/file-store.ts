@@ -1,9 +1,12 @@
 import * as fs from "node:fs";
 import { VmError } from "../../layout/vm-error.ts";
 import { DiskError } from "../block-device.ts";
+import { type BytePieces, byteCount } from "../byte-pieces.ts";
 import type { ByteStore } from "../byte-store.ts";
 import { FileLock } from "./file-lock.ts";
 import { systemErrorCode, systemErrorText } from "./files.ts";
+import { moveInGroups } from "./move-in-groups.ts";
+import { QuickCalls } from "./quick-calls.ts";
 
 /** A file of this host. While it is open for writing no other process of ours opens it. */
 export class FileStore implements ByteStore {
@@ -11,6 +14,7 @@ export class FileStore implements ByteStore {
   readonly readOnly: boolean;
   readonly #descriptor: number;
   readonly #lock: FileLock | undefined;
+  readonly #calls = new QuickCalls();
 
   private constructor(name: string, readOnly: boolean, descriptor: number, lock: FileLock | undefined) {
     this.name = name;
@@ -68,6 +72,27 @@ export class FileStore implements ByteStore {
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     for (let done = 0; done < bytes.length; )
       done += await this.#writeOnce(offset + done, bytes.subarray(done));
+  }
+
+  readNow(offset: number, into: BytePieces): number | undefined {
+    return this.#quickly(() =>
+      moveInGroups(into, offset, (group, at) => fs.readvSync(this.#descriptor, group, at)),
+    );
+  }
+
+  writeNow(offset: number, pieces: BytePieces): boolean {
+    const write = () =>
+      moveInGroups(pieces, offset, (group, at) => fs.writevSync(this.#descriptor, group, at));
+    // A write that was cut short is made again in the other way, which tells why: a disk that is full, for one.
+    return this.#quickly(write) === byteCount(pieces);
+  }
+
+  #quickly<T>(call: () => T): T | undefined {
+    try {
+      return this.#calls.make(call);
+    } catch (error) {
+      throw this.#failure(error as Error);
+    }
   }
 
   sync(): Promise<void> {

@@ -33,8 +33,8 @@ export function portWriter(port: number): Uint8Array<ArrayBuffer> {
   return executable(code);
 }
 
-/** An ELF file with one segment, which begins with the headers (System V ABI, chapters 4 and 5). */
-function executable(code: readonly number[]): Uint8Array<ArrayBuffer> {
+/** An ELF file of 64-bit code with one segment, which begins with the headers (System V ABI, chapters 4 and 5). */
+export function executable(code: readonly number[]): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(HEADERS_BYTES + code.length);
   const view = new DataView(bytes.buffer);
   bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]); // 64-bit, little-endian, version 1

@@ -122,16 +122,20 @@ export interface IpHeader {
   readonly fragment?: Fragment;
 }
 
-/** A new frame with its Ethernet and IP headers written and room for `payloadBytes` from `payloadAt` on. */
+/**
+ * A new frame with its Ethernet and IP headers written and room for `payloadBytes` from `payloadAt` on, but for the
+ * last `separateBytes` of them.
+ */
 export function createIpFrame(
   link: LinkAddresses,
   header: IpHeader,
   payloadBytes: number,
+  separateBytes = 0,
 ): { bytes: Uint8Array; payloadAt: number } {
   const isIpv6 = header.source.length === 16;
   const extensionBytes = isIpv6 && header.fragment !== undefined ? 8 : 0;
   const payloadAt = ETHERNET_HEADER_BYTES + (isIpv6 ? 40 : 20) + extensionBytes;
-  const bytes = new Uint8Array(payloadAt + payloadBytes);
+  const bytes = new Uint8Array(payloadAt + payloadBytes - separateBytes);
   bytes.set(link.destinationMac, 0);
   bytes.set(link.sourceMac, 6);
   writeU16(bytes, 12, isIpv6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4);

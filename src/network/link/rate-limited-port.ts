@@ -1,5 +1,5 @@
 import type { Clock } from "../../bus/clock.ts";
-import type { EthernetPort, Frame } from "../../host/ethernet-port.ts";
+import { type EthernetPort, type Frame, frameLength } from "../../host/ethernet-port.ts";
 
 /** Frames that wait their turn in each direction; more are lost, which tells a sender's TCP to go slower. */
 const MAXIMUM_WAITING_BYTES = 512 * 1024;
@@ -49,9 +49,9 @@ class Limiter {
   }
 
   send(frame: Frame): void {
-    if (this.#waiting.length > 0 && this.#waitingBytes + frame.bytes.length > MAXIMUM_WAITING_BYTES) return;
+    if (this.#waiting.length > 0 && this.#waitingBytes + frameLength(frame) > MAXIMUM_WAITING_BYTES) return;
     this.#waiting.push(frame);
-    this.#waitingBytes += frame.bytes.length;
+    this.#waitingBytes += frameLength(frame);
     this.#drain();
   }
 
@@ -60,8 +60,8 @@ class Limiter {
     this.#busyUntilNs = Math.max(this.#busyUntilNs, nowNs - BURST_NS);
     while (this.#waiting.length > 0 && this.#busyUntilNs <= nowNs) {
       const frame = this.#waiting.shift()!;
-      this.#waitingBytes -= frame.bytes.length;
-      this.#busyUntilNs += frame.bytes.length * this.#nsPerByte;
+      this.#waitingBytes -= frameLength(frame);
+      this.#busyUntilNs += frameLength(frame) * this.#nsPerByte;
       this.#pass(frame);
     }
     if (this.#waiting.length === 0 || this.#scheduled) return;

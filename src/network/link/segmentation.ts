@@ -1,4 +1,4 @@
-import type { Frame } from "../../host/ethernet-port.ts";
+import { type Frame, frameLength } from "../../host/ethernet-port.ts";
 import { readU16, readU32, writeU16, writeU32 } from "../big-endian.ts";
 import { addToSum, checksum, foldSum } from "../ip/checksum.ts";
 import { ETHERNET_HEADER_BYTES, ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from "./ethernet.ts";
@@ -13,7 +13,8 @@ const CWR = 0x80;
  * does not fit its bytes gives none.
  */
 export function plainFrames(frame: Frame): readonly Uint8Array[] {
-  const { bytes, offload } = frame;
+  const { offload } = frame;
+  const bytes = wholeFrame(frame);
   if (offload === undefined) return [bytes];
   const { checksumStart, checksumOffset, segmentBytes } = offload;
   const field = checksumStart + checksumOffset;
@@ -24,6 +25,14 @@ export function plainFrames(frame: Frame): readonly Uint8Array[] {
   if (payload < checksumStart + TCP_HEADER_BYTES || payload > bytes.length) return [];
   if (payload + segmentBytes >= bytes.length) return [withChecksum(bytes.slice(), checksumStart, field)];
   return cut(bytes, checksumStart, payload, segmentBytes);
+}
+
+function wholeFrame(frame: Frame): Uint8Array {
+  if (frame.data === undefined) return frame.bytes;
+  const whole = new Uint8Array(frameLength(frame));
+  whole.set(frame.bytes);
+  whole.set(frame.data, frame.bytes.length);
+  return whole;
 }
 
 function cut(bytes: Uint8Array, tcp: number, payload: number, segmentBytes: number): Uint8Array[] {

@@ -16,6 +16,7 @@ import { type MacAddress, parseMac } from "../link/mac-address.ts";
  *     10.0.2.2    fd10:0:2::2    the gateway; to the guest, also the host itself
  *     10.0.2.3    fd10:0:2::3    the name server
  *     10.0.2.15   by prefix      the first guest
+ *     10.0.2.220                 the first service, see services.ts
  */
 export const GATEWAY_MAC: MacAddress = parseMac("52:55:0a:00:02:02")!;
 export const SUBNET: AddressRange = parseRange("10.0.2.0/24")!;
@@ -24,6 +25,8 @@ export const GATEWAY: IpAddress = parseIp("10.0.2.2")!;
 export const NAME_SERVER: IpAddress = parseIp("10.0.2.3")!;
 export const FIRST_GUEST: IpAddress = parseIp("10.0.2.15")!;
 export const GUEST_COUNT = 200;
+const FIRST_SERVICE: IpAddress = parseIp("10.0.2.220")!;
+export const MOST_SERVICES = 32;
 
 export const PREFIX: AddressRange = parseRange("fd10:0:2::/64")!;
 export const GATEWAY_V6: IpAddress = parseIp("fd10:0:2::2")!;
@@ -35,7 +38,20 @@ const OWN = [GATEWAY, NAME_SERVER, GATEWAY_V6, NAME_SERVER_V6, GATEWAY_LINK_LOCA
 
 /** True for the addresses at which the gateway itself answers. */
 export function isOwnAddress(address: IpAddress): boolean {
-  return OWN.some((own) => sameAddress(own, address));
+  return OWN.some((own) => sameAddress(own, address)) || isService(address);
+}
+
+/** True for the addresses that are kept for services. */
+export function isService(address: IpAddress): boolean {
+  const number = address.length === 4 && inRange(address, SUBNET) ? address[3]! - FIRST_SERVICE[3]! : -1;
+  return number >= 0 && number < MOST_SERVICES;
+}
+
+/** @param number From 0. */
+export function serviceAddress(number: number): IpAddress {
+  const address = FIRST_SERVICE.slice();
+  address[3]! += number;
+  return address;
 }
 
 export function isGateway(address: IpAddress): boolean {

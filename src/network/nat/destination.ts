@@ -1,8 +1,8 @@
-import type { HostEndpoint } from "../../host/network.ts";
-import { formatIp, type IpAddress } from "../ip/ip-address.ts";
-import type { AccessRules } from "./access-rules.ts";
+import type { HostEndpoint, StreamAddress } from "../../host/network.ts";
+import { formatIp } from "../ip/ip-address.ts";
+import type { UdpEndpoint } from "../ip/udp.ts";
 import { isGateway, isNameServer, isOutside } from "./addresses.ts";
-import type { NameServers } from "./name-servers.ts";
+import type { GatewayContext } from "./gateway-context.ts";
 
 const DNS_PORT = 53;
 
@@ -10,19 +10,21 @@ const DNS_PORT = 53;
 export type Destination =
   | { readonly kind: "host"; readonly to: HostEndpoint }
   | { readonly kind: "name-server"; readonly to: HostEndpoint }
+  /** Given by whoever made the network, so no rule is asked. */
+  | { readonly kind: "service"; readonly to: StreamAddress }
   /** There is nobody. */
   | { readonly kind: "nobody" }
   /** The rules forbid it. */
   | { readonly kind: "denied" };
 
-/** Finds where a packet for `address` and `port` goes. The gateway's address stands for the host's own loopback. */
+/** Finds where a packet for an endpoint goes. The gateway's address stands for the host's own loopback. */
 export function findDestination(
   protocol: "tcp" | "udp",
-  address: IpAddress,
-  port: number,
-  rules: AccessRules,
-  nameServers: NameServers,
+  { address, port }: UdpEndpoint,
+  { rules, nameServers, services }: GatewayContext,
 ): Destination {
+  const service = protocol === "tcp" ? services.find({ address, port }) : undefined;
+  if (service !== undefined) return { kind: "service", to: service };
   if (isNameServer(address)) {
     if (port !== DNS_PORT) return { kind: "nobody" };
     const to = nameServers.choose();

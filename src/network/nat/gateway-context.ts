@@ -5,6 +5,7 @@ import type { IpPacket } from "../ip/ip-packet.ts";
 import type { AccessRules } from "./access-rules.ts";
 import type { NameServers } from "./name-servers.ts";
 import type { Neighbours } from "./neighbours.ts";
+import type { Services } from "./services.ts";
 
 /** What the relays of a gateway share. */
 export interface GatewayContext {
@@ -12,6 +13,7 @@ export interface GatewayContext {
   readonly host: HostNetwork;
   readonly rules: AccessRules;
   readonly nameServers: NameServers;
+  readonly services: Services;
   readonly neighbours: Neighbours;
   /** 32 random bits. */
   random(): number;

@@ -1,4 +1,17 @@
 import type { HostEndpoint } from "../../host/network.ts";
+import { formatIp, parseIp } from "../ip/ip-address.ts";
+
+const DNS_PORT = 53;
+
+/** Reads `ADDRESS`, `ADDRESS:PORT` or `[IPv6]:PORT`; undefined for anything else. */
+export function parseNameServer(text: string): HostEndpoint | undefined {
+  const match = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(text) ?? /^([^:]+)(?::(\d{1,5}))?$/.exec(text);
+  const address = parseIp(match?.[1] ?? text);
+  const port = Number(match?.[2] ?? DNS_PORT);
+  return address !== undefined && port > 0 && port <= 65535
+    ? { address: formatIp(address), port }
+    : undefined;
+}
 
 /** The servers that the guest's questions go to. One that leaves questions open is asked after those that answer. */
 export class NameServers {

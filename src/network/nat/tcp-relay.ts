@@ -116,8 +116,7 @@ export class TcpRelay {
   }
 
   #connect(guest: UdpEndpoint, remote: UdpEndpoint, packet: IpPacket, syn: TcpSegment & TcpPorts): void {
-    const { rules, nameServers } = this.#context;
-    const destination = findDestination("tcp", remote.address, remote.port, rules, nameServers);
+    const destination = findDestination("tcp", remote, this.#context);
     if (destination.kind === "nobody" || destination.kind === "denied") {
       if (destination.kind === "denied") this.#context.unreachable(packet, "prohibited");
       this.#refuse(guest, remote, syn);

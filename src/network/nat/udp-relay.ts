@@ -55,12 +55,12 @@ export class UdpRelay {
   receive(packet: IpPacket, datagram: UdpDatagram): void {
     const guest = { address: packet.source.slice(), port: datagram.sourcePort };
     const seen = { address: packet.destination.slice(), port: datagram.destinationPort };
-    const { rules, nameServers } = this.#context;
+    const { nameServers } = this.#context;
     if (isNameServer(seen.address) && seen.port === 53 && this.#answerItself(guest, seen, datagram.payload))
       return;
-    const destination = findDestination("udp", seen.address, seen.port, rules, nameServers);
-    if (destination.kind === "nobody" || destination.kind === "denied") {
-      this.#context.unreachable(packet, destination.kind === "nobody" ? "port" : "prohibited");
+    const destination = findDestination("udp", seen, this.#context);
+    if (destination.kind !== "host" && destination.kind !== "name-server") {
+      this.#context.unreachable(packet, destination.kind === "denied" ? "prohibited" : "port");
       return;
     }
     const session = this.#session(guest);
@@ -80,13 +80,14 @@ export class UdpRelay {
     this.#sessions.clear();
   }
 
-  /** Questions about names that are denied, and those that nobody could be asked. */
+  /** Questions about names that are ours or denied, and those that nobody could be asked. */
   #answerItself(guest: UdpEndpoint, seen: UdpEndpoint, query: Uint8Array): boolean {
-    const { rules, nameServers, neighbours } = this.#context;
+    const { rules, nameServers, services, neighbours } = this.#context;
+    const own = services.answer(query);
     const name = rules.usesNames ? questionName(query) : undefined;
     const denied = name !== undefined && !rules.permitsName(name);
-    if (!denied && nameServers.choose() !== undefined) return false;
-    const answer = dnsFailure(query, denied ? NAME_ERROR : SERVER_FAILURE);
+    if (own === undefined && !denied && nameServers.choose() !== undefined) return false;
+    const answer = own ?? dnsFailure(query, denied ? NAME_ERROR : SERVER_FAILURE);
     if (answer !== undefined) neighbours.send(guest.address, (link) => udpFrames(link, seen, guest, answer));
     return true;
   }

@@ -36,6 +36,7 @@ import type { GatewayContext } from "./gateway-context.ts";
 import { NameServers } from "./name-servers.ts";
 import { Neighbours } from "./neighbours.ts";
 import { isNetworkState, type UserNetworkState } from "./network-state.ts";
+import { type Service, Services } from "./services.ts";
 import { TcpRelay } from "./tcp-relay.ts";
 import { portsInTurn, UdpForward } from "./udp-forward.ts";
 import { UdpRelay } from "./udp-relay.ts";
@@ -62,6 +63,8 @@ export interface UserNetworkOptions {
   readonly deny?: readonly AccessRule[];
   /** Asked in place of the host's own. */
   readonly nameServers?: readonly HostEndpoint[];
+  /** Names that lead to programs on the host. */
+  readonly services?: readonly Service[];
   /** False: no router advertisements, and IPv6 packets go nowhere. */
   readonly ipv6?: boolean;
 }
@@ -80,6 +83,7 @@ export class UserNetwork implements EthernetPort {
   readonly #clock: Clock;
   readonly #context: GatewayContext;
   readonly #neighbours: Neighbours;
+  readonly #services: Services;
   readonly #reassembly: Reassembly;
   readonly #dhcp: DhcpServer;
   readonly #tcp: TcpRelay;
@@ -96,6 +100,7 @@ export class UserNetwork implements EthernetPort {
     this.#ipv6 = options.ipv6 ?? true;
     this.#neighbours = new Neighbours((frame) => this.onFrame(frame));
     this.#reassembly = new Reassembly(() => clock.nowNs());
+    this.#services = new Services(options.services ?? []);
     this.#context = {
       clock,
       host,
@@ -103,6 +108,7 @@ export class UserNetwork implements EthernetPort {
       rules: new AccessRules(options.allow ?? [], options.deny ?? [], () => clock.nowNs()),
       nameServers: new NameServers(() => nameServers ?? host.nameServers()),
       neighbours: this.#neighbours,
+      services: this.#services,
       unreachable: (packet, why) => this.#unreachable(packet, why),
     };
     this.#dhcp = new DhcpServer({
@@ -180,7 +186,7 @@ export class UserNetwork implements EthernetPort {
     const message = parseArp(bytes);
     if (message === undefined) return;
     if (layout.isGuestAddress(message.senderIp)) this.#neighbours.learn(message.senderIp, message.senderMac);
-    for (const address of [layout.GATEWAY, layout.NAME_SERVER]) {
+    for (const address of [layout.GATEWAY, layout.NAME_SERVER, ...this.#services.addresses]) {
       const answer = answerArp(message, layout.GATEWAY_MAC, address);
       if (answer !== undefined) this.onFrame(answer);
     }

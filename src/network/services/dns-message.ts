@@ -4,6 +4,9 @@ import type { IpAddress } from "../ip/ip-address.ts";
 const HEADER_BYTES = 12;
 const TYPE_A = 1;
 const TYPE_AAAA = 28;
+const CLASS_IN = 1;
+/** Of the addresses that we give out. */
+const LIFETIME_S = 60;
 const RESPONSE = 0x80;
 const MAXIMUM_NAME_BYTES = 255;
 const MAXIMUM_RECORDS = 256;
@@ -48,6 +51,41 @@ export function parseDnsAnswer(message: Uint8Array): DnsAnswer | undefined {
     at = data + length;
   }
   return { name, addresses };
+}
+
+/**
+ * The answer to a question for the address of a name that `find` knows: an IPv4 one; of all else the name has none. Undefined
+ * for what is no such question.
+ */
+export function dnsAddress(
+  query: Uint8Array,
+  find: (name: string) => IpAddress | undefined,
+): Uint8Array | undefined {
+  const name = readU16(query, 4) === 1 ? questionName(query) : undefined;
+  const address = name === undefined ? undefined : find(name);
+  const head = address === undefined ? undefined : dnsFailure(query, 0);
+  if (address === undefined || head === undefined) return undefined;
+  if (head.length < 4 || readU16(head, head.length - 4) !== TYPE_A) return head;
+  const record = [
+    0xc0,
+    HEADER_BYTES,
+    0,
+    TYPE_A,
+    0,
+    CLASS_IN,
+    0,
+    0,
+    0,
+    LIFETIME_S,
+    0,
+    address.length,
+    ...address,
+  ];
+  const answer = new Uint8Array(head.length + record.length);
+  answer.set(head);
+  answer.set(record, head.length);
+  answer[7] = 1;
+  return answer;
 }
 
 /** The answer to `query` that says only why there is none; undefined for what is no query. */

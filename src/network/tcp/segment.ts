@@ -11,6 +11,8 @@ export const PSH = 0x08;
 export const ACK = 0x10;
 
 const HEADER_BYTES = 20;
+/** Data of so many bytes are not copied into the frame. */
+const LEAST_SEPARATE_BYTES = 1024;
 
 /** One segment (RFC 9293, 3.1). Urgent data is taken as ordinary data. */
 export interface TcpSegment {
@@ -83,7 +85,8 @@ export function tcpFrame(
   const options = optionBytes(segment);
   const length = HEADER_BYTES + options.length + segment.payload.length;
   const header = { source: from.address, destination: to.address, protocol: PROTOCOL_TCP };
-  const { bytes, payloadAt: at } = createIpFrame(link, header, length);
+  const dataBytes = segment.payload.length >= LEAST_SEPARATE_BYTES ? segment.payload.length : 0;
+  const { bytes, payloadAt: at } = createIpFrame(link, header, length, dataBytes);
   writeU16(bytes, at, from.port);
   writeU16(bytes, at + 2, to.port);
   writeU32(bytes, at + 4, segment.sequence);
@@ -93,10 +96,11 @@ export function tcpFrame(
   writeU16(bytes, at + 14, segment.window);
   writeU16(bytes, at + 16, foldSum(pseudoHeaderSum(from.address, to.address, PROTOCOL_TCP, length)));
   bytes.set(options, at + HEADER_BYTES);
-  bytes.set(segment.payload, at + HEADER_BYTES + options.length);
+  if (dataBytes === 0) bytes.set(segment.payload, at + HEADER_BYTES + options.length);
   const isLong = segment.payload.length > segmentBytes;
   return {
     bytes,
+    ...(dataBytes > 0 && { data: segment.payload }),
     offload: { checksumStart: at, checksumOffset: 16, segmentBytes: isLong ? segmentBytes : 0 },
   };
 }

@@ -95,7 +95,7 @@ export class Sender {
     this.#timer.start();
   }
 
-  /** Sends `bytes` as soon as the peer has room; they are kept without copying. */
+  /** Sends `bytes` as soon as the peer has room; they are copied. */
   write(bytes: Uint8Array): void {
     this.#queue.push(bytes);
     this.#pump();
@@ -233,6 +233,7 @@ export class Sender {
         if (length < this.#segmentBytes && onTheWay > 0) break;
         if (length > this.#segmentBytes) length -= length % this.#segmentBytes;
       }
+      if (length > this.#segmentBytes) length = this.#queue.contiguous(onTheWay, Math.floor(length));
       this.#transmitNext(Math.floor(length));
     }
     // It runs too while a closed window keeps everything back.

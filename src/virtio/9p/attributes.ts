@@ -1,3 +1,4 @@
+import { type BytePieces, byteCount } from "../../host/byte-pieces.ts";
 import { FolderError } from "../../host/linux-errors.ts";
 import type { SharedFolder } from "../../host/shared-folder.ts";
 import type { ByteReader } from "../sharing/byte-reader.ts";
@@ -65,10 +66,20 @@ export function readAttribute(attribute: Fid["attribute"], offset: number, count
   return new ByteWriter(4 + bytes.length).u32(bytes.length).bytes(bytes);
 }
 
-export function writeAttribute(attribute: Fid["attribute"], offset: number, bytes: Uint8Array): ByteWriter {
-  if (attribute?.kind !== "write" || offset + bytes.length > attribute.value.length)
+export function writeAttribute(
+  attribute: Fid["attribute"],
+  offset: number,
+  pieces: BytePieces,
+  reply: ByteWriter,
+): ByteWriter {
+  const length = byteCount(pieces);
+  if (attribute?.kind !== "write" || offset + length > attribute.value.length)
     throw new FolderError("EINVAL");
-  attribute.value.set(bytes, offset);
-  attribute.written = Math.max(attribute.written, offset + bytes.length);
-  return new ByteWriter(4).u32(bytes.length);
+  let at = offset;
+  for (const piece of pieces) {
+    attribute.value.set(piece, at);
+    at += piece.length;
+  }
+  attribute.written = Math.max(attribute.written, at);
+  return reply.u32(length);
 }

@@ -1,6 +1,7 @@
 import type { FolderEntry, HandleId, NodeId, SharedFolder } from "../../host/shared-folder.ts";
-import { ByteWriter } from "../sharing/byte-writer.ts";
+import type { ByteWriter } from "../sharing/byte-writer.ts";
 import { entryType } from "../sharing/linux-flags.ts";
+import { COUNT_BYTES } from "./protocol.ts";
 import { same, step } from "./steps.ts";
 import { QID_BYTES, writeQid, writeString } from "./structures.ts";
 
@@ -15,11 +16,11 @@ interface Listing {
   readonly most: number;
 }
 
-/** Rreaddir: qid, place behind it, type and name of each entry. */
-export function listFolder(folder: SharedFolder, listing: Listing): ByteWriter {
+/** Rreaddir into `reply`: qid, place behind it, type and name of each entry. */
+export function listFolder(folder: SharedFolder, listing: Listing, reply: ByteWriter): ByteWriter {
   const { node, handle, from, most } = listing;
-  const lines = new ByteWriter(Math.min(most, 8192));
-  const room = (name: string) => lines.length + QID_BYTES + 11 + name.length <= most;
+  const lines = reply.u32(0);
+  const room = (name: string) => lines.length - COUNT_BYTES + QID_BYTES + 11 + name.length <= most;
   const add = (entry: FolderEntry, next: number, name: string) => {
     const { attributes } = entry;
     writeString(writeQid(lines, attributes).u64(next).u8(entryType(attributes.mode)), name);
@@ -56,5 +57,5 @@ function quietly(look: () => FolderEntry | undefined): FolderEntry | undefined {
 }
 
 function finishList(lines: ByteWriter): ByteWriter {
-  return new ByteWriter(4 + lines.length).u32(lines.length).bytes(lines.written);
+  return lines.patchU32(0, lines.length - COUNT_BYTES);
 }

@@ -1,3 +1,4 @@
+import { byteCount } from "../../host/byte-pieces.ts";
 import { FolderError } from "../../host/linux-errors.ts";
 import {
   type FolderEntry,
@@ -11,26 +12,19 @@ import {
 import type { ByteReader } from "../sharing/byte-reader.ts";
 import { ByteWriter } from "../sharing/byte-writer.ts";
 import { O_EXCL, openMode } from "../sharing/linux-flags.ts";
+import { DataReply, type MessageMemory } from "../sharing/message-memory.ts";
 import { finishAttribute, openAttribute, readAttribute, writeAttribute } from "./attributes.ts";
 import { FidTable } from "./fid-table.ts";
 import { listFolder } from "./folder-listing.ts";
 import { getLock, setLock } from "./nine-p-locks.ts";
 import * as P from "./protocol.ts";
 import { atPlace, step } from "./steps.ts";
-import {
-  QID_BYTES,
-  readChanges,
-  readString,
-  writeAttributes,
-  writeQid,
-  writeSpace,
-  writeString,
-} from "./structures.ts";
+import { readChanges, readString, writeAttributes, writeQid, writeSpace, writeString } from "./structures.ts";
 
 const NOTHING = new ByteWriter(0);
 
-/** What comes behind the header of a reply. */
-export type NinePReply = ByteWriter | Promise<ByteWriter>;
+/** What comes behind the header of a reply; data may be in place behind that already. It is good until the next call. */
+export type NinePReply = ByteWriter | DataReply | Promise<ByteWriter>;
 
 /**
  * The conversation of a driver with one shared folder.
@@ -42,6 +36,7 @@ export class NinePSession {
   readonly #fids: FidTable;
   /** Requests under way that have a reply to come, by tag. */
   readonly #underWay = new Map<number, Promise<unknown>>();
+  readonly #reply = new ByteWriter(8192);
   #mostBytes = 0;
 
   constructor(folder: SharedFolder) {
@@ -58,16 +53,14 @@ export class NinePSession {
   }
 
   /**
-   * Does what is asked for.
-   * @param most Room for the reply, without its header.
+   * Does what is asked for. Of a write `body` need not have the data.
    * @throws What `errnoOf` translates.
    */
-  handle(type: number, tag: number, body: ByteReader, most: number): NinePReply {
+  handle(type: number, tag: number, body: ByteReader, memory: MessageMemory): NinePReply {
     if (type === P.TYPE.VERSION) return this.#version(body);
     if (this.#mostBytes === 0) throw new FolderError("EIO");
-    const room = Math.min(most, this.#mostBytes - P.HEADER_BYTES);
     const reply =
-      this.#aboutFids(type, body) ?? this.#aboutNames(type, body) ?? this.#aboutFiles(type, body, room);
+      this.#aboutFids(type, body) ?? this.#aboutNames(type, body) ?? this.#aboutFiles(type, body, memory);
     if (reply instanceof Promise) {
       const settled = reply.then(
         () => this.#underWay.delete(tag),
@@ -100,7 +93,7 @@ export class NinePSession {
         const attributes = this.#folder.attributes(ROOT);
         this.#folder.refer(ROOT);
         this.#fids.add(number, { node: ROOT, user });
-        return writeQid(new ByteWriter(QID_BYTES), attributes);
+        return writeQid(this.#reply.clear(), attributes);
       }
       case P.TYPE.WALK:
         return this.#walk(body);
@@ -140,8 +133,7 @@ export class NinePSession {
     const names = Array.from({ length: count }, () => readString(body));
     if (newNumber !== number) this.#fids.checkFree(newNumber);
     else if (from.handle !== undefined) throw new FolderError("EINVAL");
-    const reply = new ByteWriter(2 + QID_BYTES * count);
-    const qids = new ByteWriter(QID_BYTES * count);
+    const reply = this.#reply.clear().u16(count);
     let node = from.node;
     this.#folder.refer(node);
     let steps = 0;
@@ -151,19 +143,19 @@ export class NinePSession {
         if (entry === undefined) break;
         this.#folder.forget(node, 1);
         node = entry.node;
-        writeQid(qids, entry.attributes);
+        writeQid(reply, entry.attributes);
         steps++;
       }
       if (steps === 0 && count > 0) throw new FolderError("ENOENT");
     } catch (error) {
       this.#folder.forget(node, 1);
       if (steps === 0) throw error;
-      return reply.u16(steps).bytes(qids.written);
+      return reply.patchU16(0, steps);
     }
     if (steps < count) this.#folder.forget(node, 1);
     else if (newNumber === number) this.#fids.replace(number, { node, user: from.user });
     else this.#fids.add(newNumber, { node, user: from.user });
-    return reply.u16(steps).bytes(qids.written);
+    return reply.patchU16(0, steps);
   }
 
   #removeNode(node: NodeId): void {
@@ -188,7 +180,7 @@ export class NinePSession {
         const exclusive = (flags & O_EXCL) !== 0;
         const made = folder.create(node, name, { ...openMode(flags), permissions, exclusive, by });
         this.#fids.replace(number, { node: made.node, user, handle: made.handle });
-        return writeQid(new ByteWriter(), made.attributes).u32(0);
+        return writeQid(this.#reply.clear(), made.attributes).u32(0);
       }
       case P.TYPE.SYMLINK: {
         const { node, user } = this.#fids.get(body.u32());
@@ -242,48 +234,51 @@ export class NinePSession {
   /** The driver walks to what it has made if it wants it. */
   #made({ node, attributes }: FolderEntry): ByteWriter {
     this.#folder.forget(node, 1);
-    return writeQid(new ByteWriter(QID_BYTES), attributes);
+    return writeQid(this.#reply.clear(), attributes);
   }
 
-  #aboutFiles(type: number, body: ByteReader, room: number): NinePReply {
+  #aboutFiles(type: number, body: ByteReader, memory: MessageMemory): NinePReply {
     const folder = this.#folder;
     const number = body.u32();
     const fid = this.#fids.get(number);
     const { node } = fid;
+    const reply = this.#reply.clear();
+    const room = Math.max(0, Math.min(memory.room, this.#mostBytes - P.HEADER_BYTES) - P.COUNT_BYTES);
     switch (type) {
       case P.TYPE.LOPEN: {
         if (fid.handle !== undefined) throw new FolderError("EINVAL");
         const attributes = folder.attributes(node);
         const isFolder = (attributes.mode & TYPE_MASK) === TYPE_FOLDER;
         fid.handle = isFolder ? folder.openFolder(node) : folder.open(node, openMode(body.u32()));
-        return writeQid(new ByteWriter(), attributes).u32(0);
+        return writeQid(reply, attributes).u32(0);
       }
       case P.TYPE.GETATTR:
-        return writeAttributes(new ByteWriter(), folder.attributes(node));
+        return writeAttributes(reply, folder.attributes(node));
       case P.TYPE.SETATTR:
         folder.change(node, readChanges(body));
         return NOTHING;
       case P.TYPE.READLINK:
-        return writeString(new ByteWriter(), folder.readLink(node));
+        return writeString(reply, folder.readLink(node));
       case P.TYPE.STATFS:
-        return writeSpace(new ByteWriter(), folder.space());
+        return writeSpace(reply, folder.space());
       case P.TYPE.READ: {
-        const [offset, count] = [body.size(), Math.min(body.u32(), Math.max(0, room - 4))];
+        const [offset, count] = [body.size(), Math.min(body.u32(), room)];
         if (fid.attribute !== undefined) return readAttribute(fid.attribute, offset, count);
-        const bytes = new Uint8Array(count);
-        const length = folder.read(this.#fids.handle(number), offset, bytes);
-        return new ByteWriter(4 + length).u32(length).bytes(bytes.subarray(0, length));
+        const handle = this.#fids.handle(number);
+        const length = memory.reply(P.COUNT_BYTES, count, (into) => folder.read(handle, offset, into));
+        return new DataReply(reply.u32(length).written, length);
       }
       case P.TYPE.WRITE: {
         const [offset, count] = [body.size(), body.u32()];
-        const bytes = body.bytes(count);
-        if (fid.attribute !== undefined) return writeAttribute(fid.attribute, offset, bytes);
-        return new ByteWriter(4).u32(folder.write(this.#fids.handle(number), offset, bytes));
+        const pieces = memory.sent(P.WRITE_FIELD_BYTES, count);
+        if (byteCount(pieces) < count) throw new FolderError("EINVAL");
+        if (fid.attribute !== undefined) return writeAttribute(fid.attribute, offset, pieces, reply);
+        return reply.u32(folder.write(this.#fids.handle(number), offset, pieces));
       }
       case P.TYPE.READDIR: {
         const handle = this.#fids.handle(number);
-        const [from, most] = [body.size(), Math.min(body.u32(), Math.max(0, room - 4))];
-        return listFolder(folder, { node, handle, from, most });
+        const [from, most] = [body.size(), Math.min(body.u32(), room)];
+        return listFolder(folder, { node, handle, from, most }, reply);
       }
       case P.TYPE.FSYNC: {
         const dataOnly = body.left >= 4 && body.u32() !== 0;

@@ -3,6 +3,10 @@
 export const VERSION = "9P2000.L";
 /** Size, type and tag, which begin every message. */
 export const HEADER_BYTES = 7;
+/** How many bytes follow, in READ's and READDIR's replies. */
+export const COUNT_BYTES = 4;
+/** Fid, offset and count of WRITE, behind which the data come. */
+export const WRITE_FIELD_BYTES = 16;
 export const LEAST_MESSAGE_BYTES = 4096;
 /** What a Linux driver can ask for: its queue has 128 descriptors. */
 export const MOST_MESSAGE_BYTES = 512 << 10;

@@ -7,14 +7,17 @@ import type { VirtioDevice, VirtioDriver } from "../device.ts";
 import type { DescriptorChain } from "../queue/descriptor-chain.ts";
 import { ByteReader } from "../sharing/byte-reader.ts";
 import { ByteWriter } from "../sharing/byte-writer.ts";
+import { DataReply, messageMemory } from "../sharing/message-memory.ts";
 import { NinePSession } from "./nine-p-session.ts";
-import { HEADER_BYTES, MOST_MESSAGE_BYTES, TYPE } from "./protocol.ts";
+import { HEADER_BYTES, MOST_MESSAGE_BYTES, TYPE, WRITE_FIELD_BYTES } from "./protocol.ts";
 
 /** The device has a name to mount it by. */
 const F_MOUNT_TAG = 1n << 0n;
 const QUEUE_SIZE = 128;
 /** A driver may give more descriptors than its message fills. */
 const MOST_REQUEST_BYTES = MOST_MESSAGE_BYTES + 4096;
+/** Of requests without data: 16 names of 64 KiB, as the protocol can have them, do not fit, and no file has such names. */
+const MOST_BODY_BYTES = 64 << 10;
 const ERROR_BYTES = HEADER_BYTES + 4;
 
 /** What a 9p device is made from. */
@@ -40,6 +43,10 @@ export class Virtio9p implements VirtioDevice {
   readonly #operations: HostOperations;
   readonly #session: NinePSession;
   readonly #config: Uint8Array;
+  /** The request that is being answered, but for the data of a write. */
+  readonly #request = new Uint8Array(MOST_BODY_BYTES);
+  readonly #body = new ByteReader(this.#request);
+  readonly #header = new ByteWriter(ERROR_BYTES);
   #driver: VirtioDriver | undefined;
 
   constructor({ tag, folder, operations }: Virtio9pParts) {
@@ -84,11 +91,11 @@ export class Virtio9p implements VirtioDevice {
       driver.needsReset(`a 9p request of ${readable.length} bytes, with ${writable.length} for the reply`);
       return false;
     }
-    const body = new ByteReader(readable.read());
+    const body = this.#readBody(chain);
     body.skip(4); // the size, which the descriptors say too
     const [type, tag] = [body.u8(), body.u16()];
-    const finish = (replyType: number, reply: ByteWriter) =>
-      driver.queues[0]?.complete(chain, writeReply(chain, replyType, tag, reply));
+    const finish = (replyType: number, reply: ByteWriter | DataReply) =>
+      driver.queues[0]?.complete(chain, this.#writeReply(chain, replyType, tag, reply));
     const fail = (error: unknown) => finish(TYPE.LERROR + 1, new ByteWriter(4).u32(errnoOf(error)));
     const later = (action: () => void) => {
       // After a reset the memory belongs to somebody else.
@@ -97,7 +104,7 @@ export class Virtio9p implements VirtioDevice {
       driver.queues[0]?.signal();
     };
     try {
-      const reply = this.#session.handle(type, tag, body, writable.length - HEADER_BYTES);
+      const reply = this.#session.handle(type, tag, body, messageMemory(chain, HEADER_BYTES, HEADER_BYTES));
       if (reply instanceof Promise) {
         this.#operations.start(
           reply,
@@ -110,12 +117,27 @@ export class Virtio9p implements VirtioDevice {
     }
     return true;
   }
-}
 
-/** size[4] type[1] tag[2] and what comes behind; returns the length. */
-function writeReply({ writable }: DescriptorChain, type: number, tag: number, reply: ByteWriter): number {
-  const length = Math.min(HEADER_BYTES + reply.length, writable.length);
-  writable.write(new ByteWriter(HEADER_BYTES).u32(length).u8(type).u16(tag).written);
-  writable.write(reply.written.subarray(0, length - HEADER_BYTES), HEADER_BYTES);
-  return length;
+  /** The data of a write stay where they are. */
+  #readBody({ readable }: DescriptorChain): ByteReader {
+    const head = this.#request.subarray(0, HEADER_BYTES + WRITE_FIELD_BYTES);
+    const got = readable.readInto(head);
+    const isWrite = head[4] === TYPE.WRITE;
+    return this.#body.restart(isWrite ? got : readable.readInto(this.#request));
+  }
+
+  /** size[4] type[1] tag[2] and what comes behind; returns the length. */
+  #writeReply(
+    { writable }: DescriptorChain,
+    type: number,
+    tag: number,
+    reply: ByteWriter | DataReply,
+  ): number {
+    const head = reply instanceof DataReply ? reply.head : reply.written;
+    const dataBytes = reply instanceof DataReply ? reply.dataBytes : 0;
+    const length = Math.min(HEADER_BYTES + head.length + dataBytes, writable.length);
+    writable.write(this.#header.clear().u32(length).u8(type).u16(tag).written);
+    writable.write(head, HEADER_BYTES);
+    return length;
+  }
 }

@@ -9,7 +9,8 @@ const TYPE_GET_ID = 8;
 const TYPE_DISCARD = 11;
 const TYPE_WRITE_ZEROES = 13;
 
-const HEADER_BYTES = 16;
+/** In front of the data of a write. */
+export const HEADER_BYTES = 16;
 /** struct virtio_blk_discard_write_zeroes */
 const RANGE_BYTES = 16;
 const FLAG_UNMAP = 1;
@@ -31,7 +32,7 @@ export interface Range {
 /** A request of the driver, taken apart and checked against the disk's size. */
 export type BlockRequest =
   | { readonly kind: "read"; readonly offset: number; readonly length: number }
-  | { readonly kind: "write"; readonly offset: number; readonly bytes: Uint8Array }
+  | { readonly kind: "write"; readonly offset: number; readonly length: number }
   | { readonly kind: "flush" }
   | { readonly kind: "id" }
   | { readonly kind: "discard" | "write-zeroes"; readonly ranges: readonly Range[] }
@@ -59,7 +60,7 @@ export function readRequest(
       return { kind: "read", offset, length: dataBytes };
     case TYPE_OUT:
       if (disk.readOnly || !isData(dataBytes) || !inside(offset, dataBytes)) return IO_ERROR;
-      return { kind: "write", offset, bytes: readable.read(HEADER_BYTES) };
+      return { kind: "write", offset, length: dataBytes };
     case TYPE_FLUSH:
       return { kind: "flush" };
     case TYPE_GET_ID:

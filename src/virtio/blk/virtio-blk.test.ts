@@ -11,7 +11,12 @@ const STATUS = 0x3000;
 const SIZE_BYTES = 1 << 20;
 
 /** A block device over a disk that logs what it is asked for, and a driver. */
-function rig({ readOnly = false, features = VERSION_1 | FLUSH, change = {} as Partial<BlockDevice> } = {}) {
+function rig({
+  readOnly = false,
+  features = VERSION_1 | FLUSH,
+  mayWait = false,
+  change = {} as Partial<BlockDevice>,
+} = {}) {
   const log: string[] = [];
   const disk: BlockDevice = {
     format: "test",
@@ -36,7 +41,7 @@ function rig({ readOnly = false, features = VERSION_1 | FLUSH, change = {} as Pa
     close: async () => {},
     ...change,
   };
-  const operations = new TestOperations();
+  const operations = new TestOperations(mayWait);
   const device = new VirtioBlk({
     disk,
     operations,
@@ -44,23 +49,24 @@ function rig({ readOnly = false, features = VERSION_1 | FLUSH, change = {} as Pa
     onError: (error) => log.push(String(error)),
   });
   const driver = new TestDriver(device);
-  driver.initialise({ features });
-  /** Makes a request of a type; returns its status when it has come back. */
-  const request = async (
-    type: number,
-    sector: number,
-    data: { length: number; write?: boolean } | undefined,
-  ): Promise<number> => {
+  driver.initialise({ features, queueSize: 64 });
+  type Data = { length: number; write?: boolean } | undefined;
+  const send = (type: number, sector: number, data: Data): void => {
     driver.memory.writeU32(HEADER, type);
     driver.memory.writeU64(HEADER + 8, BigInt(sector));
     driver.memory.bytes[STATUS] = 0xee;
     const buffers = data === undefined ? [] : [{ address: DATA, ...data }];
-    driver.add(0, [{ address: HEADER, length: 16 }, ...buffers, { address: STATUS, length: 1, write: true }]);
+    const status = { address: STATUS, length: 1, write: true };
+    driver.add(0, [{ address: HEADER, length: 16 }, ...buffers, status], 64);
     driver.notify(0);
+  };
+  /** Makes a request of a type; returns its status when it has come back. */
+  const request = async (type: number, sector: number, data: Data): Promise<number> => {
+    send(type, sector, data);
     await operations.idle();
     return driver.memory.bytes[STATUS] ?? -1;
   };
-  return { driver, log, request, operations };
+  return { driver, log, send, request, operations };
 }
 
 test("configuration tells size, limits and topology", () => {
@@ -168,4 +174,67 @@ test("a chain without a header needs a reset", () => {
   driver.add(0, [{ address: STATUS, length: 1, write: true }]);
   driver.notify(0);
   expect(driver.status & 64).toBe(64);
+});
+
+/** A disk whose bytes can be had while the driver waits. */
+function quickRig(change: Partial<BlockDevice> = {}, features = VERSION_1 | FLUSH) {
+  const asked: string[] = [];
+  const quick: Partial<BlockDevice> = {
+    readNow: (offset, into) => {
+      asked.push(`read ${offset} ${into.map(({ length }) => length)}`);
+      for (const piece of into) piece.fill(0x77);
+      return true;
+    },
+    writeNow: (offset, pieces) => {
+      asked.push(`write ${offset} ${pieces.map((piece) => `${piece.length} of ${piece[0]}`)}`);
+      return true;
+    },
+  };
+  return { asked, ...rig({ features, mayWait: true, change: { ...quick, ...change } }) };
+}
+
+test("a quick disk reads into the guest's memory while the driver waits, and the processor is told", () => {
+  const { driver, log, asked, send } = quickRig();
+  driver.memory.written.length = 0;
+  send(0, 2, { length: 1024, write: true });
+  expect([asked, log]).toEqual([["read 1024 1024"], []]);
+  expect(driver.memory.bytes.subarray(DATA, DATA + 1024).every((byte) => byte === 0x77)).toBe(true);
+  expect(driver.memory.written).toContainEqual([DATA, 1024]);
+  expect([driver.memory.bytes[STATUS], driver.used(0, 0).written]).toEqual([0, 1025]);
+  expect(driver.interrupts).toEqual([1]);
+});
+
+test("a quick disk writes from the guest's memory", () => {
+  const { driver, log, asked, send } = quickRig();
+  driver.memory.bytes.fill(9, DATA, DATA + 512);
+  send(1, 3, { length: 512 });
+  expect([asked, log, driver.memory.bytes[STATUS]]).toEqual([["write 1536 512 of 9"], [], 0]);
+});
+
+test("a disk that is not quick at the moment, fails, or must be safe after each write goes the other way", async () => {
+  const slow = quickRig({ readNow: () => false });
+  expect(await slow.request(0, 0, { length: 512, write: true })).toBe(0);
+  expect(slow.log).toEqual(["read 0 512"]);
+  const broken = quickRig({
+    readNow: () => {
+      throw new DiskError("gone");
+    },
+  });
+  expect(await broken.request(0, 0, { length: 512, write: true })).toBe(1);
+  expect(broken.log).toEqual(["DiskError: gone"]);
+  const writeThrough = quickRig({}, VERSION_1);
+  expect(await writeThrough.request(1, 0, { length: 512 })).toBe(0);
+  expect([writeThrough.log, writeThrough.asked]).toEqual([["write 0 512 of 0", "flush"], []]);
+});
+
+test("what one notification moves while the guest waits is limited", async () => {
+  const { driver, log, asked, operations } = quickRig();
+  driver.memory.writeU32(HEADER, 0);
+  driver.memory.writeU64(HEADER + 8, 0n);
+  const buffers = Array.from({ length: 7 }, () => ({ address: 0x80000, length: 1 << 17, write: true }));
+  const chain = [{ address: HEADER, length: 16 }, ...buffers, { address: STATUS, length: 1, write: true }];
+  for (let i = 0; i < 5; i++) driver.add(0, chain, 64);
+  driver.notify(0);
+  await operations.idle();
+  expect([asked.length, log.length, driver.usedCount(0)]).toEqual([4, 1, 5]);
 });

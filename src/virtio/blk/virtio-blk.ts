@@ -4,7 +4,14 @@ import { type BlockDevice, SECTOR_BYTES } from "../../host/block-device.ts";
 import { readConfigBytes } from "../config-space.ts";
 import type { VirtioDevice, VirtioDriver } from "../device.ts";
 import type { DescriptorChain } from "../queue/descriptor-chain.ts";
-import { type BlockRequest, MOST_RANGES, readRequest, STATUS_IO_ERROR, STATUS_OK } from "./request.ts";
+import {
+  type BlockRequest,
+  HEADER_BYTES,
+  MOST_RANGES,
+  readRequest,
+  STATUS_IO_ERROR,
+  STATUS_OK,
+} from "./request.ts";
 
 const F_SIZE_MAX = 1n << 1n;
 const F_SEG_MAX = 1n << 2n;
@@ -23,6 +30,8 @@ const SEGMENT_BYTES = 65536;
 const MOST_RANGE_SECTORS = 1 << 21;
 /** Data of requests under way; further ones wait in the queue. */
 const MOST_BYTES_UNDER_WAY = 32 << 20;
+/** Data that are moved while one notification is dealt with; what is more does not keep the guest waiting. */
+const MOST_BYTES_AT_ONCE = 4 << 20;
 const ID_BYTES = 20;
 /** Physical blocks of 4 KiB: 8 sectors. */
 const PHYSICAL_BLOCK_EXPONENT = 3;
@@ -52,6 +61,7 @@ export class VirtioBlk implements VirtioDevice {
   readonly #config: Uint8Array;
   #driver: VirtioDriver | undefined;
   #bytesUnderWay = 0;
+  #bytesAtOnce = 0;
   #waiting = false;
 
   constructor(parts: VirtioBlkParts) {
@@ -79,6 +89,7 @@ export class VirtioBlk implements VirtioDevice {
     if (driver === undefined || queue === undefined) return;
     this.#waiting = this.#bytesUnderWay >= MOST_BYTES_UNDER_WAY;
     if (this.#waiting) return;
+    this.#bytesAtOnce = 0;
     for (const chain of queue.requests()) {
       const request = readRequest(chain, this.#parts.disk);
       if (request === undefined) {
@@ -129,8 +140,33 @@ export class VirtioBlk implements VirtioDevice {
         return this.#answer(driver, chain, STATUS_OK, chain.writable.write(id.subarray(0, room)));
       }
       default:
-        this.#start(driver, chain, request);
+        if (!this.#doNow(driver, chain, request)) this.#start(driver, chain, request);
     }
+  }
+
+  /** Reads and writes in the guest's memory itself, where the disk is quick. False: nothing was done. */
+  #doNow(driver: VirtioDriver, chain: DescriptorChain, request: BlockRequest): boolean {
+    const { disk, operations, onError } = this.#parts;
+    if (request.kind !== "read" && request.kind !== "write") return false;
+    const { offset, length } = request;
+    const writesThrough = request.kind === "write" && (driver.features & F_FLUSH) === 0n;
+    if (!operations.mayWait || writesThrough || this.#bytesAtOnce + length > MOST_BYTES_AT_ONCE) return false;
+    this.#bytesAtOnce += length;
+    const isRead = request.kind === "read";
+    try {
+      const done = isRead
+        ? disk.readNow?.(offset, chain.writable.views(0, length))
+        : disk.writeNow?.(offset, chain.readable.views(HEADER_BYTES, length));
+      if (done !== true) return false;
+      this.#answer(driver, chain, STATUS_OK, isRead ? length : 0);
+    } catch (error) {
+      onError?.(error);
+      this.#answer(driver, chain, STATUS_IO_ERROR, 0);
+    } finally {
+      // Also of a read that failed half-way.
+      if (isRead) chain.writable.noteWritten(0, length);
+    }
+    return true;
   }
 
   #start(
@@ -139,7 +175,7 @@ export class VirtioBlk implements VirtioDevice {
     request: Exclude<BlockRequest, { kind: "refused" | "id" }>,
   ): void {
     const data = request.kind === "read" ? new Uint8Array(request.length) : undefined;
-    const bytes = request.kind === "write" ? request.bytes.length : (data?.length ?? 0);
+    const bytes = request.kind === "write" ? request.length : (data?.length ?? 0);
     this.#bytesUnderWay += bytes;
     const finish = (status: number) => {
       // After a reset the memory belongs to somebody else.
@@ -150,8 +186,10 @@ export class VirtioBlk implements VirtioDevice {
       driver.queues[0]?.signal();
       if (this.#waiting) this.handle();
     };
+    // Copied: the guest can change its buffer at any time.
+    const sent = request.kind === "write" ? chain.readable.read(HEADER_BYTES) : NOTHING;
     this.#parts.operations.start(
-      this.#carryOut(request, data, (driver.features & F_FLUSH) === 0n),
+      this.#carryOut(request, data ?? sent, (driver.features & F_FLUSH) === 0n),
       () => finish(STATUS_OK),
       (error) => {
         this.#parts.onError?.(error);
@@ -163,16 +201,15 @@ export class VirtioBlk implements VirtioDevice {
   /** @param writeThrough The driver knows no flush: what is written must be safe at once. */
   async #carryOut(
     request: Exclude<BlockRequest, { kind: "refused" | "id" }>,
-    data: Uint8Array | undefined,
+    data: Uint8Array,
     writeThrough: boolean,
   ): Promise<void> {
     const { disk } = this.#parts;
     switch (request.kind) {
       case "read":
-        if (data !== undefined) await disk.read(request.offset, data);
-        return;
+        return disk.read(request.offset, data);
       case "write":
-        await disk.write(request.offset, request.bytes);
+        await disk.write(request.offset, data);
         break;
       case "flush":
         return disk.flush();
@@ -191,6 +228,8 @@ export class VirtioBlk implements VirtioDevice {
     driver.queues[0]?.complete(chain, written + 1);
   }
 }
+
+const NOTHING = new Uint8Array();
 
 /** struct virtio_blk_config, up to the write-zeroes fields. */
 function layOutConfig(sizeBytes: number): Uint8Array {

@@ -1,8 +1,10 @@
+import { byteCount } from "../../host/byte-pieces.ts";
 import { FolderError } from "../../host/linux-errors.ts";
 import { type SharedFolder, TYPE_FILE, TYPE_MASK } from "../../host/shared-folder.ts";
 import type { ByteReader } from "../sharing/byte-reader.ts";
 import { ByteWriter } from "../sharing/byte-writer.ts";
 import { O_EXCL, openMode } from "../sharing/linux-flags.ts";
+import { DataReply, type MessageMemory } from "../sharing/message-memory.ts";
 import { listEntries, listNames } from "./fuse-folders.ts";
 import * as P from "./protocol.ts";
 import {
@@ -32,7 +34,7 @@ const TIME_GRANULARITY_NS = 1;
 const NOTHING = new Uint8Array();
 
 /** What comes behind the header of a reply; undefined for a request that has none. */
-export type FuseReply = Uint8Array | undefined | Promise<Uint8Array>;
+export type FuseReply = Uint8Array | DataReply | undefined | Promise<Uint8Array>;
 
 /**
  * The conversation of a driver with one shared folder, from INIT to DESTROY.
@@ -44,8 +46,6 @@ export type FuseReply = Uint8Array | undefined | Promise<Uint8Array>;
  */
 export class FuseSession {
   readonly #folder: SharedFolder;
-  /** Data of a read, until it has been copied to the guest. */
-  readonly #data = new Uint8Array(P.MOST_DATA_BYTES);
   #started = false;
 
   constructor(folder: SharedFolder) {
@@ -59,14 +59,16 @@ export class FuseSession {
   }
 
   /**
-   * Does what is asked for. A reply is good until the next call.
+   * Does what is asked for. Of a write `body` need not have the data.
    * @throws What `errnoOf` translates.
    */
-  handle(header: RequestHeader, body: ByteReader): FuseReply {
+  handle(header: RequestHeader, body: ByteReader, memory: MessageMemory): FuseReply {
     if (header.opcode === P.OPCODE.INIT) return this.#start(body);
     if (!this.#started) throw new FolderError("EIO");
     return (
-      this.#aboutNames(header, body) ?? this.#aboutFiles(header, body) ?? this.#aboutTheRest(header, body)
+      this.#aboutNames(header, body) ??
+      this.#aboutFiles(header, body, memory) ??
+      this.#aboutTheRest(header, body)
     );
   }
 
@@ -146,7 +148,7 @@ export class FuseSession {
   }
 
   /** Requests on the file or folder `node` and on what is open. */
-  #aboutFiles({ opcode, node }: RequestHeader, body: ByteReader): FuseReply {
+  #aboutFiles({ opcode, node }: RequestHeader, body: ByteReader, memory: MessageMemory): FuseReply {
     const folder = this.#folder;
     switch (opcode) {
       case P.OPCODE.GETATTR:
@@ -161,13 +163,17 @@ export class FuseSession {
         return writeOpen(new ByteWriter(16), folder.openFolder(node)).written;
       case P.OPCODE.READ: {
         const [handle, offset, length] = [body.size(), body.size(), body.u32()];
-        const into = this.#data.subarray(0, Math.min(length, P.MOST_DATA_BYTES));
-        return into.subarray(0, folder.read(handle, offset, into));
+        const most = Math.min(length, P.MOST_DATA_BYTES);
+        return new DataReply(
+          NOTHING,
+          memory.reply(0, most, (into) => folder.read(handle, offset, into)),
+        );
       }
       case P.OPCODE.WRITE: {
         const [handle, offset, length] = [body.size(), body.size(), body.u32()];
-        body.skip(20);
-        const written = folder.write(handle, offset, body.bytes(length));
+        const pieces = memory.sent(P.WRITE_FIELD_BYTES, length);
+        if (byteCount(pieces) < length) throw new FolderError("EINVAL");
+        const written = folder.write(handle, offset, pieces);
         return new ByteWriter(8).u32(written).u32(0).written;
       }
       case P.OPCODE.READDIR:

@@ -8,6 +8,8 @@ export const FUSE_LEAST_MINOR = 23;
 
 export const IN_HEADER_BYTES = 40;
 export const OUT_HEADER_BYTES = 16;
+/** struct fuse_write_in, behind which the data come */
+export const WRITE_FIELD_BYTES = 40;
 
 /** Data of one read or write. */
 export const MOST_DATA_BYTES = 1 << 20;

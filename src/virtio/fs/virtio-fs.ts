@@ -7,8 +7,16 @@ import type { VirtioDevice, VirtioDriver } from "../device.ts";
 import type { DescriptorChain } from "../queue/descriptor-chain.ts";
 import { ByteReader } from "../sharing/byte-reader.ts";
 import { ByteWriter } from "../sharing/byte-writer.ts";
+import { DataReply, messageMemory } from "../sharing/message-memory.ts";
 import { FuseSession } from "./fuse-session.ts";
-import { IN_HEADER_BYTES, MOST_DATA_BYTES, OPCODE, OUT_HEADER_BYTES, PAGE_BYTES } from "./protocol.ts";
+import {
+  IN_HEADER_BYTES,
+  MOST_DATA_BYTES,
+  OPCODE,
+  OUT_HEADER_BYTES,
+  PAGE_BYTES,
+  WRITE_FIELD_BYTES,
+} from "./protocol.ts";
 import { type RequestHeader, readHeader } from "./structures.ts";
 
 const PRIORITY_QUEUE_SIZE = 128;
@@ -17,6 +25,8 @@ const REQUEST_QUEUE_SIZE = 512;
 export const MOST_TAG_BYTES = 36;
 /** No request is longer: a write with all its fields, or two names. */
 const MOST_REQUEST_BYTES = MOST_DATA_BYTES + 2 * PAGE_BYTES;
+/** Of requests without data: the value of an extended attribute, which Linux limits to 64 KiB, is the longest. */
+const MOST_BODY_BYTES = (64 << 10) + PAGE_BYTES;
 /** Requests to which there is no reply. */
 const ONE_WAY: readonly number[] = [OPCODE.FORGET, OPCODE.BATCH_FORGET, OPCODE.INTERRUPT];
 
@@ -43,6 +53,10 @@ export class VirtioFs implements VirtioDevice {
   readonly #operations: HostOperations;
   readonly #session: FuseSession;
   readonly #config: Uint8Array;
+  /** The request that is being answered, but for the data of a write. */
+  readonly #request = new Uint8Array(MOST_BODY_BYTES);
+  readonly #message = new ByteReader(this.#request);
+  readonly #header = new ByteWriter(OUT_HEADER_BYTES);
   #driver: VirtioDriver | undefined;
 
   constructor({ tag, folder, operations }: VirtioFsParts) {
@@ -85,16 +99,16 @@ export class VirtioFs implements VirtioDevice {
       driver.needsReset(`a FUSE request of ${readable.length} bytes`);
       return false;
     }
-    const message = new ByteReader(readable.read());
+    const message = this.#readMessage(chain);
     const header = readHeader(message);
     const isOneWay = ONE_WAY.includes(header.opcode);
     if (!isOneWay && writable.length < OUT_HEADER_BYTES) {
       driver.needsReset(`no room for the reply to FUSE request ${header.opcode}`);
       return false;
     }
-    const finish = (error: number, body: Uint8Array) => {
+    const finish = (error: number, reply: Uint8Array | DataReply) => {
       const room = writable.length >= OUT_HEADER_BYTES;
-      const written = room && !isOneWay ? writeReply(chain, header, error, body) : 0;
+      const written = room && !isOneWay ? this.#writeReply(chain, header, error, reply) : 0;
       driver.queues[queueIndex]?.complete(chain, written);
     };
     const finishLater = (error: number, body: Uint8Array) => {
@@ -104,7 +118,11 @@ export class VirtioFs implements VirtioDevice {
       driver.queues[queueIndex]?.signal();
     };
     try {
-      const reply = this.#session.handle(header, message);
+      const reply = this.#session.handle(
+        header,
+        message,
+        messageMemory(chain, IN_HEADER_BYTES, OUT_HEADER_BYTES),
+      );
       if (reply instanceof Promise) {
         this.#operations.start(
           reply,
@@ -117,26 +135,37 @@ export class VirtioFs implements VirtioDevice {
     }
     return true;
   }
+
+  /** The data of a write stay where they are. */
+  #readMessage({ readable }: DescriptorChain): ByteReader {
+    const head = this.#request.subarray(0, IN_HEADER_BYTES + WRITE_FIELD_BYTES);
+    const got = readable.readInto(head);
+    const isWrite = head[4] === OPCODE.WRITE && head[5] === 0 && head[6] === 0 && head[7] === 0;
+    return this.#message.restart(isWrite ? got : readable.readInto(this.#request));
+  }
+
+  /** struct fuse_out_header and what comes behind it; returns their length. */
+  #writeReply(
+    { writable }: DescriptorChain,
+    { unique }: RequestHeader,
+    error: number,
+    reply: Uint8Array | DataReply,
+  ): number {
+    const head = reply instanceof DataReply ? reply.head : reply;
+    const dataBytes = reply instanceof DataReply ? reply.dataBytes : 0;
+    const length = Math.min(OUT_HEADER_BYTES + head.length + dataBytes, writable.length);
+    const header = this.#header
+      .clear()
+      .u32(length)
+      .u32(-error >>> 0)
+      .u64(unique);
+    writable.write(header.written);
+    writable.write(head, OUT_HEADER_BYTES);
+    return length;
+  }
 }
 
 const NOTHING = new Uint8Array();
-
-/** struct fuse_out_header and what comes behind it; returns their length. */
-function writeReply(
-  { writable }: DescriptorChain,
-  { unique }: RequestHeader,
-  error: number,
-  body: Uint8Array,
-): number {
-  const length = Math.min(OUT_HEADER_BYTES + body.length, writable.length);
-  const header = new ByteWriter(OUT_HEADER_BYTES)
-    .u32(length)
-    .u32(-error >>> 0)
-    .u64(unique);
-  writable.write(header.written);
-  writable.write(body.subarray(0, length - OUT_HEADER_BYTES), OUT_HEADER_BYTES);
-  return length;
-}
 
 /** struct virtio_fs_config */
 function layOutConfig(tag: string): Uint8Array {

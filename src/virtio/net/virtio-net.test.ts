@@ -226,3 +226,17 @@ test("a reset forgets frames and buffers", () => {
   port.onFrame({ bytes: frameTo(MAC, 60) });
   expect(received).toBe(1);
 });
+
+test("data that lie apart from their frame follow it, over as many buffers as it takes", () => {
+  start(GUEST_CSUM | MRG_RXBUF);
+  for (const address of [0x1000, 0x2000, 0x3000]) driver.add(0, [{ address, length: 100, write: true }]);
+  const headers = frameTo(MAC, 54);
+  const data = Uint8Array.from({ length: 150 }, (_, index) => index);
+  port.onFrame({ bytes: headers, data, offload: { checksumStart: 34, checksumOffset: 16, segmentBytes: 0 } });
+  const lengths = [0, 1, 2].map((index) => driver.used(0, index).written);
+  expect(lengths).toEqual([100, 100, 16]);
+  const all = [0x1000, 0x2000, 0x3000].flatMap((at, index) => [
+    ...driver.memory.view(at, lengths[index] ?? 0),
+  ]);
+  expect(all.slice(12)).toEqual([...headers, ...data]);
+});

@@ -1,5 +1,5 @@
 import type { AccessBytes } from "../../bus/port-bus.ts";
-import { type EthernetPort, type Frame, MAXIMUM_FRAME_BYTES } from "../../host/ethernet-port.ts";
+import { type EthernetPort, type Frame, frameLength, MAXIMUM_FRAME_BYTES } from "../../host/ethernet-port.ts";
 import { readConfigBytes } from "../config-space.ts";
 import type { VirtioDevice, VirtioDriver } from "../device.ts";
 import type { DescriptorChain } from "../queue/descriptor-chain.ts";
@@ -183,10 +183,10 @@ export class VirtioNet implements VirtioDevice {
     const isPlain = frame.offload === undefined || takesOffload(frame, driver.features);
     const frames = isPlain ? [frame] : this.#parts.plainFrames(frame).map((bytes): Frame => ({ bytes }));
     for (const each of frames) {
-      const isFull = this.#waitingBytes + each.bytes.length > MAXIMUM_WAITING_BYTES;
+      const isFull = this.#waitingBytes + frameLength(each) > MAXIMUM_WAITING_BYTES;
       if (isFull || this.#waiting.length >= MAXIMUM_WAITING_FRAMES) break;
       this.#waiting.push(each);
-      this.#waitingBytes += each.bytes.length;
+      this.#waitingBytes += frameLength(each);
     }
     this.#deliver();
     this.#parts.onReceive();
@@ -200,7 +200,7 @@ export class VirtioNet implements VirtioDevice {
     const mergeable = (driver.features & F_MRG_RXBUF) !== 0n;
     let done = 0;
     for (const frame of this.#waiting) {
-      const neededBytes = HEADER_BYTES + frame.bytes.length;
+      const neededBytes = HEADER_BYTES + frameLength(frame);
       let room = this.#held.reduce((sum, chain) => sum + chain.writable.length, 0);
       while (room < neededBytes && (mergeable || this.#held.length === 0)) {
         const chain = queue.take();
@@ -213,7 +213,7 @@ export class VirtioNet implements VirtioDevice {
       if (room < neededBytes && (mergeable || this.#held.length === 0)) break;
       if (room >= neededBytes) this.#fill(frame);
       done++;
-      this.#waitingBytes -= frame.bytes.length;
+      this.#waitingBytes -= frameLength(frame);
     }
     if (done > 0) this.#waiting.splice(0, done);
     queue.signal();
@@ -222,20 +222,27 @@ export class VirtioNet implements VirtioDevice {
   /** Writes a frame to the buffers held, which have room for it. */
   #fill(frame: Frame): void {
     const queue = this.#driver!.queues[RECEIVE]!;
-    const header = packetHeader(frame, this.#held.length);
+    const parts = [packetHeader(frame, this.#held.length), frame.bytes, frame.data ?? NOTHING];
+    let part = 0;
     let at = 0;
     for (const chain of this.#held) {
-      let written = at < HEADER_BYTES ? chain.writable.write(header.subarray(at)) : 0;
-      written += chain.writable.write(
-        frame.bytes.subarray(Math.max(0, at + written - HEADER_BYTES)),
-        written,
-      );
-      at += written;
+      let written = 0;
+      while (part < parts.length && written < chain.writable.length) {
+        const bytes = parts[part]!;
+        const put = chain.writable.write(at === 0 ? bytes : bytes.subarray(at), written);
+        written += put;
+        at += put;
+        if (at < bytes.length) continue;
+        part++;
+        at = 0;
+      }
       queue.complete(chain, written);
     }
     this.#held = [];
   }
 }
+
+const NOTHING = new Uint8Array();
 
 /** True when a driver with `features` takes the frame with what is left undone in it. */
 function takesOffload({ bytes, offload }: Frame, features: bigint): boolean {

@@ -20,7 +20,7 @@ export class GuestBuffer {
 
   /** The part from `offset` on, of up to `length` bytes. */
   slice(offset: number, length = Number.POSITIVE_INFINITY): GuestBuffer {
-    const pieces = [...this.#pieces(offset, Math.max(0, Math.min(length, this.length - offset)))];
+    const pieces = this.#pieces(offset, Math.max(0, Math.min(length, this.length - offset)));
     return new GuestBuffer(this.#memory, pieces);
   }
 
@@ -28,12 +28,33 @@ export class GuestBuffer {
   read(offset = 0, length = this.length): Uint8Array<ArrayBuffer> {
     const wanted = Math.max(0, Math.min(length, this.length - offset));
     const bytes = new Uint8Array(wanted);
+    this.readInto(bytes, offset);
+    return bytes;
+  }
+
+  /** Copies out what there is from `offset` on and fits into `target`; returns how many bytes it was. */
+  readInto(target: Uint8Array, offset = 0): number {
+    const wanted = Math.max(0, Math.min(target.length, this.length - offset));
     let done = 0;
     for (const piece of this.#pieces(offset, wanted)) {
-      bytes.set(this.#memory.view(piece.address, piece.length), done);
+      target.set(this.#memory.view(piece.address, piece.length), done);
       done += piece.length;
     }
-    return bytes;
+    return done;
+  }
+
+  /**
+   * What there is of `length` bytes from `offset` on, as they lie in the guest's memory: for calls of the host that
+   * read or write there, before the guest runs on. `noteWritten` must follow a write.
+   */
+  views(offset: number, length: number): Uint8Array[] {
+    const wanted = Math.max(0, Math.min(length, this.length - offset));
+    return this.#pieces(offset, wanted).map((piece) => this.#memory.view(piece.address, piece.length));
+  }
+
+  /** `length` bytes from `offset` on were written through `views`. */
+  noteWritten(offset: number, length: number): void {
+    for (const piece of this.#pieces(offset, length)) this.#memory.noteWritten(piece.address, piece.length);
   }
 
   /** Copies in what fits of `bytes`, from `offset` on; returns how many did. */
@@ -47,15 +68,17 @@ export class GuestBuffer {
     return done;
   }
 
-  *#pieces(offset: number, length: number): Generator<Segment> {
+  #pieces(offset: number, length: number): Segment[] {
+    const pieces: Segment[] = [];
     let skip = offset;
     let left = length;
     for (const segment of this.#segments) {
-      if (left <= 0) return;
+      if (left <= 0) break;
       const piece = Math.min(segment.length - skip, left);
-      if (piece > 0) yield { address: segment.address + skip, length: piece };
+      if (piece > 0) pieces.push({ address: segment.address + skip, length: piece });
       left -= Math.max(piece, 0);
       skip = Math.max(0, skip - segment.length);
     }
+    return pieces;
   }
 }

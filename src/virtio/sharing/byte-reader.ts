@@ -5,16 +5,24 @@ import type { ByteString } from "../../host/shared-folder.ts";
 export class ByteReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  #at: number;
+  #at = 0;
+  #end: number;
 
-  constructor(bytes: Uint8Array, at = 0) {
+  constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#at = at;
+    this.#end = bytes.length;
+  }
+
+  /** Begins anew: another message of `length` bytes has come into the same buffer. */
+  restart(length: number): this {
+    this.#at = 0;
+    this.#end = Math.min(length, this.#bytes.length);
+    return this;
   }
 
   get left(): number {
-    return this.#bytes.length - this.#at;
+    return this.#end - this.#at;
   }
 
   u8(): number {
@@ -49,15 +57,16 @@ export class ByteReader {
 
   /** Text of `length` bytes. */
   text(length: number): ByteString {
+    const at = this.#take(length);
     let text = "";
-    for (const byte of this.bytes(length)) text += String.fromCharCode(byte);
+    for (let i = at; i < at + length; i++) text += String.fromCharCode(this.#view.getUint8(i));
     return text;
   }
 
   /** Text up to a NUL, which is passed over. */
   terminatedText(): ByteString {
     const end = this.#bytes.indexOf(0, this.#at);
-    if (end < 0) throw new FolderError("EINVAL");
+    if (end < 0 || end >= this.#end) throw new FolderError("EINVAL");
     const text = this.text(end - this.#at);
     this.skip(1);
     return text;

@@ -11,6 +11,12 @@ export class ByteWriter {
     this.#view = new DataView(this.#bytes.buffer);
   }
 
+  /** Begins anew in the same buffer: what was written before is no longer good. */
+  clear(): this {
+    this.#length = 0;
+    return this;
+  }
+
   get length(): number {
     return this.#length;
   }
@@ -43,6 +49,17 @@ export class ByteWriter {
     return this;
   }
 
+  /** Replaces four bytes that were written. */
+  patchU32(at: number, value: number): this {
+    this.#view.setUint32(at, value, true);
+    return this;
+  }
+
+  patchU16(at: number, value: number): this {
+    this.#view.setUint16(at, value, true);
+    return this;
+  }
+
   bytes(bytes: Uint8Array): this {
     const at = this.#grow(bytes.length);
     this.#bytes.set(bytes, at);
@@ -56,11 +73,12 @@ export class ByteWriter {
   }
 
   zeroes(length: number): this {
-    this.#grow(length);
+    const at = this.#grow(length);
+    this.#bytes.fill(0, at, at + length);
     return this;
   }
 
-  /** Room for `length` bytes that are zero; returns where. The buffer may be another one afterwards. */
+  /** Room for `length` bytes; returns where. The buffer may be another one afterwards. */
   #grow(length: number): number {
     const at = this.#length;
     this.#length += length;

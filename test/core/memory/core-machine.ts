@@ -60,7 +60,7 @@ export class CoreMachine {
       msrWrite: ignore,
       taskPriorityRead: ignore,
       taskPriorityWrite: ignore,
-      timeStampCounter: () => 0n,
+      timeStampCounter: () => 0,
       random: () => 0n,
     };
   }

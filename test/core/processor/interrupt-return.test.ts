@@ -186,7 +186,7 @@ describe("IRETQ", () => {
   test("a frame on an absent page is a page fault, in the hole #SS(0)", () => {
     mapPage(machine, 0x10, 0, 0n);
     machine.core.interruptReturn(64);
-    expect(machine.takeFault()).toBe("14(0) at 10fd8");
+    expect(machine.takeFault()).toBe("14(0) at 10fe8");
     machine.set64(RSP, 1n << 47n);
     machine.core.interruptReturn(64);
     expect(machine.fault()).toBe("12(0)");

@@ -96,7 +96,7 @@ export function startCore(): Core {
       taskPriorityWrite: (priority: number) => {
         host.taskPriority = priority;
       },
-      timeStampCounter: () => host.tsc,
+      timeStampCounter: () => Number(host.tsc),
       random: () => host.random,
       cpuid: () => host.log.push("cpuid"),
       codeWritten: () => undefined,

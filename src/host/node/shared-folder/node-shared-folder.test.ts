@@ -47,7 +47,7 @@ function found(parent: number, name: string): FolderEntry {
 function readAll(node: number): string {
   const handle = folder.open(node, READ);
   const bytes = new Uint8Array(100);
-  const length = folder.read(handle, 0, bytes);
+  const length = folder.read(handle, 0, [bytes]);
   folder.close(handle);
   return new TextDecoder().decode(bytes.subarray(0, length));
 }
@@ -66,7 +66,7 @@ test("a file is made, written, read, renamed, linked and removed", () => {
   const options = { ...WRITE, permissions: 0o640, exclusive: false, by: BY };
   const { node, handle, attributes } = folder.create(ROOT, "a", options);
   expect(attributes.mode).toBe(0o100640);
-  expect(folder.write(handle, 3, new TextEncoder().encode("text"))).toBe(4);
+  expect(folder.write(handle, 3, [new TextEncoder().encode("text")])).toBe(4);
   expect(folder.attributes(node).sizeBytes).toBe(7n);
   folder.close(handle);
   folder.rename(ROOT, "a", ROOT, "b", false);
@@ -194,7 +194,7 @@ test.skipIf(process.platform !== "linux")(
       const errno = failure(() => {
         const { node } = found(ROOT, "place");
         const { node: victim, handle } = folder.create(node, "victim", create);
-        folder.write(handle, 0, new TextEncoder().encode("reached"));
+        folder.write(handle, 0, [new TextEncoder().encode("reached")]);
         folder.change(victim, { mode: 0o600, modifiedNs: 0n });
         folder.removeFile(node, "victim");
       });
@@ -344,7 +344,7 @@ test("what a guest forgets is forgotten, and a file that is open lives until it 
   folder.removeFile(ROOT, "f");
   expect(folder.attributes(node).links).toBe(0);
   folder.forget(node, 1);
-  folder.write(handle, 0, new Uint8Array(5));
+  folder.write(handle, 0, [new Uint8Array(5)]);
   expect(folder.counts).toEqual({ nodes: 2, handles: 1 });
   folder.close(handle);
   expect(folder.counts).toEqual({ nodes: 1, handles: 0 });

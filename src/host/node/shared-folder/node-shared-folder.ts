@@ -3,6 +3,7 @@
 import * as fs from "node:fs";
 import process from "node:process";
 import { promisify } from "node:util";
+import { type BytePieces, byteCount } from "../../byte-pieces.ts";
 import { FolderError } from "../../linux-errors.ts";
 import {
   type AttributeChanges,
@@ -21,6 +22,7 @@ import {
   TYPE_FOLDER,
   TYPE_LINK,
 } from "../../shared-folder.ts";
+import { moveInGroups } from "../move-in-groups.ts";
 import { AttributeChanger, allowedPermissions } from "./attribute-changer.ts";
 import { CheckedPaths } from "./checked-paths.ts";
 import { DescriptorPaths } from "./descriptor-paths.ts";
@@ -171,14 +173,16 @@ export class NodeSharedFolder implements SharedFolder {
     }
   }
 
-  read(handle: HandleId, offset: number, into: Uint8Array): number {
-    checkOffset(offset, into.length);
-    return fs.readSync(this.#handles.file(handle).descriptor, into, 0, into.length, offset);
+  read(handle: HandleId, offset: number, into: BytePieces): number {
+    checkOffset(offset, byteCount(into));
+    const { descriptor } = this.#handles.file(handle);
+    return moveInGroups(into, offset, (group, at) => fs.readvSync(descriptor, group, at));
   }
 
-  write(handle: HandleId, offset: number, bytes: Uint8Array): number {
-    checkOffset(offset, bytes.length);
-    return fs.writeSync(this.#handles.file(handle).descriptor, bytes, 0, bytes.length, offset);
+  write(handle: HandleId, offset: number, pieces: BytePieces): number {
+    checkOffset(offset, byteCount(pieces));
+    const { descriptor } = this.#handles.file(handle);
+    return moveInGroups(pieces, offset, (group, at) => fs.writevSync(descriptor, group, at));
   }
 
   async flush(handle: HandleId, dataOnly: boolean): Promise<void> {

@@ -1,0 +1,64 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { expect, test } from "vitest";
+import { RawDisk } from "../../src/disk/raw-disk.ts";
+import { FileStore } from "../../src/host/node/file-store.ts";
+import { moveInGroups } from "../../src/host/node/move-in-groups.ts";
+import { QuickCalls } from "../../src/host/node/quick-calls.ts";
+
+const wait = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+
+test("after a call that took long, others go another way for a while", () => {
+  const calls = new QuickCalls();
+  expect(calls.make(() => 1)).toBe(1);
+  calls.make(() => wait(10));
+  const made = Array.from({ length: 40 }, () => calls.make(() => true));
+  expect(made.indexOf(true)).toBe(32);
+});
+
+test("a file is read and written in pieces at once, and zeroes lie behind its end", async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "ringfence-quick-"));
+  try {
+    const file = path.join(folder, "disk");
+    writeFileSync(file, new Uint8Array(1536).fill(1));
+    const disk = await RawDisk.open(await FileStore.open(file, { readOnly: false }));
+    expect(disk.writeNow(512, [new Uint8Array(100).fill(2), new Uint8Array(412).fill(3)])).toBe(true);
+    const pieces = [new Uint8Array(600).fill(9), new Uint8Array(936).fill(9)];
+    expect(disk.readNow(0, pieces)).toBe(true);
+    expect([pieces[0]?.[511], pieces[0]?.[512], pieces[1]?.[11], pieces[1]?.[12]]).toEqual([1, 2, 2, 3]);
+    expect([pieces[1]?.[423], pieces[1]?.[424], pieces[1]?.[935]]).toEqual([3, 1, 1]);
+    expect(() => disk.readNow(1024, [new Uint8Array(1024)])).toThrow("not sectors");
+    await disk.close();
+    writeFileSync(file, new Uint8Array(700).fill(4));
+    const odd = await RawDisk.open(await FileStore.open(file, { readOnly: true }), true);
+    const tail = [new Uint8Array(300).fill(9), new Uint8Array(212).fill(9)];
+    expect(odd.readNow(512, tail)).toBe(true);
+    expect([tail[0]?.[187], tail[0]?.[188], tail[1]?.[0]]).toEqual([4, 0, 0]);
+    expect(() => odd.writeNow(0, [new Uint8Array(512)])).toThrow("read-only");
+    await odd.close();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("more pieces than one call of the host takes are moved by several, up to the first that moves less", () => {
+  const groups: [number, number][] = [];
+  const pieces = Array.from({ length: 2500 }, () => new Uint8Array(2));
+  const moved = moveInGroups(pieces, 7, (group, at) => groups.push([group.length, at]) && group.length * 2);
+  expect([moved, groups]).toEqual([
+    5000,
+    [
+      [1024, 7],
+      [1024, 2055],
+      [452, 4103],
+    ],
+  ]);
+  expect(moveInGroups(pieces, 0, (group, at) => (at === 0 ? group.length * 2 : 5))).toBe(2053);
+  const failing = (at: number) => {
+    if (at > 0) throw new Error("failed");
+    return 2048;
+  };
+  expect(moveInGroups(pieces, 0, (_, at) => failing(at))).toBe(2048);
+  expect(() => moveInGroups(pieces, 1, (_, at) => failing(at))).toThrow("failed");
+});
