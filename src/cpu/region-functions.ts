@@ -22,10 +22,17 @@ export const REGION_FUNCTIONS = {
   findRegion: { params: ["i32"], results: ["i32"] },
   /**
    * `hostAddress(linear, last, table, unused) -> host`: where an access is that starts at most `last` bytes into its page, by the TLB's
-   * table for reads (0) or writes (TLB_WRITE), which is filled where it misses; 0 where the access has to be the interpreter's. A
-   * region gives the tag it has found for `unused`: V8 would read a tag that is used only once twice.
+   * table for reads (0) or writes (TLB_WRITE), which is filled where it misses, or what splitRead gives; 0 where the access has to be
+   * the interpreter's. A region gives the tag it has found for `unused`: V8 would read a tag that is used only once twice.
    */
   hostAddress: { params: ["i64", "i32", "i32", "i64"], results: ["i32"] },
+  /**
+   * `splitRead(linear, bytes) -> host`: where bytes that go across the end of a page have been brought together, for the next
+   * access only; 0 where the TLB does not have both pages, or they lie on one.
+   */
+  splitRead: { params: ["i64", "i32"], results: ["i32"] },
+  /** `splitStore(linear, low, high) -> host`: has stored 16 bytes across the end of a page, and says where they may be stored once more; or 0. */
+  splitStore: { params: ["i64", "i64", "i64"], results: ["i32"] },
 } as const;
 
 export type RegionFunction = keyof typeof REGION_FUNCTIONS;

@@ -7,8 +7,12 @@ import {
   JUMP_TAG,
   LINK_HANDLER,
   LINK_TAG,
+  PAGE_BYTES,
+  SPLIT_READ,
+  SPLIT_STORED,
   TLB_ADDEND,
   TLB_TAG,
+  TLB_WRITE,
 } from "../layout/memory-map.ts";
 import * as record from "../layout/record.ts";
 import { tlbEntry } from "../lower/tlb-entry.ts";
@@ -149,7 +153,60 @@ export function buildVacant(continueAt: FunctionRef): FunctionBuilder {
   return b;
 }
 
-export function buildHostAddress(fill: FunctionRef): FunctionBuilder {
+/** Host address of a byte, in the page that the TLB's table has; otherwise the function returns 0. */
+function hostOf(b: FunctionBuilder, linear: Expr, table: number): Expr {
+  const bank = b.op("i32.add", stateOf(b).get32(cpu.TLB_BASE), b.i32(table));
+  const entry = b.bind(tlbEntry(b, bank, linear));
+  const into = b.op("i64.sub", linear, b.load("i64.load", entry, TLB_TAG));
+  b.if(b.op("i64.ge_u", into, b.i64(BigInt(PAGE_BYTES))), () => b.return(b.i32(0)));
+  return b.bind(b.op("i32.add", b.op("i32.wrap_i64", linear), b.load("i32.load", entry, TLB_ADDEND)));
+}
+
+/** Calls `each` for bytes that go across the end of a page: their number, and where the host has them. */
+function acrossPages(
+  b: FunctionBuilder,
+  linear: Expr,
+  bytes: Expr,
+  table: number,
+  each: (number: Expr, host: Expr) => void,
+): void {
+  const inPage = b.op("i32.and", b.op("i32.wrap_i64", linear), b.i32(PAGE_BYTES - 1));
+  const inFirst = b.bind(b.op("i32.sub", b.i32(PAGE_BYTES), inPage));
+  b.if(b.op("i32.le_u", bytes, inFirst), () => b.return(b.i32(0)));
+  const first = hostOf(b, linear, table);
+  const next = b.bind(b.op("i64.add", linear, b.op("i64.extend_i32_u", inFirst)));
+  const second = b.bind(b.op("i32.sub", hostOf(b, next, table), inFirst));
+  const done = b.variable("i32", b.i32(0));
+  b.loop((again) => {
+    const number = b.get(done);
+    const isFirst = b.op("i32.lt_u", number, inFirst);
+    each(number, b.bind(b.op("i32.add", b.select(isFirst, first, second), number)));
+    b.set(done, b.op("i32.add", number, b.i32(1)));
+    b.brIf(again, b.op("i32.lt_u", b.get(done), bytes));
+  });
+}
+
+export function buildSplitRead(): FunctionBuilder {
+  const b = new FunctionBuilder(REGION_FUNCTIONS.splitRead);
+  acrossPages(b, b.parameter(0), b.parameter(1), 0, (number, host) =>
+    b.store("i32.store8", number, b.load("i32.load8_u", host), SPLIT_READ),
+  );
+  b.return(b.i32(SPLIT_READ));
+  return b;
+}
+
+export function buildSplitStore(): FunctionBuilder {
+  const b = new FunctionBuilder(REGION_FUNCTIONS.splitStore);
+  b.store("i64.store", b.i32(SPLIT_STORED), b.parameter(1));
+  b.store("i64.store", b.i32(SPLIT_STORED), b.parameter(2), 8);
+  acrossPages(b, b.parameter(0), b.i32(16), TLB_WRITE, (number, host) =>
+    b.store("i32.store8", host, b.load("i32.load8_u", number, SPLIT_STORED)),
+  );
+  b.return(b.i32(SPLIT_STORED));
+  return b;
+}
+
+export function buildHostAddress(fill: FunctionRef, splitRead: FunctionRef): FunctionBuilder {
   const b = new FunctionBuilder(REGION_FUNCTIONS.hostAddress);
   const [linear, last, table] = [b.parameter(0), b.parameter(1), b.parameter(2)];
   const bank = b.op("i32.add", stateOf(b).get32(cpu.TLB_BASE), table);
@@ -158,7 +215,10 @@ export function buildHostAddress(fill: FunctionRef): FunctionBuilder {
   const misses = b.op("i64.gt_u", into, b.op("i64.extend_i32_u", last));
   b.if(misses, () => {
     const inPage = b.op("i64.and", linear, b.i64(4095n));
-    b.if(b.op("i64.gt_u", inPage, b.op("i64.extend_i32_u", last)), () => b.return(b.i32(0)));
+    b.if(b.op("i64.gt_u", inPage, b.op("i64.extend_i32_u", last)), () => {
+      b.if(table, () => b.return(b.i32(0)));
+      b.returnCall(splitRead, linear, b.op("i32.sub", b.i32(PAGE_BYTES), last));
+    });
     b.returnCall(fill, linear, table);
   });
   const addend = b.load("i32.load", entry, TLB_ADDEND);

@@ -123,6 +123,8 @@ function addRegionFunctions(
   const returnTo = declare("returnTo");
   const findRegion = declare("findRegion");
   const hostAddress = declare("hostAddress");
+  const splitRead = declare("splitRead");
+  const splitStore = declare("splitStore");
   const continueBySlot = declare("continueBySlot");
   const onwardBySlot = declare("onwardBySlot");
   const continueRecord = declare("continueRecord");
@@ -136,18 +138,11 @@ function addRegionFunctions(
   module.defineFunction(onwardBySlot, links.buildContinueBySlot(table, findRegion, onward, false));
   module.defineFunction(continueRecord, links.buildContinueRecord(table));
   module.defineFunction(vacant, links.buildVacant(continueAt));
-  module.defineFunction(hostAddress, links.buildHostAddress(fill));
-  for (const ref of [
-    continueAt,
-    returnTo,
-    findRegion,
-    continueBySlot,
-    onwardBySlot,
-    continueRecord,
-    vacant,
-    hostAddress,
-  ])
-    module.exportFunction(ref.name, ref);
+  module.defineFunction(hostAddress, links.buildHostAddress(fill, splitRead));
+  module.defineFunction(splitRead, links.buildSplitRead());
+  module.defineFunction(splitStore, links.buildSplitStore());
+  const going = [continueAt, returnTo, findRegion, continueBySlot, onwardBySlot, continueRecord, vacant];
+  for (const ref of [...going, hostAddress, splitRead, splitStore]) module.exportFunction(ref.name, ref);
 }
 
 function buildRun(

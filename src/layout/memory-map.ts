@@ -40,6 +40,10 @@ export const CPU_STATE_BYTES = 0x1000;
 /** 64 bytes through which accesses go that no single host address can serve. */
 export const SCRATCH = 0x2000;
 
+/** 32 bytes through which a region reads across the end of a page, and 16 for what it has stored across one. */
+export const SPLIT_READ = 0x7000;
+export const SPLIT_STORED = 0x7020;
+
 /** What `--stats` counts in regions (machine/tier-counter.ts). */
 export const REGION_COUNTERS = 0x8000;
 

@@ -94,7 +94,7 @@ export class MemoryAccess {
     const { b } = this.#context;
     const bits = value.bits as MemoryBits;
     const stored = b.bind(value.e);
-    const known = this.#context.hostAddress?.(address, bits / 8, true);
+    const known = this.#context.hostAddress?.(address, bits / 8, true, stored);
     if (known !== undefined) return this.#storeAt(known, stored, bits);
     const va = b.bind(address);
     const entry = this.#entry(va, TLB_WRITE);

@@ -33,9 +33,9 @@ export interface RecordContext {
   readonly defersFlags?: boolean;
   /**
    * Where guest memory is, if the TLB has it; otherwise leaves the code with the state before the instruction. If absent, a
-   * miss calls the slow path and goes on. The address is good until this is called again.
+   * miss calls the slow path and goes on. The address is good until this is called again, and only for storing what is `stored`, if that is given.
    */
-  hostAddress?(linear: Expr, bytes: number, writes: boolean): HostAddress;
+  hostAddress?(linear: Expr, bytes: number, writes: boolean, stored?: Expr): HostAddress;
   /** A helper's result computed inline, where that cannot be told from calling it; "done" of one without a result. */
   inlineHelper?(name: HelperName, args: readonly Expr[]): Expr | "done" | undefined;
   /**

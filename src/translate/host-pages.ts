@@ -14,6 +14,8 @@ import type { ValueNumbers } from "../wasm/value-numbers.ts";
 /** Bytes from the lowest to the highest access that are looked up together: the more, the more often a page ends between. */
 const MOST_BYTES = 512;
 const PAGE_BYTES = 4096;
+/** What splitStore of REGION_FUNCTIONS stores. */
+const SPLIT_STORE_BYTES = 16;
 
 /** Accesses at one root, looked up in the TLB by the first of them. */
 interface AccessGroup {
@@ -31,12 +33,22 @@ interface AccessGroup {
 /** What is known at a place of the code: groups whose look-up control has come through. */
 export type KnownPages = readonly AccessGroup[];
 
+/** How memory is accessed. */
+interface AccessKind {
+  readonly writes: boolean;
+  /** What is going to be stored, if nothing else is done with the address. */
+  readonly stored: Expr | undefined;
+  /** Leaves the code. */
+  miss(): void;
+}
+
 export interface HostPagesParts {
   readonly b: FunctionBuilder;
   readonly numbers: ValueNumbers;
   tlbBase(): Expr;
   /** `hostAddress` of REGION_FUNCTIONS. */
   readonly lookUp: FunctionRef;
+  readonly splitStore: FunctionRef;
   /** Address of a cell for the addend that a look-up at a root finds; undefined where guessing does not pay. */
   addendCell(root: number): number | undefined;
 }
@@ -51,16 +63,18 @@ export class HostPages {
   readonly #numbers: ValueNumbers;
   readonly #tlbBase: () => Expr;
   readonly #lookUp: FunctionRef;
+  readonly #splitStore: FunctionRef;
   readonly #addendCell: HostPagesParts["addendCell"];
   /** What the load or store that comes next is relative to. */
   readonly #base: Variable;
   #groups: KnownPages = [];
 
-  constructor({ b, numbers, tlbBase, lookUp, addendCell }: HostPagesParts) {
+  constructor({ b, numbers, tlbBase, lookUp, splitStore, addendCell }: HostPagesParts) {
     this.#b = b;
     this.#numbers = numbers;
     this.#tlbBase = tlbBase;
     this.#lookUp = lookUp;
+    this.#splitStore = splitStore;
     this.#addendCell = addendCell;
     this.#base = b.local("i32");
   }
@@ -79,20 +93,23 @@ export class HostPages {
     this.#groups = [];
   }
 
-  /** Where `bytes` bytes at a linear address are; `miss` leaves the code. */
-  host(address: Expr, bytes: number, writes: boolean, miss: () => void): HostAddress {
+  /** Where `bytes` bytes at a linear address are. */
+  host(address: Expr, bytes: number, { writes, stored, miss }: AccessKind): HostAddress {
     const b = this.#b;
     const { root, displacement } = this.#numbers.of(address);
     const end = displacement + BigInt(bytes);
     const lookUp = (group: AccessGroup, tag: Expr): Expr => {
       const last = b.i32(PAGE_BYTES - bytes);
       const found = b.call(this.#lookUp, address, last, b.i32(writes ? TLB_WRITE : 0), tag)!;
-      b.if(b.op("i32.eqz", found), miss, undefined, "unlikely");
+      const isMissing = b.op("i32.eqz", found);
+      const host = bytes === SPLIT_STORE_BYTES && stored !== undefined ? b.variable("i32", found) : undefined;
+      if (host === undefined) b.if(isMissing, miss, undefined, "unlikely");
+      else b.if(isMissing, () => this.#storeAcross(address, stored!, host, miss));
       const before = b.op(
         "i32.wrap_i64",
         b.lateI64(() => Number(displacement - group.lowest)),
       );
-      return b.op("i32.sub", found, before);
+      return b.op("i32.sub", host === undefined ? found : b.get(host), before);
     };
     const known = this.#groups.find((group) => fits(group, root, displacement, end));
     const group = known ?? { root, span: b.span, host: b.local("i32"), lowest: displacement, end, writes };
@@ -108,6 +125,14 @@ export class HostPages {
       b.if(isAlone, () => b.set(this.#base, lookUp(known, b.i64(0n))), undefined, "unlikely");
     }
     return { base: b.getLazy(this.#base), offset: () => Number(displacement - group.lowest) };
+  }
+
+  /** Unaligned vectors often go across the end of a page; what they leave behind may be stored again. */
+  #storeAcross(address: Expr, stored: Expr, host: Variable, miss: () => void): void {
+    const b = this.#b;
+    const halves = [0, 1].map((lane) => b.opImm("i64x2.extract_lane", lane, stored));
+    b.set(host, b.call(this.#splitStore, address, ...halves)!);
+    b.if(b.op("i32.eqz", b.getLazy(host)), miss, undefined, "unlikely");
   }
 
   /** The look-up of a group, at its first access. */

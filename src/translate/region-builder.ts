@@ -52,6 +52,7 @@ export class RegionBuilder {
       numbers: state.numbers,
       tlbBase: () => state.tlbBase,
       lookUp: plan.imports.link("hostAddress"),
+      splitStore: plan.imports.link("splitStore"),
       // The stack pointer is known long before the stack is accessed.
       addendCell: (root) => (state.rootOf(cpu.RSP) === root ? undefined : plan.places.addendCell()),
     });
@@ -219,6 +220,7 @@ export class RegionBuilder {
     const changed = b.op("i32.or", written, isOther);
     b.if(b.op("i32.or", elsewhere, changed), leave, undefined, "unlikely");
     if (use.usesHostFloat) b.if(b.op("i32.eqz", isMxcsrSimple(b)), leave, undefined, "unlikely");
+    if (use.inlinesX87) b.if(this.#state.x87IsUnready(), leave, undefined, "unlikely");
     this.#out.loadBudget();
     this.#state.reload();
     b.if(this.#state.hasDenormal(), leave, undefined, "unlikely");
@@ -357,7 +359,9 @@ export class RegionBuilder {
     this.#pages.forget();
     const resume = (): void => this.#out.resumeSynced(next, to.block!.instructions[0]!.firstRecord);
     b.if(this.#state.hasDenormal(), resume, undefined, "unlikely");
-    if (this.#plan.use.inlinesX87) b.if(this.#state.x87IsUnready(), resume, undefined, "unlikely");
+    const { use } = this.#plan;
+    if (use.inlinesX87) b.if(this.#state.x87IsUnready(), resume, undefined, "unlikely");
+    if (use.usesHostFloat) b.if(b.op("i32.eqz", isMxcsrSimple(b)), resume, undefined, "unlikely");
     this.#goTo(node, to, this.#newFlags());
   }
 
@@ -392,7 +396,8 @@ const FLAG_SETTERS: ReadonlySet<string> = new Set(["add", "sub", "cmp", "and", "
 const QUIET_MOVES: ReadonlySet<string> = new Set(["mov", "movzx", "movsx", "movsxd", "lea"]);
 
 /** Whether a block sets all status flags before it can be left, or anything can look at them. */
-function replacesAllFlags({ instructions }: RegionBlock): boolean {
+function replacesAllFlags({ instructions, crosses }: RegionBlock): boolean {
+  if (crosses) return false;
   for (const { shape, interpreted } of instructions) {
     const { mnemonic, flags } = shape.instruction;
     if (interpreted || shape.operands.some(({ kind }) => !QUIET_OPERANDS.has(kind))) return false;

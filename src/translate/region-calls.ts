@@ -48,6 +48,7 @@ export class RegionCalls {
   call({ target, rip, next, flags, killsFlags }: RegionCall): void {
     const b = this.#b;
     const out = this.#out;
+    const { callsItselfAlone } = this.#plan;
     const isSelf = target === this.#plan.entry;
     if (!isSelf) out.storeRip(rip);
     out.writeBack("others");
@@ -82,6 +83,8 @@ export class RegionCalls {
         b.if(b.op("i32.ne", result, b.i32(REGION_RETURNED_TO_RIP)), () => b.return(result));
         out.loadBudget();
         b.if(isElsewhere(), () => out.returnSynced());
+        // Another region may have come in between.
+        if (callsItselfAlone) out.storeRipBase(0);
       },
       undefined,
       "unlikely",

@@ -61,9 +61,9 @@ export class RegionRecord implements RecordContext {
     if (unit === "x87" || unit === "x87-control") parts.use.usesX87 = true;
   }
 
-  hostAddress(linear: Expr, bytes: number, writes: boolean): HostAddress {
+  hostAddress(linear: Expr, bytes: number, writes: boolean, stored?: Expr): HostAddress {
     const { pages, exits } = this.#parts;
-    return pages.host(linear, bytes, writes, () => exits.resume());
+    return pages.host(linear, bytes, { writes, stored, miss: () => exits.resume() });
   }
 
   helper(name: HelperName): FunctionRef {

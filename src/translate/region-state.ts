@@ -360,7 +360,7 @@ export class RegionState {
   /** Non-zero when x87 instructions cannot be done inline: the unit is off, an exception waits, or the control word is an unusual one. */
   x87IsUnready(): Expr {
     const b = this.#b;
-    const off = b.op("i32.and", this.#constants.get(cpu.CR0)!, b.i32(CR0_EM_TS));
+    const off = b.op("i32.and", b.load("i32.load", b.i32(0), CPU_STATE + cpu.CR0), b.i32(CR0_EM_TS));
     const waits = b.op("i32.and", b.load("i32.load", b.i32(0), CPU_STATE + cpu.X87_FSW), b.i32(FSW_SUMMARY));
     const control = b.op(
       "i32.and",

@@ -49,6 +49,7 @@ export class ShapeUse {
     let translatable = shape.instruction.mnemonic !== "enter";
     const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
     const state = new RegionState(b, this.#use, undefined);
+    const splitStore = { index: 0, name: "splitStore", type: REGION_FUNCTIONS.splitStore };
     const lookUp = { index: 0, name: "hostAddress", type: REGION_FUNCTIONS.hostAddress };
     const context = new RegionRecord({
       b,
@@ -60,6 +61,7 @@ export class ShapeUse {
         numbers: state.numbers,
         tlbBase: () => state.tlbBase,
         lookUp,
+        splitStore,
         addendCell: () => undefined,
       }),
       use: this.#use,
