@@ -11,6 +11,8 @@ export interface VirtualMachineEvents {
 export interface RestoreOptions {
   /** How instructions are executed; `auto`, which translates what is hot, if absent. */
   readonly engine?: "interpreter" | "auto";
+  /** Folders of this computer for the guest. For a snapshot of a machine that had some, the same tags in the same order. */
+  readonly shares?: readonly ShareOptions[];
   /** A reset by the guest ends the machine instead of starting it again. */
   readonly noReboot?: boolean;
   /** Ends the machine when it is aborted, at any time. */
@@ -41,8 +43,6 @@ export interface CreateOptions extends RestoreOptions {
   readonly commandLine?: string;
   /** A whole number of pages of 4096 bytes, from 2 MiB to 3 GiB; 512 MiB if absent. */
   readonly memoryBytes?: number;
-  /** Folders of this computer for the guest. A machine that has some cannot be saved yet. */
-  readonly shares?: readonly ShareOptions[];
   /** Time is a function of the instructions executed, and random numbers come from a fixed seed. */
   readonly deterministic?: boolean;
   /** A port, 0..0xffff, through which the guest ends the machine with a value. */

@@ -14,6 +14,7 @@ import { restoreMachine } from "../machine/snapshot/restore-machine.ts";
 import { saveSnapshot } from "../machine/snapshot/write-snapshot.ts";
 import { HostPort } from "../virtio/console/host-port.ts";
 import { VirtioConsole } from "../virtio/console/virtio-console.ts";
+import type { CreateDevices } from "../virtio/services.ts";
 import { createShareDevice } from "../virtio/sharing/share.ts";
 import { openShares } from "./open-shares.ts";
 import { readGuest } from "./read-guest.ts";
@@ -64,10 +65,12 @@ class MachineThread {
           return createProcessor({ ...common, codeVersion: codeVersion(), code }).processor;
         },
       });
-    const shares = request.kind === "boot" ? openShares(request.shares) : [];
+    const shares = openShares(request.shares);
+    const createShares: CreateDevices = ({ operations }) =>
+      shares.map((share) => createShareDevice(share, operations));
     const machine =
       request.kind === "restore"
-        ? await restore(request.path, build)
+        ? await restore(request.path, shares.length > 0 ? createShares : undefined, build)
         : build({
             ramBytes: request.memoryBytes,
             deterministic: request.deterministic,
@@ -78,8 +81,8 @@ class MachineThread {
               shares.map(({ tag }) => tag),
               (line) => this.#program.post({ kind: "progress", line }),
             ),
-            createDevices: ({ operations }) => [
-              ...shares.map((share) => createShareDevice(share, operations)),
+            createDevices: (services) => [
+              ...createShares(services),
               ...(wantsAgentPort(request) ? [this.#createAgentConsole()] : []),
             ],
           });
@@ -223,6 +226,7 @@ function hasShellAgent(machine: Machine, request: MachineRequest): boolean {
 
 async function restore(
   path: string,
+  createDevices: CreateDevices | undefined,
   build: (options: Omit<MachineOptions, "createProcessor" | "host" | "noReboot">) => Machine,
 ): Promise<Machine> {
   const { machine } = await restoreMachine(snapshotHost, path, (saved, configuration) => {
@@ -233,6 +237,7 @@ async function restore(
       secondSerial,
       debugExitPort: debugExitPort ?? undefined,
       boot: saved,
+      createDevices,
     });
   });
   if (machine.end !== undefined) throw new VmError({ code: "machine-ended" });

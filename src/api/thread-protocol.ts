@@ -10,6 +10,7 @@ export type MachineRequest = BootRequest | RestoreRequest;
 interface CommonRequest {
   readonly engine: "interpreter" | "auto";
   readonly noReboot: boolean;
+  readonly shares: readonly ShareOptions[];
 }
 
 export interface BootRequest extends CommonRequest {
@@ -21,7 +22,6 @@ export interface BootRequest extends CommonRequest {
   readonly memoryBytes: number;
   readonly deterministic: boolean;
   readonly debugExitPort: number | undefined;
-  readonly shares: readonly ShareOptions[];
   /** For a kernel of one's own: a port for the QEMU guest agent. */
   readonly guestAgent: boolean;
 }

@@ -15,6 +15,7 @@ import type {
   CreateOptions,
   ExecOptions,
   RestoreOptions,
+  ShareOptions,
   SnapshotOptions,
   SnapshotSummary,
   VirtualMachineEvents,
@@ -42,6 +43,7 @@ export class VirtualMachine implements AsyncDisposable {
   readonly #connection: MachineConnection;
   readonly #events: VirtualMachineEvents;
   readonly #engine: "interpreter" | "auto";
+  readonly #shares: readonly ShareOptions[];
   readonly #agent: AgentConnection;
   readonly #ended: Promise<MachineEnd>;
   #phase: "made" | "running" | "paused" | "ended" = "made";
@@ -77,8 +79,8 @@ export class VirtualMachine implements AsyncDisposable {
    * @throws {VmError} `snapshot-*`, `file-not-found`, `file-unreadable`, `memory-size-unsupported`.
    */
   static restore(path: string, options: RestoreOptions = {}): Promise<VirtualMachine> {
-    const { engine = "auto", noReboot = false } = options;
-    return VirtualMachine.#make({ kind: "restore", path, engine, noReboot }, options);
+    const { engine = "auto", noReboot = false, shares = [] } = options;
+    return VirtualMachine.#make({ kind: "restore", path, engine, noReboot, shares }, options);
   }
 
   static async #make(
@@ -129,6 +131,7 @@ export class VirtualMachine implements AsyncDisposable {
     this.#connection = connection;
     this.memoryBytes = made.memoryBytes;
     this.#engine = request.engine;
+    this.#shares = request.shares;
     this.#ended = ended;
     this.#events = events;
     this.console = new SerialStreams(
@@ -209,7 +212,7 @@ export class VirtualMachine implements AsyncDisposable {
   clone(options: RestoreOptions = {}): Promise<VirtualMachine> {
     return withTemporaryPath("clone.snapshot", async (path) => {
       await this.snapshot(path, { packed: false });
-      return VirtualMachine.restore(path, { engine: this.#engine, ...options });
+      return VirtualMachine.restore(path, { engine: this.#engine, shares: this.#shares, ...options });
     });
   }
 

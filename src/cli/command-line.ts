@@ -40,7 +40,6 @@ const BOOT_OPTIONS = [
   "forward",
   "capture",
   "rng",
-  "share",
 ] as const;
 
 /** What the user asked for. */
@@ -204,14 +203,15 @@ function parseRun(argv: readonly string[]): Command {
       forwards: (repeated.get("forward") ?? []).map(parseForward),
       capturePath: given.get("capture"),
       vsock: (repeated.get("vsock") ?? []).map(parseVsock),
-      shares: parseSharesFor(kernelPath, repeated.get("share")),
+      shares: parseSharesFor(kernelPath ?? restorePath, repeated.get("share")),
     },
   };
 }
 
-function parseSharesFor(kernelPath: string | undefined, texts: readonly string[] | undefined): ShareOption[] {
+/** `guest`: what is not the default guest. */
+function parseSharesFor(guest: string | undefined, texts: readonly string[] | undefined): ShareOption[] {
   const shares = parseShares(texts);
-  if (kernelPath === undefined && shares.some(({ protocol }) => protocol === "9p"))
+  if (guest === undefined && shares.some(({ protocol }) => protocol === "9p"))
     throw new UsageError(
       "--share: the default guest's kernel has no 9p; leave protocol= out, or give --kernel",
     );
