@@ -40,6 +40,7 @@ const BOOT_OPTIONS = [
   "forward",
   "capture",
   "rng",
+  "balloon",
 ] as const;
 
 /** What the user asked for. */
@@ -99,6 +100,7 @@ export interface RunOptions {
   readonly trace: readonly TraceSubject[];
   readonly disks: readonly DiskOption[];
   readonly rng: boolean;
+  readonly balloon: boolean;
   /** Undefined: those of the snapshot's machine. */
   readonly networks: readonly NetworkOption[] | undefined;
   readonly forwards: readonly PortForward[];
@@ -195,6 +197,7 @@ function parseRun(argv: readonly string[]): Command {
       trace: parseTrace(given.get("trace")),
       disks: (repeated.get("disk") ?? []).map(parseDisk),
       rng: given.has("rng"),
+      balloon: given.has("balloon"),
       // What comes from outside is no function of the instructions executed.
       networks:
         repeated.get("network") === undefined && restorePath !== undefined

@@ -37,6 +37,7 @@ test("run alone boots the default guest with 512 MiB, on the terminal", () => {
     trace: [],
     disks: [],
     rng: false,
+    balloon: false,
     networks: [
       {
         kind: "user",
@@ -59,7 +60,7 @@ test("every option of run is read, with its value behind it or behind an equals 
   const argv =
     "-d --name box --kernel k --initrd=i --append=a=b --memory 1.5G --engine interpreter --deterministic";
   const more =
-    "--cpu v2,+avx2 --network none --capture c --rng --disk d,,1,format=qcow2,readonly,serial=x --debug-exit 0xf4 --no-reboot --serial file:out.txt --stats --stats-file s.json --trace ports,faults";
+    "--cpu v2,+avx2 --network none --capture c --rng --balloon --disk d,,1,format=qcow2,readonly,serial=x --debug-exit 0xf4 --no-reboot --serial file:out.txt --stats --stats-file s.json --trace ports,faults";
   const vsock = ["--vsock", "5000:/run/a:b", "--vsock=in.sock:22"];
   const shares = ["--share", "/a,,b/c", "--share", "d e,tag=x.y,protocol=9p,readonly,owner=1000:100,xattrs"];
   expect(parseRun(...argv.split(" "), ...more.split(" "), ...shares, ...vsock)).toEqual({
@@ -81,6 +82,7 @@ test("every option of run is read, with its value behind it or behind an equals 
     trace: ["ports", "faults"],
     disks: [{ path: "d,1", format: "qcow2", readOnly: true, snapshot: false, serial: "x" }],
     rng: true,
+    balloon: true,
     networks: [],
     forwards: [],
     capturePath: "c",
