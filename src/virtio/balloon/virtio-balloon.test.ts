@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from "vitest";
-import { TestDriver } from "../test-rig.ts";
+import { TestDriver, usedOf } from "../test-rig.ts";
 import { BalloonControl } from "./balloon-control.ts";
 import { VirtioBalloon } from "./virtio-balloon.ts";
 
@@ -89,4 +89,23 @@ test("target, size and the driver's buffer survive a snapshot", () => {
   expect([other.targetBytes, other.inflatedBytes]).toEqual([1 << 20, 1 << 20]);
   expect(restored.readConfig(0, 4)).toBe(256);
   expect(restored.restoreState({ targetBytes: -1, inflatedBytes: 0 })).toBe("a balloon of another version");
+});
+
+test("the first buffer for statistics is found without a notification", async () => {
+  driver.memory.writeU16(LIST_AT, 5);
+  driver.memory.writeU64(LIST_AT + 2, 42n);
+  driver.add(2, [{ address: LIST_AT, length: 10 }]);
+  const answer = control.statistics();
+  expect(driver.usedCount(2)).toBe(1);
+  driver.add(2, [{ address: LIST_AT, length: 10 }]);
+  driver.notify(2);
+  expect(await answer).toEqual({ totalBytes: 42 });
+});
+
+test("with event indexes the driver is asked to tell of its next buffer", () => {
+  driver.initialise({ features: (1n << 32n) | (1n << 29n) });
+  driver.add(2, [{ address: LIST_AT, length: 10 }]);
+  void control.statistics();
+  // avail_event, behind the used ring of 16 elements.
+  expect(driver.memory.readU16(usedOf(2) + 4 + 8 * 16)).toBe(1);
 });

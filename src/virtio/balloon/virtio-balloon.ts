@@ -3,6 +3,7 @@ import { readConfigBytes } from "../config-space.ts";
 import type { VirtioDevice, VirtioDriver } from "../device.ts";
 import type { DescriptorChain } from "../queue/descriptor-chain.ts";
 import type { GuestBuffer } from "../queue/guest-buffer.ts";
+import type { SplitQueue } from "../queue/split-queue.ts";
 import type { BalloonControl, BalloonDevice, MemoryStatistics } from "./balloon-control.ts";
 
 // virtio 1.2, "Traditional Memory Balloon Device", "Feature bits".
@@ -14,7 +15,7 @@ const INFLATE = 0;
 const DEFLATE = 1;
 const STATISTICS = 2;
 const QUEUE_SIZE = 128;
-const STATISTICS_QUEUE_SIZE = 4;
+const STATISTICS_QUEUE_SIZE = 16;
 /** Pages of the balloon are of 4 KiB, whatever the guest's are. */
 export const PAGE_BYTES = 4096;
 const NUM_PAGES = 0;
@@ -127,8 +128,10 @@ export class VirtioBalloon implements VirtioDevice, BalloonDevice {
 
   askForStatistics(): void {
     const queue = this.#driver?.queues[STATISTICS];
-    const chain = this.#held;
-    if (queue === undefined || chain === undefined || !this.#control.isAsked) return;
+    if (queue === undefined || !this.#control.isAsked) return;
+    // Linux puts the first buffer there before it says that it is ready, so no notification came.
+    const chain = this.#held ?? takeOnly(queue);
+    if (chain === undefined) return;
     this.#held = undefined;
     queue.complete(chain, 0);
     queue.signal();
@@ -156,14 +159,24 @@ export class VirtioBalloon implements VirtioDevice, BalloonDevice {
   /** The driver's buffer comes with statistics; it stays here until they are asked for again. */
   #handleStatistics(): void {
     const queue = this.#driver?.queues[STATISTICS];
-    const chain = this.#held === undefined ? queue?.take() : undefined;
+    const chain = queue === undefined || this.#held !== undefined ? undefined : takeOnly(queue);
     if (queue === undefined || chain === undefined) return;
     this.#held = chain;
     const bytes = chain.readable.read(0, STATISTIC_BYTES * MOST_STATISTICS);
-    // The first buffer, and one after a restore, is no answer.
+    // The first buffer is no answer.
     if (this.#control.isAsked && bytes.length > 0) this.#control.answer(readStatistics(bytes));
     else this.askForStatistics();
   }
+}
+
+/** The driver's one buffer. The queue is looked at to its end, or the driver would not tell of the next one. */
+function takeOnly(queue: SplitQueue): DescriptorChain | undefined {
+  let only: DescriptorChain | undefined;
+  for (const chain of queue.requests()) {
+    if (only !== undefined) queue.complete(only, 0);
+    only = chain;
+  }
+  return only;
 }
 
 function readStatistics(bytes: Uint8Array<ArrayBuffer>): MemoryStatistics {
