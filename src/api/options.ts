@@ -14,7 +14,7 @@ export interface VirtualMachineEvents {
 
 /** Devices of the guest. A machine that is restored from a snapshot needs the same as when it was saved, in the same order. */
 export interface DeviceOptions {
-  /** Folders of this computer for the guest. A machine that has some cannot be saved yet. */
+  /** Folders of this computer for the guest. */
   readonly shares?: readonly ShareOptions[];
   /** Disks: /dev/vda, /dev/vdb and so on. */
   readonly disks?: readonly DiskOptions[];

@@ -40,7 +40,7 @@ const BOOT_OPTIONS = [
   "forward",
   "capture",
   "rng",
-  "share",
+  "balloon",
 ] as const;
 
 /** What the user asked for. */
@@ -100,6 +100,7 @@ export interface RunOptions {
   readonly trace: readonly TraceSubject[];
   readonly disks: readonly DiskOption[];
   readonly rng: boolean;
+  readonly balloon: boolean;
   /** Undefined: those of the snapshot's machine. */
   readonly networks: readonly NetworkOption[] | undefined;
   readonly forwards: readonly PortForward[];
@@ -196,6 +197,7 @@ function parseRun(argv: readonly string[]): Command {
       trace: parseTrace(given.get("trace")),
       disks: (repeated.get("disk") ?? []).map(parseDisk),
       rng: given.has("rng"),
+      balloon: given.has("balloon"),
       // What comes from outside is no function of the instructions executed.
       networks:
         repeated.get("network") === undefined && restorePath !== undefined
@@ -204,14 +206,15 @@ function parseRun(argv: readonly string[]): Command {
       forwards: (repeated.get("forward") ?? []).map(parseForward),
       capturePath: given.get("capture"),
       vsock: (repeated.get("vsock") ?? []).map(parseVsock),
-      shares: parseSharesFor(kernelPath, repeated.get("share")),
+      shares: parseSharesFor(kernelPath ?? restorePath, repeated.get("share")),
     },
   };
 }
 
-function parseSharesFor(kernelPath: string | undefined, texts: readonly string[] | undefined): ShareOption[] {
+/** `guest`: what is not the default guest. */
+function parseSharesFor(guest: string | undefined, texts: readonly string[] | undefined): ShareOption[] {
   const shares = parseShares(texts);
-  if (kernelPath === undefined && shares.some(({ protocol }) => protocol === "9p"))
+  if (guest === undefined && shares.some(({ protocol }) => protocol === "9p"))
     throw new UsageError(
       "--share: the default guest's kernel has no 9p; leave protocol= out, or give --kernel",
     );

@@ -15,6 +15,8 @@ import type { SavedMachine } from "../machine/machine-state.ts";
 import { type OverheadReport, overheadLines, overheadReport } from "../machine/overhead-report.ts";
 import { engineLines, statisticsLines, undefinedInstructionLines } from "../machine/statistics.ts";
 import { plainFrames } from "../network/link/segmentation.ts";
+import { BalloonControl } from "../virtio/balloon/balloon-control.ts";
+import { VirtioBalloon } from "../virtio/balloon/virtio-balloon.ts";
 import { VirtioBlk } from "../virtio/blk/virtio-blk.ts";
 import type { HostPort } from "../virtio/console/host-port.ts";
 import { VirtioConsole } from "../virtio/console/virtio-console.ts";
@@ -54,6 +56,8 @@ export interface MachineRequest {
   readonly rng: boolean;
   readonly networks: readonly GuestNetwork[];
   readonly shares?: readonly GuestShare[];
+  /** Gives the guest a virtio-balloon. */
+  readonly balloon?: boolean;
   /** Absent: the guest has no socket device. */
   readonly sockets?: HostSockets | undefined;
   readonly host: MachineHost;
@@ -64,6 +68,8 @@ export interface MachineRequest {
 /** A machine as this command drives it. */
 export interface RunnableMachine {
   readonly machine: Machine;
+  /** Undefined: the guest has none. */
+  readonly balloon: BalloonControl | undefined;
   /** Resolves when the machine has ended. */
   run(): Promise<MachineEnd>;
   /** Gives bytes to the guest's first serial port. The machine queues what the guest is slow to take. */
@@ -85,6 +91,7 @@ const AGAINST: Partial<Record<EngineName, ProcessorEngine>> = {
 /** Builds a machine and loads the guest into it. */
 export function createMachine(request: MachineRequest): RunnableMachine {
   let parts: ProcessorParts | undefined;
+  const balloon = request.balloon === true ? new BalloonControl() : undefined;
   // The clock of measurements is finer than the guest's.
   const meter = request.measure ? new Meter(() => performance.now() * 1e6) : undefined;
   let lockstep: LockstepProcessor | undefined;
@@ -131,6 +138,7 @@ export function createMachine(request: MachineRequest): RunnableMachine {
       ...(request.sockets === undefined
         ? []
         : [new VirtioVsock({ sockets: request.sockets, wake: () => request.host.wake() })]),
+      ...(balloon === undefined ? [] : [new VirtioBalloon(balloon, () => request.host.wake())]),
     ],
     secondSerial: request.secondSerial,
     boot: request.boot,
@@ -139,6 +147,7 @@ export function createMachine(request: MachineRequest): RunnableMachine {
     parts && meter && overheadReport(request.engine, machine.statistics(), parts, meter);
   return {
     machine,
+    balloon,
     report,
     run: async () => {
       const end = await machine.run();

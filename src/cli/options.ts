@@ -92,6 +92,7 @@ export const RUN_OPTIONS: readonly OptionDescription[] = [
   },
   { name: "capture", value: "FILE", help: "record the guest's network traffic, as pcapng" },
   { name: "rng", help: "give the guest random numbers of the host, as virtio-rng" },
+  { name: "balloon", help: "let `ringfence balloon` take memory from the guest, as virtio-balloon" },
   { name: "debug-exit", value: "PORT", help: "a write to this I/O port ends the machine, such as 0xf4" },
   { name: "no-reboot", help: "end when the guest resets the machine" },
   { name: "serial", value: "WHERE", help: "serial console: stdio (default) or file:PATH" },

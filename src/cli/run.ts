@@ -202,12 +202,13 @@ async function startMachine(
   }
   let runnable: RunnableMachine | undefined;
   const rng = options.rng || snapshot.deviceNames.includes("virtio-rng");
+  const balloon = snapshot.deviceNames.includes("virtio-balloon");
   await restoreMachine(snapshotHost, snapshot, (saved, configuration) => {
     const { ramBytes, deterministic, debugExitPort, secondSerial } = configuration;
     const described = {
       ...{ memoryBytes: ramBytes, deterministic, secondSerial },
       debugExitPort: debugExitPort ?? undefined,
-      rng,
+      ...{ rng, balloon },
     };
     runnable = createMachine({ ...options, ...surroundings, ...described, boot: saved });
     return runnable.machine;

@@ -18,3 +18,12 @@ export function parseMemorySize(text: string): number {
   if (sizeBytes % 4096 !== 0) throw new UsageError(`--memory ${text}: not a whole number of pages of 4K`);
   return sizeBytes;
 }
+
+/** Reads how much memory a guest is to give up: 0, or a number with a unit. */
+export function parseBalloonSize(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([KMG])(?:i?B)?$/i.exec(text.trim());
+  const sizeBytes = Number(match?.[1]) * (UNIT_BYTES[(match?.[2] ?? "").toUpperCase()] ?? 0);
+  if (text.trim() === "0") return 0;
+  if (sizeBytes >= 0 && sizeBytes <= MAXIMUM_MEMORY_BYTES) return Math.floor(sizeBytes);
+  throw new UsageError(`${text}: expected 0, or a number with a unit up to 3G, such as 256M`);
+}

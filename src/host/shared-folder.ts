@@ -151,6 +151,13 @@ export interface SharedFolder {
   removeFile(parent: NodeId, name: ByteString): void;
   removeFolder(parent: NodeId, name: ByteString): void;
   space(): FileSystemSpace;
+  /** Plain data: the guest's nodes and handles, for a snapshot. */
+  saveState(): unknown;
+  /**
+   * Takes over what `saveState` gave, perhaps in another process: nodes and handles are found again by their names. What
+   * is not there any more is stale, and the rest works. Returns what is wrong with a state that is none.
+   */
+  restoreState(state: unknown): string | undefined;
   /** The driver is gone: closes all handles and forgets all references. */
   reset(): void;
   /** Lets go of everything; the folder is of no use afterwards. */

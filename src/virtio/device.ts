@@ -1,4 +1,5 @@
 import type { AccessBytes } from "../bus/port-bus.ts";
+import type { GuestBuffer } from "./queue/guest-buffer.ts";
 import type { SplitQueue } from "./queue/split-queue.ts";
 
 /** The guest's driver as a device sees it, from DRIVER_OK to the next reset. */
@@ -6,6 +7,8 @@ export interface VirtioDriver {
   /** What the driver has accepted of what was offered. */
   readonly features: bigint;
   readonly queues: readonly SplitQueue[];
+  /** RAM that a request names by its address; undefined where not all of it is RAM, or the device may not reach it. */
+  memory(address: number, length: number): GuestBuffer | undefined;
   /** The device's configuration has changed. */
   configChanged(): void;
   /** The driver broke the rules: the device stands still until it is reset. */

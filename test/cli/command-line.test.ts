@@ -37,6 +37,7 @@ test("run alone boots the default guest with 512 MiB, on the terminal", () => {
     trace: [],
     disks: [],
     rng: false,
+    balloon: false,
     networks: [
       {
         kind: "user",
@@ -50,6 +51,7 @@ test("run alone boots the default guest with 512 MiB, on the terminal", () => {
     ],
     forwards: [],
     capturePath: undefined,
+    vsock: [],
     shares: [],
   });
 });
@@ -58,9 +60,10 @@ test("every option of run is read, with its value behind it or behind an equals 
   const argv =
     "-d --name box --kernel k --initrd=i --append=a=b --memory 1.5G --engine interpreter --deterministic";
   const more =
-    "--cpu v2,+avx2 --network none --capture c --rng --disk d,,1,format=qcow2,readonly,serial=x --debug-exit 0xf4 --no-reboot --serial file:out.txt --stats --stats-file s.json --trace ports,faults";
+    "--cpu v2,+avx2 --network none --capture c --rng --balloon --disk d,,1,format=qcow2,readonly,serial=x --debug-exit 0xf4 --no-reboot --serial file:out.txt --stats --stats-file s.json --trace ports,faults";
+  const vsock = ["--vsock", "5000:/run/a:b", "--vsock=in.sock:22"];
   const shares = ["--share", "/a,,b/c", "--share", "d e,tag=x.y,protocol=9p,readonly,owner=1000:100,xattrs"];
-  expect(parseRun(...argv.split(" "), ...more.split(" "), ...shares)).toEqual({
+  expect(parseRun(...argv.split(" "), ...more.split(" "), ...shares, ...vsock)).toEqual({
     image: undefined,
     name: "box",
     detach: true,
@@ -79,9 +82,14 @@ test("every option of run is read, with its value behind it or behind an equals 
     trace: ["ports", "faults"],
     disks: [{ path: "d,1", format: "qcow2", readOnly: true, snapshot: false, serial: "x" }],
     rng: true,
+    balloon: true,
     networks: [],
     forwards: [],
     capturePath: "c",
+    vsock: [
+      { from: "guest", port: 5000, path: "/run/a:b" },
+      { from: "host", path: "in.sock", port: 22 },
+    ],
     shares: [
       {
         path: "/a,b/c",
@@ -244,4 +252,8 @@ test("--disk may be given several times, and its options are checked", () => {
   expect(() => parseRun("--disk", "a,readnoly")).toThrow("did you mean readonly?");
   expect(() => parseRun("--disk", "a,readonly,snapshot")).toThrow("exclude each other");
   expect(() => parseRun("--disk", "a,serial=123456789012345678901")).toThrow("1 to 20 ASCII characters");
+});
+
+test.each(["5000", "a:b", "4294967295:/run/a"])("--vsock %s is refused", (text) => {
+  expect(() => parseRun("--vsock", text)).toThrow(/^--vsock /);
 });

@@ -8,6 +8,8 @@ import { RawDisk } from "../../src/disk/raw-disk.ts";
 import type { HostStream, HostStreamEvents } from "../../src/host/network.ts";
 import { NodeSharedFolder } from "../../src/host/node/shared-folder/node-shared-folder.ts";
 import { Virtio9p } from "../../src/virtio/9p/virtio-9p.ts";
+import { BalloonControl } from "../../src/virtio/balloon/balloon-control.ts";
+import { VirtioBalloon } from "../../src/virtio/balloon/virtio-balloon.ts";
 import { VirtioBlk } from "../../src/virtio/blk/virtio-blk.ts";
 import { HostPort } from "../../src/virtio/console/host-port.ts";
 import { VirtioConsole } from "../../src/virtio/console/virtio-console.ts";
@@ -100,11 +102,25 @@ async function socketSubject(): Promise<Subject> {
   return { device, settle };
 }
 
+async function balloonSubject(): Promise<Subject> {
+  const control = new BalloonControl();
+  const settle = async () => {
+    control.setTarget((control.targetBytes + 12_345_678) % 2 ** 32);
+    void control.statistics();
+  };
+  return { device: new VirtioBalloon(control, () => {}), settle };
+}
+
 const sharedFolders: Record<string, () => Promise<Subject>> = {
   fs: async () => sharing((folder, operations) => new VirtioFs({ tag: "fuzz", folder, operations })),
   "9p": async () => sharing((folder, operations) => new Virtio9p({ tag: "fuzz", folder, operations })),
 };
-const all: Record<string, () => Promise<Subject>> = { ...subjects, ...sharedFolders, vsock: socketSubject };
+const all: Record<string, () => Promise<Subject>> = {
+  ...subjects,
+  ...sharedFolders,
+  vsock: socketSubject,
+  balloon: balloonSubject,
+};
 
 const EDGES = [0, 1, 2, 3, 4, 16, 511, 512, 4096, 65536, RAM_BYTES - 1, RAM_BYTES, 2 ** 31, 2 ** 32 - 1];
 
@@ -219,7 +235,7 @@ test.each(Object.keys(all))(
         { address: 0x2000, length: 21, write: true },
       ];
       const queue = name === "console" || name === "vsock" ? 1 : 0;
-      driver.add(queue, chain.slice(0, queue === 1 ? 1 : 2));
+      driver.add(queue, chain.slice(0, queue === 1 || name === "balloon" ? 1 : 2));
       driver.notify(queue);
       await settle();
       expect(driver.usedCount(queue)).toBe(1);

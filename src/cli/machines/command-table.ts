@@ -9,7 +9,8 @@ export type MachineAction =
   | "attach"
   | "pause"
   | "resume"
-  | "snapshot";
+  | "snapshot"
+  | "balloon";
 
 export interface MachineCommandDescription {
   readonly action: MachineAction;
@@ -114,6 +115,17 @@ export const MACHINE_COMMANDS: readonly MachineCommandDescription[] = [
     usage: ["snapshot [OPTION]... NAME FILE"],
     help: "save a machine to a file; it runs on",
     text: ["Saves a machine, for `ringfence run --restore FILE`. It stands still meanwhile, and runs on."],
+    options: [JSON_OPTION, HELP],
+    takesMachine: true,
+  },
+  {
+    action: "balloon",
+    usage: ["balloon [OPTION]... NAME [SIZE]"],
+    help: "have a guest give up memory, or take it back",
+    text: [
+      "Has the guest of a machine that was run with --balloon give up SIZE of its memory (0: take it all back), and tells",
+      "how far it is. Without SIZE it only tells. Snapshots leave out what is given up; this process keeps it.",
+    ],
     options: [JSON_OPTION, HELP],
     takesMachine: true,
   },

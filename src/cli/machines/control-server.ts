@@ -6,7 +6,7 @@ import type { GuestControl } from "../../control/guest-control.ts";
 import { runStreamed } from "../../control/streamed-command.ts";
 import { VmError } from "../../layout/vm-error.ts";
 import { MessageSocket } from "./message-socket.ts";
-import { type MachineInfo, type OutputEvent, PROTOCOL_VERSION } from "./protocol.ts";
+import { type BalloonInfo, type MachineInfo, type OutputEvent, PROTOCOL_VERSION } from "./protocol.ts";
 
 const MOST_REQUESTS = 64;
 /** An attached terminal that takes nothing is let go. */
@@ -20,6 +20,8 @@ export interface ControlledMachine {
   shutDown(): Promise<"agent" | "power button">;
   kill(): Promise<void>;
   snapshot(path: string): Promise<{ fileBytes: number }>;
+  /** @throws {VmError} `option-invalid` for a machine without a balloon. */
+  balloon(targetBytes: number | undefined): Promise<BalloonInfo>;
   /** @throws {VmError} `agent-unavailable`, `machine-paused`. */
   guest(): GuestControl;
   /** Calls `take` with what the guest prints, until the returned function is called. */
@@ -92,6 +94,8 @@ class ControlConnection {
         return machine.kill();
       case "snapshot":
         return machine.snapshot(path.resolve(parameters.text("path")));
+      case "balloon":
+        return machine.balloon(parameters.optionalNumber("targetBytes"));
       case "exec":
         return { status: await this.#exec(id, parameters, request) };
       case "readFile": {

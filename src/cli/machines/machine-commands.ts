@@ -1,4 +1,5 @@
 import { collectOptions } from "../parse-options.ts";
+import { parseBalloonSize } from "../size.ts";
 import { UsageError } from "../usage-error.ts";
 import { MACHINE_COMMANDS, type MachineAction, machineCommand } from "./command-table.ts";
 import { parseMachineName } from "./machine-names.ts";
@@ -31,7 +32,14 @@ export type MachineCommand =
   | { readonly action: "logs"; readonly name: string; readonly follow: boolean }
   | { readonly action: "attach"; readonly name: string }
   | { readonly action: "pause" | "resume"; readonly names: readonly string[] }
-  | { readonly action: "snapshot"; readonly name: string; readonly path: string; readonly json: boolean };
+  | { readonly action: "snapshot"; readonly name: string; readonly path: string; readonly json: boolean }
+  | {
+      readonly action: "balloon";
+      readonly name: string;
+      /** Undefined: as it is. */
+      readonly targetBytes: number | undefined;
+      readonly json: boolean;
+    };
 
 const DEFAULT_TIMEOUT_SECONDS = 60;
 
@@ -75,6 +83,11 @@ export function parseMachineCommand(action: MachineAction, argv: readonly string
     case "snapshot": {
       const [name = "", path = ""] = takeWords(action, words, 2);
       return { action, name: parseMachineName(name, "NAME"), path, json: given.has("json") };
+    }
+    case "balloon": {
+      const [name = "", size] = takeWords(action, words, 1, 2);
+      const targetBytes = size === undefined ? undefined : parseBalloonSize(size);
+      return { action, name: parseMachineName(name, "NAME"), targetBytes, json: given.has("json") };
     }
   }
 }

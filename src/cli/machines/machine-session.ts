@@ -9,10 +9,13 @@ import { ConsoleLog } from "./console-log.ts";
 import { type ControlledMachine, serveConnection } from "./control-server.ts";
 import { MachineRegistry, type Registration } from "./machine-registry.ts";
 import { logFolder } from "./private-folders.ts";
-import type { MachineInfo } from "./protocol.ts";
+import type { BalloonInfo, MachineInfo } from "./protocol.ts";
 import { type AgentParts, SessionAgents } from "./session-agents.ts";
 
 const SHUT_DOWN_MS = 10_000;
+
+/** A guest whose driver is there answers in this time. */
+const STATISTICS_MS = 2000;
 
 /** A run's life as a machine with a name, which other commands find and drive. */
 export class MachineSession implements ControlledMachine {
@@ -156,6 +159,20 @@ export class MachineSession implements ControlledMachine {
     return this.#state === "paused" || this.#control === undefined
       ? save()
       : this.#control.betweenRequests(save);
+  }
+
+  async balloon(targetBytes: number | undefined): Promise<BalloonInfo> {
+    const balloon = this.#machine?.balloon;
+    if (balloon === undefined)
+      throw new VmError({
+        ...{ code: "option-invalid", option: "balloon", value: this.name },
+        expected: "a machine that was run with --balloon",
+      });
+    if (targetBytes !== undefined) balloon.setTarget(targetBytes);
+    const patience = new Promise<null>((resolve) => setTimeout(() => resolve(null), STATISTICS_MS).unref());
+    const statistics = await Promise.race([balloon.statistics(), patience]);
+    const { inflatedBytes, reportedBytes } = balloon;
+    return { targetBytes: balloon.targetBytes, inflatedBytes, reportedBytes, statistics };
   }
 
   guest(): GuestControl {

@@ -9,6 +9,7 @@
 // Whoever leaves cancels what he asked for.
 
 import type { SentError } from "../../api/thread-protocol.ts";
+import type { MemoryStatistics } from "../../virtio/balloon/balloon-control.ts";
 
 export const PROTOCOL_VERSION = 1;
 export const MOST_LINE_BYTES = 64 << 20;
@@ -28,6 +29,14 @@ export interface MachineInfo {
   readonly log: string | null;
 }
 
+export interface BalloonInfo {
+  readonly targetBytes: number;
+  readonly inflatedBytes: number;
+  readonly reportedBytes: number;
+  /** null: the guest's driver does not answer. */
+  readonly statistics: MemoryStatistics | null;
+}
+
 /** Requests, by method. */
 export interface Methods {
   info: { parameters: Record<never, never>; result: MachineInfo };
@@ -37,6 +46,8 @@ export interface Methods {
   shutDown: { parameters: Record<never, never>; result: { by: "agent" | "power button" } };
   kill: { parameters: Record<never, never>; result: null };
   snapshot: { parameters: { path: string }; result: { fileBytes: number } };
+  /** Sets the target unless it is null. */
+  balloon: { parameters: { targetBytes: number | null }; result: BalloonInfo };
   /** Its output comes as events. */
   exec: { parameters: { script: string; input: string | null }; result: { status: number } };
   readFile: { parameters: { path: string; offset: number; mostBytes: number }; result: { bytes: string } };

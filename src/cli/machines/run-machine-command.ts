@@ -28,6 +28,9 @@ export async function runMachineCommand(command: MachineCommand): Promise<number
     case "snapshot":
       await (await import("./snapshot-command.ts")).saveMachine(command);
       break;
+    case "balloon":
+      await (await import("./balloon-command.ts")).balloon(command);
+      break;
   }
   return EXIT_POWERED_OFF;
 }

@@ -3,11 +3,10 @@ import { FolderError } from "../../host/linux-errors.ts";
 import type { SharedFolder } from "../../host/shared-folder.ts";
 import type { ByteReader } from "../sharing/byte-reader.ts";
 import { ByteWriter } from "../sharing/byte-writer.ts";
-import type { Fid, FidTable } from "./fid-table.ts";
+import { type Fid, type FidTable, MOST_ATTRIBUTE_BYTES } from "./fid-table.ts";
 import * as P from "./protocol.ts";
 import { readString } from "./structures.ts";
 
-const MOST_ATTRIBUTE_BYTES = 65536;
 const NOTHING = new ByteWriter(0);
 
 /** Txattrwalk and Txattrcreate; other requests are refused. */

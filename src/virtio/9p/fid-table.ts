@@ -5,6 +5,8 @@ const MOST_FIDS = 65536;
 /** Fids with the value of an attribute, which may be 64 KiB each. */
 const MOST_ATTRIBUTES = 64;
 
+export const MOST_ATTRIBUTE_BYTES = 65536;
+
 /** The value of an extended attribute that is read, or written until the fid is given up. */
 export type OpenAttribute =
   | { readonly kind: "read"; readonly value: Uint8Array }
@@ -82,9 +84,45 @@ export class FidTable {
     return fid;
   }
 
+  /** Plain data; the folder keeps what nodes and handles stand for. */
+  get state(): readonly (Fid & { readonly number: number })[] {
+    return [...this.#fids].map(([number, fid]) => ({ number, ...fid }));
+  }
+
+  /** False: that is no state. */
+  restore(state: unknown): boolean {
+    if (!Array.isArray(state) || state.length > MOST_FIDS || !state.every(isFid)) return false;
+    for (const { number, ...fid } of state) {
+      this.#fids.set(number, fid);
+      if (fid.attribute !== undefined) this.#attributes++;
+    }
+    return this.#attributes <= MOST_ATTRIBUTES;
+  }
+
   /** Numbers and handles only: the folder forgets by itself. */
   reset(): void {
     this.#fids.clear();
     this.#attributes = 0;
   }
+}
+
+function isFid(fid: Fid & { number: number }): boolean {
+  const { number, node, user, handle, attribute } = fid ?? {};
+  const isNumber = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
+  return (
+    [number, node, user, handle ?? 0].every(isNumber) && (attribute === undefined || isAttribute(attribute))
+  );
+}
+
+function isAttribute(attribute: OpenAttribute): boolean {
+  if (!(attribute?.value instanceof Uint8Array) || attribute.value.length > MOST_ATTRIBUTE_BYTES)
+    return false;
+  if (attribute.kind === "read") return true;
+  const { kind, name, how, written } = attribute;
+  return (
+    kind === "write" &&
+    typeof name === "string" &&
+    ["create", "replace", "either"].includes(how) &&
+    Number.isSafeInteger(written)
+  );
 }

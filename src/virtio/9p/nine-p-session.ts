@@ -52,6 +52,21 @@ export class NinePSession {
     this.#folder.reset();
   }
 
+  /** Plain data, for a snapshot; nothing is under way then. */
+  saveState(): object {
+    return { mostBytes: this.#mostBytes, fids: this.#fids.state, folder: this.#folder.saveState() };
+  }
+
+  /** Returns what does not fit. */
+  restoreState(state: unknown): string | undefined {
+    const { mostBytes, fids, folder } = state as { mostBytes?: unknown; fids?: unknown; folder?: unknown };
+    this.reset();
+    const isSize = Number.isSafeInteger(mostBytes) && (mostBytes as number) <= P.MOST_MESSAGE_BYTES;
+    if (!isSize || !this.#fids.restore(fids)) return "a 9p device of another version";
+    this.#mostBytes = mostBytes as number;
+    return this.#folder.restoreState(folder);
+  }
+
   /**
    * Does what is asked for. Of a write `body` need not have the data.
    * @throws What `errnoOf` translates.

@@ -41,6 +41,7 @@ export class Virtio9p implements VirtioDevice {
   readonly features = F_MOUNT_TAG;
   readonly queueSizes = [QUEUE_SIZE];
   readonly #operations: HostOperations;
+  readonly #tag: string;
   readonly #session: NinePSession;
   readonly #config: Uint8Array;
   /** The request that is being answered, but for the data of a write. */
@@ -51,6 +52,7 @@ export class Virtio9p implements VirtioDevice {
 
   constructor({ tag, folder, operations }: Virtio9pParts) {
     this.#operations = operations;
+    this.#tag = tag;
     this.#session = new NinePSession(folder);
     // After a reset of the machine another device may have had the folder.
     this.#session.reset();
@@ -81,6 +83,16 @@ export class Virtio9p implements VirtioDevice {
   reset(): void {
     this.#driver = undefined;
     this.#session.reset();
+  }
+
+  saveState(): object {
+    return { tag: this.#tag, ...this.#session.saveState() };
+  }
+
+  restoreState(state: unknown): string | undefined {
+    const { tag } = state as { tag?: unknown };
+    if (tag !== this.#tag) return `a folder with the tag ${String(tag)}`;
+    return this.#session.restoreState(state);
   }
 
   /** False: the driver broke the rules. */

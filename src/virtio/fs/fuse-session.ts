@@ -58,6 +58,20 @@ export class FuseSession {
     this.#folder.reset();
   }
 
+  /** Plain data, for a snapshot; nothing is under way then. */
+  saveState(): object {
+    return { started: this.#started, folder: this.#folder.saveState() };
+  }
+
+  /** Returns what does not fit. */
+  restoreState(state: unknown): string | undefined {
+    const { started, folder } = state as { started?: unknown; folder?: unknown };
+    this.reset();
+    if (typeof started !== "boolean") return "a file system device of another version";
+    this.#started = started;
+    return this.#folder.restoreState(folder);
+  }
+
   /**
    * Does what is asked for. Of a write `body` need not have the data.
    * @throws What `errnoOf` translates.

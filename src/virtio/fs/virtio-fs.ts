@@ -51,6 +51,7 @@ export class VirtioFs implements VirtioDevice {
   readonly features = 0n;
   readonly queueSizes = [PRIORITY_QUEUE_SIZE, REQUEST_QUEUE_SIZE];
   readonly #operations: HostOperations;
+  readonly #tag: string;
   readonly #session: FuseSession;
   readonly #config: Uint8Array;
   /** The request that is being answered, but for the data of a write. */
@@ -61,6 +62,7 @@ export class VirtioFs implements VirtioDevice {
 
   constructor({ tag, folder, operations }: VirtioFsParts) {
     this.#operations = operations;
+    this.#tag = tag;
     this.#session = new FuseSession(folder);
     // After a reset of the machine another device may have had the folder.
     this.#session.reset();
@@ -90,6 +92,16 @@ export class VirtioFs implements VirtioDevice {
   reset(): void {
     this.#driver = undefined;
     this.#session.reset();
+  }
+
+  saveState(): object {
+    return { tag: this.#tag, ...this.#session.saveState() };
+  }
+
+  restoreState(state: unknown): string | undefined {
+    const { tag } = state as { tag?: unknown };
+    if (tag !== this.#tag) return `a folder with the tag ${String(tag)}`;
+    return this.#session.restoreState(state);
   }
 
   /** False: the driver broke the rules. */

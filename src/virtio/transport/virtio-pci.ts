@@ -9,6 +9,7 @@ import {
   type PciFunctionState,
 } from "../../devices/pci-host/pci-function.ts";
 import type { VirtioDevice } from "../device.ts";
+import { GuestBuffer } from "../queue/guest-buffer.ts";
 import { SplitQueue } from "../queue/split-queue.ts";
 import { CommonConfig, type CommonConfigState } from "./common-config.ts";
 import * as L from "./layout.ts";
@@ -152,6 +153,10 @@ export class VirtioPci implements MmioDevice {
     this.device.start({
       features,
       queues,
+      memory: (address, length) =>
+        current() && this.function.busMaster && !this.#frozen && this.#to.memory.contains(address, length)
+          ? new GuestBuffer(this.#to.memory, [{ address, length }])
+          : undefined,
       configChanged: () => {
         if (!current()) return;
         this.#common.nextGeneration();

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { decodePlainData, encodePlainData } from "../../../machine/snapshot/plain-data.ts";
 import { errnoOf } from "../../linux-errors.ts";
 import { type FolderEntry, ROOT, TYPE_MASK } from "../../shared-folder.ts";
 import { NodeSharedFolder } from "./node-shared-folder.ts";
@@ -396,4 +397,78 @@ test.skipIf(process.platform !== "linux")("extended attributes of users pass, an
   expect(failure(() => extended?.get(node, "user.a"))).toBe(61);
   const link = folder.makeLink(ROOT, "link", path.join(base, "secret"), BY).node;
   expect(failure(() => extended?.set(link, "user.a", Uint8Array.of(1), "either"))).toBe(1);
+});
+
+/** The folder's state as a snapshot has it, in another process and with other inodes: a copy of what is there now. */
+function restoredElsewhere(): { copy: NodeSharedFolder; base: string; outcome: string | undefined } {
+  const state = decodePlainData(encodePlainData(folder.saveState()));
+  const base = fs.mkdtempSync(path.join(tmpdir(), "ringfence-restored-"));
+  fs.cpSync(inside, base, { recursive: true, verbatimSymlinks: true });
+  const copy = new NodeSharedFolder(base);
+  return { copy, base, outcome: copy.restoreState(state) };
+}
+
+test("a saved folder's nodes, files and listings are found again by their names", () => {
+  fs.mkdirSync(path.join(inside, "a/b"), { recursive: true });
+  fs.writeFileSync(path.join(inside, "a/b/file"), "content");
+  const b = found(found(ROOT, "a").node, "b");
+  const file = found(b.node, "file");
+  const handle = folder.open(file.node, { ...WRITE, read: true });
+  const listing = folder.openFolder(b.node);
+  folder.rewind(listing);
+  const { copy, base, outcome } = restoredElsewhere();
+  try {
+    expect(outcome).toBeUndefined();
+    expect(copy.attributes(file.node).sizeBytes).toBe(7n);
+    expect(copy.write(handle, 7, [new TextEncoder().encode(" more")])).toBe(5);
+    expect(fs.readFileSync(path.join(base, "a/b/file"), "utf8")).toBe("content more");
+    expect([...copy.list(listing, 0)].map(({ name }) => name)).toEqual(["file"]);
+    expect(copy.openFolder(ROOT)).toBeGreaterThan(listing);
+    copy.close(handle);
+    copy.forget(file.node, 1);
+    expect(() => copy.attributes(file.node)).toThrow(expect.objectContaining({ errno: ESTALE }));
+  } finally {
+    copy.dispose();
+    fs.rmSync(base, { recursive: true });
+  }
+});
+
+test("what has vanished since a folder was saved is stale, and nothing else breaks", () => {
+  fs.mkdirSync(path.join(inside, "gone"));
+  fs.writeFileSync(path.join(inside, "gone/file"), "1");
+  fs.writeFileSync(path.join(inside, "other"), "2");
+  fs.writeFileSync(path.join(inside, "becomes-folder"), "3");
+  const gone = found(found(ROOT, "gone").node, "file");
+  const [other, changed] = [found(ROOT, "other"), found(ROOT, "becomes-folder")];
+  const [lost, kept] = [folder.open(gone.node, READ), folder.open(other.node, READ)];
+  fs.rmSync(path.join(inside, "gone"), { recursive: true });
+  fs.rmSync(path.join(inside, "becomes-folder"));
+  fs.mkdirSync(path.join(inside, "becomes-folder"));
+  const { copy, base, outcome } = restoredElsewhere();
+  try {
+    const stale = expect.objectContaining({ errno: ESTALE });
+    const bytes = new Uint8Array(10);
+    expect(outcome).toBeUndefined();
+    expect(() => copy.attributes(gone.node)).toThrow(stale);
+    expect(() => copy.attributes(changed.node)).toThrow(stale);
+    expect(() => copy.read(lost, 0, [bytes])).toThrow(stale);
+    expect(copy.read(kept, 0, [bytes])).toBe(1);
+    copy.close(lost);
+    copy.forget(gone.node, 1);
+    expect(copy.lookup(ROOT, "becomes-folder")?.attributes.mode ?? 0).toBeGreaterThan(0o40000);
+  } finally {
+    copy.dispose();
+    fs.rmSync(base, { recursive: true });
+  }
+});
+
+test("a state that names what is outside, or is none, is refused", () => {
+  const node = { id: 2, references: 1, type: 0o040000, places: [{ parent: ROOT, name: ".." }] };
+  const state = { nodes: [node], nextNode: 3, handles: [], nextHandle: 1 };
+  expect(folder.restoreState(state)).toBe("a shared folder whose state is damaged (EINVAL)");
+  expect(folder.restoreState({ ...state, nodes: [{ ...node, id: -1 }] })).toBe(
+    "a shared folder of another version",
+  );
+  expect(folder.restoreState(undefined)).toBe("a shared folder of another version");
+  expect(folder.counts).toEqual({ nodes: 1, handles: 0 });
 });

@@ -29,11 +29,13 @@ import { DescriptorPaths } from "./descriptor-paths.ts";
 import { descriptorShare } from "./descriptor-share.ts";
 import { NodeExtendedAttributes } from "./extended-attributes.ts";
 import { FileAttributes, identityOf } from "./file-attributes.ts";
+import { restoreFolder, saveFolder } from "./folder-snapshot.ts";
+import { type FolderState, isFolderState } from "./folder-state.ts";
 import type { HostPaths } from "./host-paths.ts";
 import { byteString, checkName, checkTarget, type HostPath, hostPath } from "./names.ts";
 import { NodeAccess, SAFELY } from "./node-access.ts";
 import { type FolderNode, NodeTable } from "./node-table.ts";
-import { OpenHandles } from "./open-handles.ts";
+import { OpenHandles, reopenFlags } from "./open-handles.ts";
 import { type OwnerChoice, type OwnerMap, ownerMap } from "./owners.ts";
 
 const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY } = fs.constants;
@@ -138,7 +140,11 @@ export class NodeSharedFolder implements SharedFolder {
     if (mode.write || mode.truncate) this.#checkWritable();
     const file = this.#nodes.get(node);
     this.#handles.checkRoom();
-    return this.#handles.addFile(file, this.#access.openFile(file, flagsOf(mode)), mode.write);
+    return this.#handles.addFile(
+      file,
+      this.#access.openFile(file, flagsOf(mode)),
+      reopenFlags(flagsOf(mode)),
+    );
   }
 
   create(
@@ -165,7 +171,7 @@ export class NodeSharedFolder implements SharedFolder {
       this.#setUp(folder, descriptor, options.permissions, options.by);
       const stats = fs.fstatSync(descriptor, BIG);
       const node = this.#nodes.found(folder, name, identityOf(stats));
-      const handle = this.#handles.addFile(node, descriptor, options.write);
+      const handle = this.#handles.addFile(node, descriptor, reopenFlags(flags));
       return { node: node.id, attributes: this.#attributes.of(stats), handle };
     } catch (error) {
       fs.closeSync(descriptor);
@@ -286,6 +292,26 @@ export class NodeSharedFolder implements SharedFolder {
       files: space.files,
       freeFiles: space.ffree,
     };
+  }
+
+  saveState(): FolderState {
+    return saveFolder(this.#nodes, this.#handles);
+  }
+
+  restoreState(state: unknown): string | undefined {
+    this.reset();
+    if (!isFolderState(state)) return "a shared folder of another version";
+    try {
+      restoreFolder(state, {
+        ...{ nodes: this.#nodes, handles: this.#handles, paths: this.#paths },
+        ...{ access: this.#access, readOnly: this.readOnly },
+      });
+      return undefined;
+    } catch (error) {
+      this.reset();
+      if (error instanceof FolderError) return `a shared folder whose state is damaged (${error.message})`;
+      throw error;
+    }
   }
 
   reset(): void {

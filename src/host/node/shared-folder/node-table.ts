@@ -105,6 +105,49 @@ export class NodeTable {
     this.removePlace(from.parent, from.name);
   }
 
+  /** Every node, folders before what is in them. */
+  *fromRoot(): Generator<FolderNode> {
+    const told = new Set<FolderNode>();
+    const pending = [this.root];
+    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+      if (told.has(next)) continue;
+      told.add(next);
+      yield next;
+      pending.push(...next.entries.values());
+    }
+    for (const node of this.#nodes.values()) if (!told.has(node)) yield node;
+  }
+
+  get nextId(): NodeId {
+    return this.#nextId;
+  }
+
+  /** Makes a node of a saved one; without an identity it is one that is no longer there. Numbers below `nextId` only. */
+  restore(id: NodeId, references: number, type: number, identity: Identity | undefined): FolderNode {
+    if (this.#nodes.size >= MOST_NODES) throw new FolderError("ENFILE");
+    const { device, inode } = identity ?? { device: -1n, inode: -1n };
+    const node: FolderNode = {
+      ...{ id, device, inode, type, references },
+      ...{ openHandles: 0, places: [], entries: new Map() },
+    };
+    this.#nodes.set(id, node);
+    if (identity !== undefined && this.#known(identity) === undefined) this.#remember(node);
+    return node;
+  }
+
+  /** A saved node is known by the number, whether the guest refers to it or not. */
+  restored(id: NodeId): FolderNode | undefined {
+    return this.#nodes.get(id);
+  }
+
+  restorePlace(node: FolderNode, parent: FolderNode, name: ByteString): void {
+    this.#place(node, parent, name);
+  }
+
+  continueFrom(nextId: NodeId): void {
+    this.#nextId = Math.max(this.#nextId, nextId);
+  }
+
   /** Drops all references but the root's. */
   reset(): void {
     for (const node of [...this.#nodes.values()]) {
@@ -142,9 +185,13 @@ export class NodeTable {
       ...{ references: 0, openHandles: 0, places: [], entries: new Map() },
     };
     this.#nodes.set(node.id, node);
-    const ofDevice = this.#byIdentity.get(device) ?? new Map<bigint, FolderNode>();
-    this.#byIdentity.set(device, ofDevice.set(inode, node));
+    this.#remember(node);
     return node;
+  }
+
+  #remember(node: FolderNode): void {
+    const ofDevice = this.#byIdentity.get(node.device) ?? new Map<bigint, FolderNode>();
+    this.#byIdentity.set(node.device, ofDevice.set(node.inode, node));
   }
 
   #place(node: FolderNode, parent: FolderNode, name: ByteString): void {

@@ -1,8 +1,9 @@
-import { closeSync } from "node:fs";
+import { closeSync, constants } from "node:fs";
 import { FolderError } from "../../linux-errors.ts";
 import type { HandleId, ListedName } from "../../shared-folder.ts";
 import type { FolderNode } from "./node-table.ts";
 
+const { O_RDWR, O_WRONLY } = constants;
 /** Names in listings of folders that are open, of all together. */
 const MOST_LISTED = 1 << 20;
 
@@ -11,6 +12,8 @@ interface OpenFile {
   readonly node: FolderNode;
   readonly descriptor: number;
   readonly writable: boolean;
+  /** Access and O_SYNC, with which it can be opened again. */
+  readonly flags: number;
   /** Calls of the host that use the descriptor still; it is closed behind the last. */
   uses: number;
   closed: boolean;
@@ -29,6 +32,8 @@ export class OpenHandles {
   readonly #handles = new Map<HandleId, OpenFile | OpenFolder>();
   /** Files open on a node, for calls that would rather use a descriptor than a name. */
   readonly #byNode = new Map<FolderNode, Set<OpenFile>>();
+  /** Handles of a saved guest that could not be opened again. */
+  readonly #lost = new Set<HandleId>();
   #listed = 0;
   #nextId: HandleId = 1;
 
@@ -47,8 +52,9 @@ export class OpenHandles {
     if (this.#handles.size >= this.#most) throw new FolderError("ENFILE");
   }
 
-  addFile(node: FolderNode, descriptor: number, writable: boolean): HandleId {
-    const file: OpenFile = { kind: "file", node, descriptor, writable, uses: 0, closed: false };
+  addFile(node: FolderNode, descriptor: number, flags: number): HandleId {
+    const writable = (flags & (O_WRONLY | O_RDWR)) !== 0;
+    const file: OpenFile = { kind: "file", node, descriptor, writable, flags, uses: 0, closed: false };
     this.#byNode.set(node, (this.#byNode.get(node) ?? new Set()).add(file));
     return this.#add(file);
   }
@@ -58,21 +64,43 @@ export class OpenHandles {
   }
 
   file(id: HandleId): OpenFile {
-    const handle = this.#handles.get(id);
-    if (handle?.kind !== "file") throw new FolderError("EBADF");
+    const handle = this.any(id);
+    if (handle.kind !== "file") throw new FolderError("EBADF");
     return handle;
   }
 
   folder(id: HandleId): OpenFolder {
-    const handle = this.#handles.get(id);
-    if (handle?.kind !== "folder") throw new FolderError("EBADF");
+    const handle = this.any(id);
+    if (handle.kind !== "folder") throw new FolderError("EBADF");
     return handle;
   }
 
   any(id: HandleId): OpenFile | OpenFolder {
     const handle = this.#handles.get(id);
-    if (handle === undefined) throw new FolderError("EBADF");
+    if (handle === undefined) throw new FolderError(this.#lost.has(id) ? "ESTALE" : "EBADF");
     return handle;
+  }
+
+  has(id: HandleId): boolean {
+    return this.#handles.has(id);
+  }
+
+  get nextId(): HandleId {
+    return this.#nextId;
+  }
+
+  get all(): IterableIterator<[HandleId, OpenFile | OpenFolder]> {
+    return this.#handles.entries();
+  }
+
+  /** The next handle gets this number, which must not be taken. */
+  continueFrom(nextId: HandleId): void {
+    this.#nextId = nextId;
+  }
+
+  /** A saved handle could not be opened again. */
+  lose(id: HandleId): void {
+    this.#lost.add(id);
   }
 
   /** A file open on the node, for writing if that matters. */
@@ -100,6 +128,7 @@ export class OpenHandles {
   }
 
   close(id: HandleId): void {
+    if (this.#lost.delete(id)) return;
     const handle = this.any(id);
     this.#handles.delete(id);
     if (handle.kind === "folder") this.setNames(handle, []);
@@ -110,6 +139,7 @@ export class OpenHandles {
 
   closeAll(): void {
     for (const id of [...this.#handles.keys()]) this.close(id);
+    this.#lost.clear();
   }
 
   #closeFile(file: OpenFile): void {
@@ -127,4 +157,9 @@ export class OpenHandles {
     this.#handles.set(id, handle);
     return id;
   }
+}
+
+/** What of the flags of open() is needed to open a file again. */
+export function reopenFlags(flags: number): number {
+  return flags & (O_WRONLY | O_RDWR | constants.O_SYNC);
 }
