@@ -25,6 +25,7 @@ import { collectOptions, unknown } from "./parse-options.ts";
 import { parseShares, type ShareOption } from "./share-option.ts";
 import { parseMemorySize } from "./size.ts";
 import { UsageError } from "./usage-error.ts";
+import { parseVsock, type VsockOption } from "./vsock-option.ts";
 
 /** Options about how a machine starts and what it is: a snapshot has all of that. */
 const BOOT_OPTIONS = [
@@ -104,6 +105,7 @@ export interface RunOptions {
   readonly forwards: readonly PortForward[];
   readonly capturePath: string | undefined;
   readonly shares: readonly ShareOption[];
+  readonly vsock: readonly VsockOption[];
   /** A value that the guest writes to its debug-exit port is the exit status itself. */
   readonly guestGivesStatus?: boolean;
 }
@@ -201,6 +203,7 @@ function parseRun(argv: readonly string[]): Command {
           : parseNetworks(repeated.get("network"), given.has("deterministic") ? ["none"] : ["user"]),
       forwards: (repeated.get("forward") ?? []).map(parseForward),
       capturePath: given.get("capture"),
+      vsock: (repeated.get("vsock") ?? []).map(parseVsock),
       shares: parseSharesFor(kernelPath, repeated.get("share")),
     },
   };

@@ -21,6 +21,8 @@ import { VirtioConsole } from "../virtio/console/virtio-console.ts";
 import { VirtioNet } from "../virtio/net/virtio-net.ts";
 import { VirtioRng } from "../virtio/rng/virtio-rng.ts";
 import { createShareDevice, type GuestShare } from "../virtio/sharing/share.ts";
+import type { HostSockets } from "../virtio/vsock/host-sockets.ts";
+import { VirtioVsock } from "../virtio/vsock/virtio-vsock.ts";
 import type { GuestDisk, GuestNetwork } from "./guest-devices.ts";
 import type { EngineName, TraceSubject } from "./options.ts";
 import { traceAccesses, traceEvents } from "./trace.ts";
@@ -52,6 +54,8 @@ export interface MachineRequest {
   readonly rng: boolean;
   readonly networks: readonly GuestNetwork[];
   readonly shares?: readonly GuestShare[];
+  /** Absent: the guest has no socket device. */
+  readonly sockets?: HostSockets | undefined;
   readonly host: MachineHost;
   /** Takes one line about an event asked for with --trace, or about an instruction that is not supported. */
   readonly report: (line: string) => void;
@@ -124,6 +128,9 @@ export function createMachine(request: MachineRequest): RunnableMachine {
         ({ port, mac }) => new VirtioNet({ port, mac, plainFrames, onReceive: () => request.host.wake() }),
       ),
       ...(request.shares ?? []).map((share) => createShareDevice(share, operations)),
+      ...(request.sockets === undefined
+        ? []
+        : [new VirtioVsock({ sockets: request.sockets, wake: () => request.host.wake() })]),
     ],
     secondSerial: request.secondSerial,
     boot: request.boot,

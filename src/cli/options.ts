@@ -84,6 +84,12 @@ export const RUN_OPTIONS: readonly OptionDescription[] = [
     repeatable: true,
     help: "a folder for the guest, at /mnt/TAG; options: tag=NAME, protocol=virtiofs|9p, readonly, owner=UID:GID, xattrs",
   },
+  {
+    name: "vsock",
+    value: "PORT:PATH|PATH:PORT",
+    repeatable: true,
+    help: "join a port of the guest's AF_VSOCK sockets with a Unix-domain socket: what the guest connects to, or serves",
+  },
   { name: "capture", value: "FILE", help: "record the guest's network traffic, as pcapng" },
   { name: "rng", help: "give the guest random numbers of the host, as virtio-rng" },
   { name: "debug-exit", value: "PORT", help: "a write to this I/O port ends the machine, such as 0xf4" },

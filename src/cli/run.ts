@@ -16,6 +16,7 @@ import { openSnapshot, type Snapshot } from "../machine/snapshot/read-snapshot.t
 import { restoreMachine } from "../machine/snapshot/restore-machine.ts";
 import { saveSnapshot } from "../machine/snapshot/write-snapshot.ts";
 import type { GuestShare } from "../virtio/sharing/share.ts";
+import type { HostSockets } from "../virtio/vsock/host-sockets.ts";
 import type { RunOptions } from "./command-line.ts";
 import { createMachine, type MachineRequest, type RunnableMachine } from "./create-machine.ts";
 import { describeError } from "./describe-error.ts";
@@ -33,6 +34,7 @@ import { userNetwork } from "./network-option.ts";
 import { closeDisks, openDisks } from "./open-disks.ts";
 import { openNetworks } from "./open-networks.ts";
 import { closeShares, openShares } from "./open-shares.ts";
+import { openVsock } from "./open-vsock.ts";
 import { withImage } from "./run-image.ts";
 import { connectSerialInput } from "./serial-input.ts";
 
@@ -45,6 +47,7 @@ interface AttachedDevices {
   readonly disks: readonly GuestDisk[];
   readonly networks: readonly GuestNetwork[];
   readonly shares: readonly GuestShare[];
+  readonly sockets: HostSockets | undefined;
 }
 
 /** `ringfence run`: boots a guest and returns the exit status when it has ended. */
@@ -62,11 +65,20 @@ export async function run(asked: RunOptions): Promise<number> {
   try {
     const shares = openShares(options.shares);
     try {
-      const disks = await openDisks(options.disks);
+      const vsock = openVsock(options.vsock, {
+        isNeeded: snapshot?.deviceNames.includes("virtio-vsock") ?? false,
+        report,
+      });
       try {
-        return await runMachine(options, { disks, networks, shares }, snapshot);
+        const disks = await openDisks(options.disks);
+        try {
+          const { sockets } = vsock;
+          return await runMachine(options, { disks, networks, shares, sockets }, snapshot);
+        } finally {
+          await closeDisks(disks);
+        }
       } finally {
-        await closeDisks(disks);
+        vsock.close();
       }
     } finally {
       closeShares(shares);
@@ -172,7 +184,16 @@ async function startMachine(
   snapshot: Snapshot | undefined,
   surroundings: Pick<
     MachineRequest,
-    "core" | "codeVersion" | "host" | "report" | "disks" | "networks" | "measure" | "ports" | "secondSerial"
+    | "core"
+    | "codeVersion"
+    | "host"
+    | "report"
+    | "disks"
+    | "networks"
+    | "measure"
+    | "ports"
+    | "secondSerial"
+    | "sockets"
   > & { readonly shares: readonly GuestShare[] },
 ): Promise<{ machine: RunnableMachine; close(): Promise<void> }> {
   if (snapshot === undefined) {

@@ -11,6 +11,8 @@ export const REGION_FUNCTIONS = {
   returnTo: { params: ["i32"], results: ["i32"] },
   /** `continueBySlot(slot, caller)`: the same, and remembers in a link slot where it went. */
   continueBySlot: { params: ["i32", "i32"], results: ["i32"] },
+  /** `onwardBySlot(slot, caller)`: the same where the guest's code goes on without a jump, so that the budget is not looked at. */
+  onwardBySlot: { params: ["i32", "i32"], results: ["i32"] },
   /**
    * `continueRecord(record, caller)`: goes on at a record, 0 for nowhere, that an instruction has led to which changes the privilege
    * level or the stack. Callers that belong to mappings which have changed since are unwound.

@@ -17,8 +17,10 @@ const STEPPED: ReadonlySet<string> = new Set(
 /** Instructions behind which another privilege level's code goes on, or code is fetched anew. */
 const TRANSFERS: ReadonlySet<string> = new Set("syscall sysret iret int invlpg invpcid".split(" "));
 
-export function isStepped({ instruction }: HandlerShape): boolean {
-  return instruction.endsBlock !== true && STEPPED.has(instruction.mnemonic);
+export function isStepped({ instruction, operands }: HandlerShape): boolean {
+  // MOV from a control, debug or segment register.
+  const readsNumbered = instruction.mnemonic === "mov" && operands[1]?.kind === "number";
+  return instruction.endsBlock !== true && (STEPPED.has(instruction.mnemonic) || readsNumbered);
 }
 
 /** Whether a region has the interpreter's handler execute the instruction and goes on wherever it leads. */

@@ -26,8 +26,8 @@ const NOT_SAVED: readonly (readonly [field: number, bytes: number])[] = [
   [cpu.INTERRUPT_PENDING, 4],
   [cpu.BUDGET_START, 4],
   [cpu.CURRENT_RECORD, 4],
-  [cpu.EXPECTED_RETURN, 8],
   [cpu.STALE_CALLERS, 4],
+  [cpu.EXPECTED_RETURN, 8],
   [cpu.RAM_BYTES, 4],
   [cpu.DETERMINISTIC, 4],
 ];

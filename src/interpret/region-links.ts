@@ -56,11 +56,12 @@ function isRegion(b: FunctionBuilder, at: Expr): Expr {
 export function buildContinueAt(
   table: TableRef,
   findCode: FunctionRef,
+  checksBudget: boolean,
   hotCount: number | undefined,
 ): FunctionBuilder {
   const b = new FunctionBuilder(REGION_FUNCTIONS.continueAt);
   const caller = b.parameter(0);
-  leaveWithoutBudget(b);
+  if (checksBudget) leaveWithoutBudget(b);
   const { entry, linear, rip } = jumpCacheEntry(b);
   const hit = b.op("i64.eq", b.load("i64.load", entry, JUMP_CACHE + JUMP_TAG), tagOf(b, linear));
   b.if(b.op("i32.eqz", hit), () => leaveUnknown(b, findCode), undefined, "unlikely");
@@ -99,11 +100,12 @@ export function buildContinueBySlot(
   table: TableRef,
   findRegion: FunctionRef,
   continueAt: FunctionRef,
+  checksBudget: boolean,
 ): FunctionBuilder {
   const b = new FunctionBuilder(REGION_FUNCTIONS.continueBySlot);
   const slot = b.parameter(0);
   const caller = b.parameter(1);
-  leaveWithoutBudget(b);
+  if (checksBudget) leaveWithoutBudget(b);
   const rip = b.bind(stateOf(b).get64(cpu.RIP));
   const linked = b.op("i64.eq", b.load("i64.load", slot, LINK_TAG), tagOf(b, rip));
   const handler = b.variable("i32");

@@ -126,18 +126,22 @@ function addRegionFunctions(
   const splitRead = declare("splitRead");
   const splitStore = declare("splitStore");
   const continueBySlot = declare("continueBySlot");
+  const onwardBySlot = declare("onwardBySlot");
   const continueRecord = declare("continueRecord");
   const vacant = module.declareFunction("vacant", HANDLER_TYPE);
-  module.defineFunction(continueAt, links.buildContinueAt(table, findCode, hotCount));
-  module.defineFunction(returnTo, links.buildContinueAt(table, findCode, undefined));
+  module.defineFunction(continueAt, links.buildContinueAt(table, findCode, true, hotCount));
+  module.defineFunction(returnTo, links.buildContinueAt(table, findCode, true, undefined));
   module.defineFunction(findRegion, links.buildFindRegion(findCode));
-  module.defineFunction(continueBySlot, links.buildContinueBySlot(table, findRegion, continueAt));
+  module.defineFunction(continueBySlot, links.buildContinueBySlot(table, findRegion, continueAt, true));
+  const onward = module.declareFunction("onwardAt", REGION_FUNCTIONS.continueAt);
+  module.defineFunction(onward, links.buildContinueAt(table, findCode, false, hotCount));
+  module.defineFunction(onwardBySlot, links.buildContinueBySlot(table, findRegion, onward, false));
   module.defineFunction(continueRecord, links.buildContinueRecord(table));
   module.defineFunction(vacant, links.buildVacant(continueAt));
   module.defineFunction(hostAddress, links.buildHostAddress(fill, splitRead));
   module.defineFunction(splitRead, links.buildSplitRead());
   module.defineFunction(splitStore, links.buildSplitStore());
-  const going = [continueAt, returnTo, findRegion, continueBySlot, continueRecord, vacant];
+  const going = [continueAt, returnTo, findRegion, continueBySlot, onwardBySlot, continueRecord, vacant];
   for (const ref of [...going, hostAddress, splitRead, splitStore]) module.exportFunction(ref.name, ref);
 }
 

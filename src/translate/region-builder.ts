@@ -272,12 +272,14 @@ export class RegionBuilder {
    */
   #goOnward(node: FlowNode, block: RegionBlock, next: Position, flags: FlagState): void {
     const to = this.#successor(node, next);
-    if (to === undefined) {
-      flags.spill();
-      return this.#out.resume(block.start, block.behind);
-    }
     this.#out.count(block.instructions.length);
     const atPageEnd = pageDelta(next) !== pageDelta(block.start) && !block.crosses;
+    if (to === undefined) {
+      flags.spill();
+      this.#out.storeRip(this.#out.ripOf(next));
+      const slot = this.#plan.places.slot(next);
+      return atPageEnd ? this.#out.jumpBySlot(slot) : this.#out.onwardBySlot(slot);
+    }
     if (atPageEnd || to.block!.crosses) this.#out.leaveWithoutBudget(next, () => flags.spill());
     this.#goTo(node, to, flags);
   }

@@ -55,8 +55,6 @@ export interface RegionBlock {
   readonly end: BlockEnd;
   /** It is one instruction that goes on in the next page. */
   readonly crosses: boolean;
-  /** The record of the fallback behind the last instruction, for a block that the region goes no further from. */
-  readonly behind: number;
 }
 
 /** A guest page that a region has code on. */

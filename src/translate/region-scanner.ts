@@ -295,7 +295,7 @@ export class RegionScanner {
     this.#regions.writer.writePseudo(to, behind, lastOffset, 0, positions.length);
     for (const range of this.#ranges(start, last.next))
       this.#regions.trackRecords(range, records, to + RECORD_BYTES);
-    return { start, instructions, end, crosses, behind: to };
+    return { start, instructions, end, crosses };
   }
 }
 

@@ -188,7 +188,7 @@ export class RegionState {
     return this.keepsTlbBank ? this.#b.i32(0) : this.hasOtherTlbBank();
   }
 
-  /** The region runs in a bank that nothing changes without leaving it and its callers. */
+  /** The region runs in the bank of programs: a call that comes back by a RET which it made itself comes back in that. */
   get keepsTlbBank(): boolean {
     return this.#known !== undefined && this.#known.tlbBank !== 0;
   }

@@ -17,6 +17,7 @@ const EXIT_JUMP = 1;
 const EXIT_RETURN = 2;
 const EXIT_STATUS = 3;
 const EXIT_SLOT = 4;
+const EXIT_ONWARD = 5;
 
 /**
  * How the code of a region leaves it, and the budget that may make it. What leaves goes by one exit block, which writes the
@@ -72,6 +73,9 @@ export class RegionWayOut {
     b.if(isKind(EXIT_SLOT), () =>
       b.returnCall(imports.link("continueBySlot"), b.getLazy(this.#record), caller),
     );
+    b.if(isKind(EXIT_ONWARD), () =>
+      b.returnCall(imports.link("onwardBySlot"), b.getLazy(this.#record), caller),
+    );
     b.if(isKind(EXIT_STATUS), () => {
       this.#restoreRipBase();
       b.returnCall(imports.leaveStatus, b.getLazy(this.#record), b.getLazy(this.#status));
@@ -115,6 +119,12 @@ export class RegionWayOut {
   jumpBySlot(slot: number): void {
     this.#b.set(this.#record, this.#b.i32(slot));
     this.#leave(EXIT_SLOT);
+  }
+
+  /** The same without a jump. */
+  onwardBySlot(slot: number): void {
+    this.#b.set(this.#record, this.#b.i32(slot));
+    this.#leave(EXIT_ONWARD);
   }
 
   /** After a RET. `spillFlags` writes flags that are pending to their words, where they are needed. */

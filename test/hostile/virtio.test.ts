@@ -5,6 +5,7 @@ import process from "node:process";
 import { expect, test } from "vitest";
 import { MemoryStore } from "../../src/disk/memory-store.ts";
 import { RawDisk } from "../../src/disk/raw-disk.ts";
+import type { HostStream, HostStreamEvents } from "../../src/host/network.ts";
 import { NodeSharedFolder } from "../../src/host/node/shared-folder/node-shared-folder.ts";
 import { Virtio9p } from "../../src/virtio/9p/virtio-9p.ts";
 import { VirtioBlk } from "../../src/virtio/blk/virtio-blk.ts";
@@ -20,6 +21,9 @@ import {
   TestDriver,
   TestOperations,
 } from "../../src/virtio/test-rig.ts";
+import { HostSockets } from "../../src/virtio/vsock/host-sockets.ts";
+import { writeHeader } from "../../src/virtio/vsock/packet.ts";
+import { VirtioVsock } from "../../src/virtio/vsock/virtio-vsock.ts";
 import { Dice } from "../disk/disk-model.ts";
 
 /** A longer run: RINGFENCE_VIRTIO_CASES=10000000 */
@@ -72,11 +76,35 @@ const subjects: Record<string, () => Promise<Subject>> = {
   },
 };
 
+/** Ports at which the host listens, and to which it connects, with programs that echo. */
+async function socketSubject(): Promise<Subject> {
+  const sockets = new HostSockets();
+  const echo = (stream: HostStream): HostStreamEvents => ({
+    connected() {},
+    data: (bytes) => stream.write(bytes.slice()),
+    ended: () => stream.end(),
+    written() {},
+    closed() {},
+  });
+  for (let port = 0; port < 4; port++)
+    sockets.listen(port, (stream) => {
+      stream.accept();
+      return echo(stream);
+    });
+  const device = new VirtioVsock({ sockets, wake() {} });
+  let port = 0;
+  const settle = async () => {
+    const events = echo({ write() {}, end() {}, pause() {}, resume() {}, reset() {} });
+    sockets.connect(port++ % 4, events).write(new Uint8Array(10));
+  };
+  return { device, settle };
+}
+
 const sharedFolders: Record<string, () => Promise<Subject>> = {
   fs: async () => sharing((folder, operations) => new VirtioFs({ tag: "fuzz", folder, operations })),
   "9p": async () => sharing((folder, operations) => new Virtio9p({ tag: "fuzz", folder, operations })),
 };
-const all: Record<string, () => Promise<Subject>> = { ...subjects, ...sharedFolders };
+const all: Record<string, () => Promise<Subject>> = { ...subjects, ...sharedFolders, vsock: socketSubject };
 
 const EDGES = [0, 1, 2, 3, 4, 16, 511, 512, 4096, 65536, RAM_BYTES - 1, RAM_BYTES, 2 ** 31, 2 ** 32 - 1];
 
@@ -121,6 +149,7 @@ function act(driver: TestDriver, dice: Dice, queues: number): void {
     case 9: {
       // A block request's header.
       const at = dice.below(16) * 4096;
+      if (dice.below(2) === 0) return void memory.bytes.set(socketHeader(dice), at);
       memory.writeU32(at, dice.below(15));
       memory.writeU64(at + 8, BigInt(dice.below(4) === 0 ? interesting(dice) : dice.below(DISK_BYTES / 512)));
       return;
@@ -138,6 +167,22 @@ function act(driver: TestDriver, dice: Dice, queues: number): void {
     default:
       return driver.notify(queue);
   }
+}
+
+/** A socket packet's header, most of which a driver could send. */
+function socketHeader(dice: Dice): Uint8Array {
+  return writeHeader({
+    sourceCid: dice.below(8) === 0 ? 9n : 3n,
+    destinationCid: dice.below(8) === 0 ? 9n : 2n,
+    sourcePort: dice.below(4),
+    destinationPort: dice.below(3) === 0 ? 1024 + dice.below(20) : dice.below(6),
+    length: dice.below(3) === 0 ? interesting(dice) : dice.below(600),
+    type: dice.below(8) === 0 ? 2 : 1,
+    op: dice.below(9),
+    flags: dice.below(5),
+    bufferBytes: interesting(dice),
+    forwardedBytes: interesting(dice),
+  });
 }
 
 test.each(Object.keys(all))(
@@ -170,10 +215,10 @@ test.each(Object.keys(all))(
       expect(driver.status & 15).toBe(15);
       driver.memory.writeU32(0x1000, 8);
       const chain = [
-        { address: 0x1000, length: name === "rng" ? 0 : name === "fs" ? 40 : 16 },
+        { address: 0x1000, length: name === "rng" ? 0 : name === "fs" ? 40 : name === "vsock" ? 44 : 16 },
         { address: 0x2000, length: 21, write: true },
       ];
-      const queue = name === "console" ? 1 : 0;
+      const queue = name === "console" || name === "vsock" ? 1 : 0;
       driver.add(queue, chain.slice(0, queue === 1 ? 1 : 2));
       driver.notify(queue);
       await settle();

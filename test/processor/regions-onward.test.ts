@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { nasmAvailable } from "./assemble.ts";
-import { ALL, Guest, PAGE_TABLE, PROGRAM, USER_CODE, USER_DATA } from "./guest.ts";
+import { ALL, Guest, PAGE_TABLE, PROGRAM, STACK, USER_CODE, USER_DATA } from "./guest.ts";
 
 // What a region goes on over without the interpreter: other privilege levels, misses of the TLB, instructions on two pages.
 const ENGINES = ["interpreter", "translator"] as const;
 const SUPERVISOR = 3n;
+const CR4_SMAP = 1n << 21n;
 const READ_ONLY = 5n;
 const USER_CALLER = 0x200000;
 const USER_FUNCTION = 0x201000;
@@ -85,6 +86,39 @@ describe.skipIf(!nasmAvailable).each(ENGINES)("what regions go on over, on %s", 
     expect(guest.get("cr2")).toBe(rip);
   });
 
+  test("the supervisor that returns to a program's address is the supervisor there, whatever called it", () => {
+    const guest = ran((g) => {
+      g.set("cr4", g.get("cr4") | CR4_SMAP);
+      // Tables, handlers and stacks, which SMAP is to leave alone, and the program.
+      for (let page = 0; page <= PROGRAM; page += 4096) g.map(page, page, SUPERVISOR);
+      g.code(`again: call ${USER_FUNCTION}\nmov rbx, [${USER_STACK}]\ninc esi\njmp again`, USER_CALLER);
+      g.code("syscall\nret", USER_FUNCTION);
+      // Seven times by SYSRET, then by RET, without AC: what programs may read is out of reach.
+      g.program(`
+        ${MSR_STAR}
+        ${msrLstar("entry")}
+        mov ebp, 8
+        mov esp, ${USER_STACK}
+        mov ecx, ${USER_CALLER}
+        mov r11d, 2
+        o64 sysret
+      entry:
+        dec ebp
+        jz last
+        o64 sysret
+      last:
+        stac
+        mov rax, [rsp]
+        clac
+        mov esp, ${STACK}
+        push rax
+        ret`);
+    });
+    const { vector, errorCode, rip } = guest.delivered();
+    expect([vector, errorCode, rip, guest.get("rsi")]).toEqual([14, 1n, BigInt(USER_CALLER + 5), 7n]);
+    expect(guest.get("cr2")).toBe(BigInt(USER_STACK));
+  });
+
   test("stores of a loop mark pages as written, up to one that is read-only", () => {
     const guest = ran((g) => {
       for (let page = 0; page < 8; page++) g.map(0x200000 + page * 4096, 0x300000 + page * 4096);
@@ -121,26 +155,44 @@ describe.skipIf(!nasmAvailable).each(ENGINES)("what regions go on over, on %s", 
   });
 });
 
-test.skipIf(!nasmAvailable)("budgets end at the same instructions around one that lies on two pages", () => {
-  const ends = ENGINES.map((engine) => {
-    const guest = new Guest(engine);
-    return Array.from({ length: 40 }, (_, budget) => {
-      guest.restart().program(`
-          mov ecx, 6
-          times 4090 - ($ - $$) nop
-        again: dec ecx
-          jz out
-          nop
-          add eax, 0x12345
-          inc edx
-          jmp again
-        out: hlt`);
-      guest.set("rip", BigInt(PROGRAM + 4070));
-      guest.set("rcx", 6n);
-      guest.run(budget + 1, 1);
-      guest.run(budget + 1, 3);
-      return [guest.get("rip"), guest.get("rax"), guest.parts.processor.instructions];
+const PLACES: Record<string, { program: string; entry: number; budgets: readonly number[] }> = {
+  "one that lies on two pages": {
+    program: `
+      mov ecx, 6
+      times 4090 - ($ - $$) nop
+    again: dec ecx
+      jz out
+      nop
+      add eax, 0x12345
+      inc edx
+      jmp again
+    out: hlt`,
+    entry: 4070,
+    budgets: Array.from({ length: 40 }, (_, i) => i + 1),
+  },
+  // A region holds 400 instructions: the code goes on in another, without a jump.
+  "one at which a region is full": {
+    program: "again: times 500 inc eax\ndec ecx\njnz again\nhlt",
+    entry: 0,
+    budgets: [1, 399, 400, 401, 499, 502, 503, 900, 1500],
+  },
+};
+
+test.skipIf(!nasmAvailable).each(Object.keys(PLACES))(
+  "budgets end at the same instructions around %s",
+  (name) => {
+    const { program, entry, budgets } = PLACES[name]!;
+    const ends = ENGINES.map((engine) => {
+      const guest = new Guest(engine);
+      return budgets.map((budget) => {
+        guest.restart().program(program);
+        guest.set("rip", BigInt(PROGRAM + entry));
+        guest.set("rcx", 6n);
+        guest.run(budget, 1);
+        guest.run(budget, 3);
+        return [guest.get("rip"), guest.get("rax"), guest.parts.processor.instructions];
+      });
     });
-  });
-  expect(ends[1]).toEqual(ends[0]);
-});
+    expect(ends[1]).toEqual(ends[0]);
+  },
+);

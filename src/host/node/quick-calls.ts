@@ -1,9 +1,12 @@
 import { monotonicNowNs } from "./monotonic-clock.ts";
 
-/** A call that took longer than this had to wait for the disk. */
-const SLOW_NS = 2_000_000;
+/**
+ * A call that took longer than this had to wait for a disk, and a slow one: about as long as a busy guest keeps the
+ * event loop waiting anyway. On a host with much to do, less is often only another process that had its turn.
+ */
+const SLOW_NS = 10_000_000;
 /** How many calls go another way after a slow one. */
-const CALLS_TO_SKIP = 32;
+const CALLS_TO_SKIP = 8;
 
 /**
  * Calls of the host that are made at once as long as they are quick, because handing one to a thread costs ten times

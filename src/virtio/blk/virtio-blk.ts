@@ -4,6 +4,7 @@ import { type BlockDevice, SECTOR_BYTES } from "../../host/block-device.ts";
 import { readConfigBytes } from "../config-space.ts";
 import type { VirtioDevice, VirtioDriver } from "../device.ts";
 import type { DescriptorChain } from "../queue/descriptor-chain.ts";
+import { BufferPool } from "./buffer-pool.ts";
 import {
   type BlockRequest,
   HEADER_BYTES,
@@ -59,6 +60,7 @@ export class VirtioBlk implements VirtioDevice {
   readonly queueSizes = [QUEUE_SIZE];
   readonly #parts: VirtioBlkParts;
   readonly #config: Uint8Array;
+  readonly #buffers = new BufferPool();
   #driver: VirtioDriver | undefined;
   #bytesUnderWay = 0;
   #bytesAtOnce = 0;
@@ -174,22 +176,27 @@ export class VirtioBlk implements VirtioDevice {
     chain: DescriptorChain,
     request: Exclude<BlockRequest, { kind: "refused" | "id" }>,
   ): void {
-    const data = request.kind === "read" ? new Uint8Array(request.length) : undefined;
-    const bytes = request.kind === "write" ? request.length : (data?.length ?? 0);
+    const isRead = request.kind === "read";
+    const bytes = isRead || request.kind === "write" ? request.length : 0;
+    const data = bytes === 0 ? NOTHING : this.#buffers.take(bytes);
+    // Copied: the guest can change its buffer at any time.
+    if (!isRead) chain.readable.readInto(data, HEADER_BYTES);
     this.#bytesUnderWay += bytes;
     const finish = (status: number) => {
       // After a reset the memory belongs to somebody else.
-      if (driver !== this.#driver) return;
-      this.#bytesUnderWay -= bytes;
-      const written = status === STATUS_OK && data !== undefined ? chain.writable.write(data) : 0;
-      this.#answer(driver, chain, status, written);
+      const isCurrent = driver === this.#driver;
+      if (isCurrent) {
+        this.#bytesUnderWay -= bytes;
+        const written = isRead && status === STATUS_OK ? chain.writable.write(data) : 0;
+        this.#answer(driver, chain, status, written);
+      }
+      if (bytes > 0) this.#buffers.give(data);
+      if (!isCurrent) return;
       driver.queues[0]?.signal();
       if (this.#waiting) this.handle();
     };
-    // Copied: the guest can change its buffer at any time.
-    const sent = request.kind === "write" ? chain.readable.read(HEADER_BYTES) : NOTHING;
     this.#parts.operations.start(
-      this.#carryOut(request, data ?? sent, (driver.features & F_FLUSH) === 0n),
+      this.#carryOut(request, data, (driver.features & F_FLUSH) === 0n),
       () => finish(STATUS_OK),
       (error) => {
         this.#parts.onError?.(error);

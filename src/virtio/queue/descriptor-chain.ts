@@ -48,7 +48,8 @@ export function readChain(table: DescriptorTable, head: number): DescriptorChain
     if (index >= size) return `descriptor ${index} of a table of ${size}`;
     if (left === 0) return "a chain of descriptors that does not end";
     const at = base + index * DESCRIPTOR_BYTES;
-    const address = Number(memory.readU64(at));
+    // Above 2**53 it is not exact, and not RAM either way.
+    const address = memory.readU32(at) + memory.readU32(at + 4) * 2 ** 32;
     const length = memory.readU32(at + 8);
     const flags = memory.readU16(at + 12);
     if (!memory.contains(address, length)) return `a buffer outside of RAM, at 0x${address.toString(16)}`;
