@@ -20,7 +20,7 @@ import { TierCounter } from "./tier-counter.ts";
 
 const WASM_PAGE_BYTES = 65536;
 /** Times a jump is taken before what it leads to is translated. */
-const HOT_COUNT = 50000;
+const HOT_COUNT = 100000;
 
 /** CR4 bits that exist with a feature. */
 const CONTROL_4_BITS: readonly (readonly [FeatureName, bigint])[] = [
