@@ -2,10 +2,10 @@ import { decodeCase, indexBatch } from "./batch.ts";
 import { describeCase, describeDifferences, resultsAgree, toleratedBy } from "./compare.ts";
 import { disassemble } from "./disassemble.ts";
 import { type GeneratedBatch, type Generator, MAX_INSTRUCTIONS } from "./generate.ts";
-import { CODE_BASE, STATUS_EXIT, type TestResult } from "./protocol.ts";
+import { CODE_BASE, STATUS_EXIT, type TestCase, type TestResult } from "./protocol.ts";
 import { decodeResult, indexResults, type ResultIndex } from "./results.ts";
 import { type Disagreement, shrink } from "./shrink.ts";
-import type { ExecutionTarget } from "./target.ts";
+import { type ExecutionTarget, runCases } from "./target.ts";
 import { NO_TOLERANCE, REASONS, type Tolerance, unpackTolerance, withEveryFlag } from "./tolerance.ts";
 
 export const CASES_PER_BATCH = 4096;
@@ -174,6 +174,10 @@ async function examine(
       noteTolerated(report, judged, their, tolerance);
       continue;
     }
+    if (await agreesWhenRepeated(judge, testCase, their, tolerance)) {
+      note(report.tolerated, DISTURBED_REASON);
+      continue;
+    }
     report.disagreements++;
     await tell({ testCase, shapes, starts, differences }, judge, other, report, options);
     if (report.disagreements >= options.maxDisagreements) return;
@@ -188,8 +192,29 @@ function noteTolerated(
 ): void {
   const names = toleratedBy(judged, their, tolerance);
   const reasons = names.length > 0 ? names.map((name) => REASONS[name]) : [KERNEL_ADDRESS_REASON];
-  for (const reason of reasons) report.tolerated.set(reason, (report.tolerated.get(reason) ?? 0) + 1);
+  for (const reason of reasons) note(report.tolerated, reason);
 }
+
+function note(counts: Map<string, number>, reason: string): void {
+  counts.set(reason, (counts.get(reason) ?? 0) + 1);
+}
+
+/**
+ * Whether the judge gives the other's result when it runs the case once more. Its own may have been disturbed: an
+ * operating system that takes an AMD processor away between two instructions loses FOP, FIP and FDP, since FXSAVE
+ * and XSAVE leave them out there without an unmasked exception. A fault of the other's stays one.
+ */
+async function agreesWhenRepeated(
+  judge: ExecutionTarget,
+  testCase: TestCase,
+  their: TestResult,
+  tolerance: Tolerance,
+): Promise<boolean> {
+  const [again] = await runCases(judge, [testCase]);
+  return describeDifferences(again!, their, tolerance).length === 0;
+}
+
+const DISTURBED_REASON = "the processor itself gave the other result when asked again";
 
 /** What no tolerance of a case's own is for; see KERNEL_ADDRESSES. */
 const KERNEL_ADDRESS_REASON = "error code at an address of the host's kernel, or RFLAGS.RF";
