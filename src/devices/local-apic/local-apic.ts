@@ -43,8 +43,7 @@ const VERSION_VALUE = 0x00050014;
  * INTR is recomputed with every change, so an acknowledge cycle always finds
  * what it was raised for and the spurious vector is never delivered. Not
  * modelled: level-triggered LINT inputs in fixed mode (taken as edges), SMI,
- * thermal and performance events (their LVT entries only store), focus
- * processor checking.
+ * thermal events (their LVT entry only stores), focus processor checking.
  *
  * Source: Intel SDM Vol. 3A, "Advanced Programmable Interrupt Controller (APIC)".
  */
@@ -389,6 +388,14 @@ export class LocalApic implements MmioDevice {
     if (!this.enabled) return true;
     const lvt = s.localVectors[R.LVT_LINT0] ?? R.LVT_MASKED;
     return (lvt & R.LVT_MASKED) === 0 && deliveryModeOf(lvt) === "external";
+  }
+
+  /** A performance counter asks for its interrupt, which masks its own entry. */
+  performanceEvent(): void {
+    if (!this.enabled) return;
+    this.#localEvent(R.LVT_PERFORMANCE);
+    const vectors = this.#state.localVectors;
+    vectors[R.LVT_PERFORMANCE] = (vectors[R.LVT_PERFORMANCE] ?? 0) | R.LVT_MASKED;
   }
 
   #setLint0(asserted: boolean): void {
