@@ -226,6 +226,8 @@ export const STALE_CALLERS = 0xe5c;
 export const PERFORMANCE_COUNTERS = 0xe60;
 /** i64: where the region that is called next by another returns to if it returns to its caller; or an address that RET never goes to. */
 export const EXPECTED_RETURN = 0xeb0;
+/** i32: nonzero while #DE and #PF are delivered without leaving the engine, as nobody asked to see them and nothing is executed step by step. */
+export const DELIVERS_FAULTS = 0xeb8;
 
 // Why an engine returned.
 /** RIP is exact; its record is in no cache. */
