@@ -28,6 +28,7 @@ const NOT_SAVED: readonly (readonly [field: number, bytes: number])[] = [
   [cpu.CURRENT_RECORD, 4],
   [cpu.STALE_CALLERS, 4],
   [cpu.EXPECTED_RETURN, 8],
+  [cpu.DELIVERS_FAULTS, 4],
   [cpu.RAM_BYTES, 4],
   [cpu.DETERMINISTIC, 4],
 ];
@@ -121,6 +122,7 @@ export class VirtualProcessor implements Processor {
     const flags = state.get32(cpu.RFLAGS_SYSTEM);
     const alone = (flags & (RFLAGS_TF | RFLAGS_RF)) !== 0 || state.get32(cpu.INTERRUPT_SHADOW) !== 0;
     if (alone) return this.#step();
+    state.set32(cpu.DELIVERS_FAULTS, this.onFault === undefined ? 1 : 0);
     const exit = this.#engine.execute();
     if (this.#takeDueTrap() && exit !== cpu.EXIT_FAULT) return this.#trap(DR6_BS);
     const watched = exit === cpu.EXIT_FAULT && state.get32(cpu.FAULT_VECTOR) === cpu.FAULT_WATCHED;
@@ -134,6 +136,7 @@ export class VirtualProcessor implements Processor {
    */
   #step(): EngineExit {
     const state = this.#state;
+    state.set32(cpu.DELIVERS_FAULTS, 0);
     const tracing = (state.get32(cpu.RFLAGS_SYSTEM) & RFLAGS_TF) !== 0;
     const afterStackLoad = state.get32(cpu.INTERRUPT_SHADOW) === SHADOW_OF_STACK_SEGMENT;
     this.#core.takeStepTrapInhibition();

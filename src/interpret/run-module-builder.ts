@@ -57,6 +57,7 @@ export function buildRunModule(
     ? module.importFunction("env", "observe", { params: ["i32"], results: [] })
     : undefined;
   const findCode = module.importFunction("core", "findCode", { params: [], results: ["i32"] });
+  const deliverFault = module.importFunction("core", "deliverFault", { params: [], results: ["i32"] });
   const fill = module.importFunction("core", "fillForRegion", { params: ["i64", "i32"], results: ["i32"] });
   const refs = Object.fromEntries(
     Object.entries(SHARED_FUNCTIONS).map(([name, type]) => [
@@ -69,9 +70,9 @@ export function buildRunModule(
   module.defineFunction(refs.dispatchReturn, shared.buildDispatch(findCode, true, undefined));
   module.defineFunction(onward, shared.buildDispatch(findCode, false, undefined));
   module.defineFunction(refs.jumpHot, shared.buildJumpHot());
-  module.defineFunction(refs.leaveFault, shared.buildLeaveFault());
+  module.defineFunction(refs.leaveFault, shared.buildLeaveFault(deliverFault, refs.dispatch));
   module.defineFunction(refs.leaveStackFault, shared.buildLeaveStackFault(refs.leaveFault));
-  module.defineFunction(refs.leaveStatus, shared.buildLeaveStatus(refs.dispatch));
+  module.defineFunction(refs.leaveStatus, shared.buildLeaveStatus(refs.dispatch, refs.leaveFault));
   module.defineFunction(refs.jumpUnlinked, shared.buildJumpUnlinked(refs.dispatch));
   module.defineFunction(refs.jumpBudget, shared.buildJumpBudget());
   module.defineFunction(refs.setFault, shared.buildSetFault());

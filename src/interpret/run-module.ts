@@ -1,3 +1,4 @@
+import { FAULTS } from "../isa/faults.ts";
 import * as cpu from "../layout/cpu-state.ts";
 import {
   CPU_STATE,
@@ -12,6 +13,8 @@ import * as record from "../layout/record.ts";
 import { type Expr, FunctionBuilder } from "../wasm/function-builder.ts";
 import type { FunctionRef } from "../wasm/module-writer.ts";
 
+/** TF and RF: the next instruction is executed alone. */
+const RFLAGS_STEPPED = (1 << 8) | (1 << 16);
 const LINEAR_CODE_BASE = cpu.SEG_CS + cpu.SEGMENT_EFFECTIVE_BASE;
 
 /** Small accessors for the processor state in a function under construction. */
@@ -97,9 +100,26 @@ export function countHit(b: FunctionBuilder, entry: Expr, hotCount: number): voi
   b.if(b.op("i32.eq", hits, b.i32(hotCount)), () => leaveWith(b, cpu.EXIT_HOT), undefined, "unlikely");
 }
 
-export function buildLeaveFault(): FunctionBuilder {
+/** #DE and #PF, which kernels live on, are delivered at once where that is allowed; everything else leaves. */
+export function buildLeaveFault(deliverFault: FunctionRef, dispatch: FunctionRef): FunctionBuilder {
   const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
-  leaveWithFault(b, b.parameter(0));
+  const { get32, set32 } = stateOf(b);
+  const pc = b.parameter(0);
+  const left = count(b, pc, 0);
+  setRipBehind(b, pc, true);
+  const vector = b.bind(get32(cpu.FAULT_VECTOR));
+  const isFrequent = b.op("i32.or", b.op("i32.eqz", vector), b.op("i32.eq", vector, b.i32(FAULTS["#PF"])));
+  b.if(b.op("i32.and", isFrequent, get32(cpu.DELIVERS_FAULTS)), () => {
+    // A delivery counts as an instruction (VirtualProcessor), and is in no block.
+    set32(cpu.BUDGET, b.op("i32.sub", left, b.i32(1)));
+    set32(cpu.CURRENT_RECORD, b.i32(0));
+    b.if(b.op("i32.eq", b.call(deliverFault)!, b.i32(cpu.STATUS_EXIT)), () => b.return(b.i32(0)));
+    const flags = b.op("i32.and", get32(cpu.RFLAGS_SYSTEM), b.i32(RFLAGS_STEPPED));
+    b.if(flags, () => leaveWith(b, cpu.EXIT_BUDGET), undefined, "unlikely");
+    b.returnCall(dispatch);
+  });
+  set32(cpu.EXIT_RECORD, pc);
+  leaveWith(b, cpu.EXIT_FAULT);
   return b;
 }
 
@@ -115,14 +135,6 @@ export function buildLeaveStackFault(leaveFault: FunctionRef): FunctionBuilder {
   return b;
 }
 
-/** RIP goes back to the faulting instruction. */
-function leaveWithFault(b: FunctionBuilder, pc: Expr): void {
-  count(b, pc, 0);
-  setRipBehind(b, pc, true);
-  stateOf(b).set32(cpu.EXIT_RECORD, pc);
-  leaveWith(b, cpu.EXIT_FAULT);
-}
-
 function setRipBehind(b: FunctionBuilder, pc: Expr, minusLength: boolean): void {
   const { get64, get32, set64 } = stateOf(b);
   let offset = b.load("i32.load16_u", pc, record.NEXT_OFFSET);
@@ -132,11 +144,11 @@ function setRipBehind(b: FunctionBuilder, pc: Expr, minusLength: boolean): void 
   set64(cpu.RIP, b.select(b.op("i64.eqz", mask), rip, b.op("i64.and", rip, mask)));
 }
 
-export function buildLeaveStatus(dispatch: FunctionRef): FunctionBuilder {
+export function buildLeaveStatus(dispatch: FunctionRef, leaveFault: FunctionRef): FunctionBuilder {
   const b = new FunctionBuilder({ params: ["i32", "i32"], results: ["i32"] });
   const pc = b.parameter(0);
   const status = b.parameter(1);
-  b.if(b.op("i32.eq", status, b.i32(cpu.STATUS_FAULT)), () => leaveWithFault(b, pc));
+  b.if(b.op("i32.eq", status, b.i32(cpu.STATUS_FAULT)), () => b.returnCall(leaveFault, pc));
   count(b, pc, 1);
   b.if(b.op("i32.eq", status, b.i32(cpu.STATUS_EXIT)), () => b.return(b.i32(0)));
   b.if(b.op("i32.eq", status, b.i32(cpu.STATUS_AGAIN)), () => setRipBehind(b, pc, true));

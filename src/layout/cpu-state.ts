@@ -230,6 +230,8 @@ export const EXPECTED_RETURN = 0xeb0;
 export const PERFORMANCE_STATUS = 0xec0;
 /** i32: 1 when an overflowing performance counter is to interrupt. */
 export const PERFORMANCE_INTERRUPT = 0xec8;
+/** i32: nonzero while #DE and #PF are delivered without leaving the engine, as nobody asked to see them and nothing is executed step by step. */
+export const DELIVERS_FAULTS = 0xeb8;
 
 // Why an engine returned.
 /** RIP is exact; its record is in no cache. */

@@ -25,6 +25,7 @@ const PRIVATE: readonly (readonly [field: number, bytes: number])[] = [
   [cpu.SPLIT_WRITE_ADDRESS, 8],
   [cpu.CURRENT_RECORD, 4],
   [cpu.STALE_CALLERS, 4],
+  [cpu.DELIVERS_FAULTS, 4],
   [cpu.SSE_RAISED, 4],
   [cpu.EXPECTED_RETURN, 8],
   [cpu.COUNT_TLB_MISS, 8],
