@@ -15,4 +15,11 @@ export interface HostOperations {
    * calls come in the order in which the operations were started.
    */
   start<T>(operation: Promise<T>, done: (result: T) => void, failed: (error: unknown) => void): void;
+  /**
+   * Calls `action` between two runs of the processor: when the guest has nothing else to do, or when about a millisecond
+   * is over, whichever comes first; true says that it was the former. Only where a device may wait.
+   */
+  whenIdle(action: (isIdle: boolean) => void): void;
+  /** Like `start`, for an operation that reads or writes guest memory meanwhile: no reset takes that away before it has settled. */
+  startInMemory<T>(operation: Promise<T>, done: (result: T) => void, failed: (error: unknown) => void): void;
 }

@@ -1,11 +1,11 @@
 import * as fs from "node:fs";
 import { VmError } from "../../layout/vm-error.ts";
 import { DiskError } from "../block-device.ts";
-import { type BytePieces, byteCount } from "../byte-pieces.ts";
+import { type BytePieces, byteCount, joined } from "../byte-pieces.ts";
 import type { ByteStore } from "../byte-store.ts";
 import { FileLock } from "./file-lock.ts";
 import { systemErrorCode, systemErrorText } from "./files.ts";
-import { moveInGroups } from "./move-in-groups.ts";
+import { groupsOf, moveInGroups } from "./move-in-groups.ts";
 import { QuickCalls } from "./quick-calls.ts";
 
 /** A file of this host. While it is open for writing no other process of ours opens it. */
@@ -76,15 +76,34 @@ export class FileStore implements ByteStore {
 
   readNow(offset: number, into: BytePieces): number | undefined {
     return this.#quickly(() =>
-      moveInGroups(into, offset, (group, at) => fs.readvSync(this.#descriptor, group, at)),
+      moveInGroups(into, offset, (group, at) => readGroup(this.#descriptor, group, at)),
     );
   }
 
   writeNow(offset: number, pieces: BytePieces): boolean {
-    const write = () =>
-      moveInGroups(pieces, offset, (group, at) => fs.writevSync(this.#descriptor, group, at));
+    const write = () => moveInGroups(pieces, offset, (group, at) => writeGroup(this.#descriptor, group, at));
     // A write that was cut short is made again in the other way, which tells why: a disk that is full, for one.
     return this.#quickly(write) === byteCount(pieces);
+  }
+
+  async readInPlace(offset: number, into: BytePieces): Promise<number> {
+    let done = 0;
+    for (const group of groupsOf(into)) {
+      const got = await this.#readGroup(offset + done, group);
+      done += got;
+      if (got < byteCount(group)) break;
+    }
+    return done;
+  }
+
+  async writeInPlace(offset: number, pieces: BytePieces): Promise<void> {
+    let done = 0;
+    for (const group of groupsOf(pieces)) {
+      const put = await this.#writeGroup(offset + done, group);
+      // One that was cut short is made again in the other way, which tells why.
+      if (put < byteCount(group)) await this.write(offset + done, joined(group));
+      done += byteCount(group);
+    }
   }
 
   #quickly<T>(call: () => T): T | undefined {
@@ -116,6 +135,22 @@ export class FileStore implements ByteStore {
     });
   }
 
+  #readGroup(position: number, group: BytePieces): Promise<number> {
+    return new Promise((resolve, reject) => {
+      fs.readv(this.#descriptor, group, position, (error, got) =>
+        error === null ? resolve(got) : reject(this.#failure(error)),
+      );
+    });
+  }
+
+  #writeGroup(position: number, group: BytePieces): Promise<number> {
+    return new Promise((resolve, reject) => {
+      fs.writev(this.#descriptor, group, position, (error, put) =>
+        error === null ? resolve(put) : reject(this.#failure(error)),
+      );
+    });
+  }
+
   #writeOnce(position: number, bytes: Uint8Array): Promise<number> {
     return new Promise((resolve, reject) => {
       fs.write(this.#descriptor, bytes, 0, bytes.length, position, (error, put) =>
@@ -135,6 +170,21 @@ export class FileStore implements ByteStore {
   #failure(cause: Error): DiskError {
     return new DiskError(`${this.name}: ${systemErrorText(cause)}`, { cause });
   }
+}
+
+// One piece costs less by the plain calls.
+function readGroup(descriptor: number, group: BytePieces, at: number): number {
+  const [only] = group;
+  return only !== undefined && group.length === 1
+    ? fs.readSync(descriptor, only, 0, only.length, at)
+    : fs.readvSync(descriptor, group, at);
+}
+
+function writeGroup(descriptor: number, group: BytePieces, at: number): number {
+  const [only] = group;
+  return only !== undefined && group.length === 1
+    ? fs.writeSync(descriptor, only, 0, only.length, at)
+    : fs.writevSync(descriptor, group, at);
 }
 
 function openDescriptor(path: string, flags: "r" | "r+" | "wx+"): number {
