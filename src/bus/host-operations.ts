@@ -8,6 +8,8 @@ export interface HostOperations {
    * mode, where nothing may depend on how long the host takes.
    */
   readonly mayWait: boolean;
+  /** Memory may change while the guest runs on: `startInMemory`. Not where two processors' memories are compared, nor in deterministic mode. */
+  readonly mayShareMemory: boolean;
   /**
    * Calls `done` or `failed` when `operation` has settled, between two runs of
    * the processor, and wakes the machine. In deterministic mode the guest's

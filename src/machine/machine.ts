@@ -114,12 +114,16 @@ export class Machine {
     const seeded = this.#seededRandom;
     this.#random = seeded === undefined ? hostRandom() : () => seeded.next();
     this.#budget = new RunBudget(deterministic);
-    this.#operations = new PendingOperations(deterministic, {
-      started: () => {
-        if (deterministic && this.#inProcessor) this.processor.stop();
+    this.#operations = new PendingOperations(
+      deterministic,
+      {
+        started: () => {
+          if (deterministic && this.#inProcessor) this.processor.stop();
+        },
+        delivered: () => host.wake(),
       },
-      delivered: () => host.wake(),
-    });
+      () => this.processor.comparesMemory === true,
+    );
     this.#deviceMemory = new DeviceMemory(this.memory, (address, bytes) =>
       this.processor.memoryWritten(address, bytes),
     );

@@ -91,3 +91,10 @@ test("operations in memory are known until they have settled, also when their de
   await settle();
   expect([operations.useMemory, log]).toEqual([false, ["started"]]);
 });
+
+test("memory is left to the processor in deterministic mode, and where it is compared", () => {
+  const events = { started() {}, delivered() {} };
+  expect(new PendingOperations(true, events).mayShareMemory).toBe(false);
+  expect(new PendingOperations(false, events).mayShareMemory).toBe(true);
+  expect(new PendingOperations(false, events, () => true).mayShareMemory).toBe(false);
+});

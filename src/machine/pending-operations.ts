@@ -17,6 +17,7 @@ export class PendingOperations implements HostOperations {
   readonly #deterministic: boolean;
   readonly #onStart: () => void;
   readonly #onDelivered: () => void;
+  readonly #memoryIsCompared: () => boolean;
   #operations: Operation[] = [];
   #unsettled = 0;
   #inMemory = 0;
@@ -25,15 +26,28 @@ export class PendingOperations implements HostOperations {
   readonly #whenIdle: ((isIdle: boolean) => void)[] = [];
   #firstPassedAtNs = 0;
 
-  /** @param events.started An operation has begun. @param events.delivered A device has got its outcome. */
-  constructor(deterministic: boolean, events: { started(): void; delivered(): void }) {
+  /**
+   * @param events.started An operation has begun.
+   * @param events.delivered A device has got its outcome.
+   * @param memoryIsCompared Guest memory must change where the processor is told of it, and nowhere else.
+   */
+  constructor(
+    deterministic: boolean,
+    events: { started(): void; delivered(): void },
+    memoryIsCompared: () => boolean = () => false,
+  ) {
     this.#deterministic = deterministic;
+    this.#memoryIsCompared = memoryIsCompared;
     this.#onStart = events.started;
     this.#onDelivered = events.delivered;
   }
 
   get mayWait(): boolean {
     return !this.#deterministic;
+  }
+
+  get mayShareMemory(): boolean {
+    return !this.#deterministic && !this.#memoryIsCompared();
   }
 
   /** Operations whose outcome no device has got yet. */

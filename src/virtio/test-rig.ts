@@ -72,11 +72,13 @@ export class TestMemory implements DmaMemory {
 /** Operations of a host that can be waited for. */
 export class TestOperations implements HostOperations {
   readonly mayWait: boolean;
+  readonly mayShareMemory: boolean;
   readonly whenIdleActions: ((isIdle: boolean) => void)[] = [];
   readonly #running = new Set<Promise<void>>();
 
   constructor(mayWait = false) {
     this.mayWait = mayWait;
+    this.mayShareMemory = mayWait;
   }
 
   start<T>(operation: Promise<T>, done: (result: T) => void, failed: (error: unknown) => void): void {

@@ -95,3 +95,20 @@ test("more pieces than one call of the host takes are moved by several, up to th
   expect(moveInGroups(pieces, 0, (_, at) => failing(at))).toBe(2048);
   expect(() => moveInGroups(pieces, 1, (_, at) => failing(at))).toThrow("failed");
 });
+
+test("a file is closed behind what threads are doing with it, and takes no more calls", async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "ringfence-close-"));
+  try {
+    const file = path.join(folder, "disk");
+    writeFileSync(file, new Uint8Array(1 << 20));
+    const store = await FileStore.open(file, { readOnly: false });
+    const order: string[] = [];
+    const write = store.writeInPlace(0, [new Uint8Array(1 << 20).fill(7)]).then(() => order.push("written"));
+    await store.close().then(() => order.push("closed"));
+    await write;
+    expect([order, readFileSync(file)[1048575]]).toEqual([["written", "closed"], 7]);
+    await expect(store.write(0, new Uint8Array(512))).rejects.toThrow("it is closed");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});

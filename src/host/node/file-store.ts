@@ -15,6 +15,10 @@ export class FileStore implements ByteStore {
   readonly #descriptor: number;
   readonly #lock: FileLock | undefined;
   readonly #calls = new QuickCalls();
+  /** Calls that threads are making. */
+  #underWay = 0;
+  #closing: (() => void) | undefined;
+  #isClosed = false;
 
   private constructor(name: string, readOnly: boolean, descriptor: number, lock: FileLock | undefined) {
     this.name = name;
@@ -51,12 +55,8 @@ export class FileStore implements ByteStore {
     return new FileStore(path, false, descriptor, undefined);
   }
 
-  size(): Promise<number> {
-    return new Promise((resolve, reject) => {
-      fs.fstat(this.#descriptor, (error, status) =>
-        error === null ? resolve(status.size) : reject(this.#failure(error)),
-      );
-    });
+  async size(): Promise<number> {
+    return (await this.#call<fs.Stats>((done) => fs.fstat(this.#descriptor, done))).size;
   }
 
   async read(offset: number, into: Uint8Array): Promise<number> {
@@ -115,55 +115,48 @@ export class FileStore implements ByteStore {
   }
 
   sync(): Promise<void> {
-    return this.#call((done) => fs.fdatasync(this.#descriptor, done));
+    return this.#call((done) => fs.fdatasync(this.#descriptor, (error) => done(error)));
   }
 
   truncate(sizeBytes: number): Promise<void> {
-    return this.#call((done) => fs.ftruncate(this.#descriptor, sizeBytes, done));
+    return this.#call((done) => fs.ftruncate(this.#descriptor, sizeBytes, (error) => done(error)));
   }
 
+  /** Waits for calls under way: the descriptor's number may be another file's as soon as it is closed. */
   async close(): Promise<void> {
-    await this.#call((done) => fs.close(this.#descriptor, done));
+    this.#isClosed = true;
+    if (this.#underWay > 0) await new Promise<void>((resolve) => (this.#closing = resolve));
+    await new Promise<void>((resolve, reject) => {
+      fs.close(this.#descriptor, (error) => (error ? reject(this.#failure(error)) : resolve()));
+    });
     await this.#lock?.release();
   }
 
   #readOnce(position: number, into: Uint8Array): Promise<number> {
-    return new Promise((resolve, reject) => {
-      fs.read(this.#descriptor, into, 0, into.length, position, (error, got) =>
-        error === null ? resolve(got) : reject(this.#failure(error)),
-      );
-    });
+    return this.#call((done) => fs.read(this.#descriptor, into, 0, into.length, position, done));
   }
 
   #readGroup(position: number, group: BytePieces): Promise<number> {
-    return new Promise((resolve, reject) => {
-      fs.readv(this.#descriptor, group, position, (error, got) =>
-        error === null ? resolve(got) : reject(this.#failure(error)),
-      );
-    });
+    return this.#call((done) => fs.readv(this.#descriptor, group, position, done));
   }
 
   #writeGroup(position: number, group: BytePieces): Promise<number> {
-    return new Promise((resolve, reject) => {
-      fs.writev(this.#descriptor, group, position, (error, put) =>
-        error === null ? resolve(put) : reject(this.#failure(error)),
-      );
-    });
+    return this.#call((done) => fs.writev(this.#descriptor, group, position, done));
   }
 
   #writeOnce(position: number, bytes: Uint8Array): Promise<number> {
-    return new Promise((resolve, reject) => {
-      fs.write(this.#descriptor, bytes, 0, bytes.length, position, (error, put) =>
-        error === null ? resolve(put) : reject(this.#failure(error)),
-      );
-    });
+    return this.#call((done) => fs.write(this.#descriptor, bytes, 0, bytes.length, position, done));
   }
 
-  #call(operation: (done: (error: Error | null) => void) => void): Promise<void> {
+  #call<T = void>(begin: (done: (error: Error | null, result?: T) => void) => void): Promise<T> {
     return new Promise((resolve, reject) => {
-      operation((error) =>
-        error === null || error === undefined ? resolve() : reject(this.#failure(error)),
-      );
+      if (this.#isClosed) throw new DiskError(`${this.name}: it is closed`);
+      this.#underWay++;
+      begin((error, result) => {
+        if (--this.#underWay === 0) this.#closing?.();
+        if (error) reject(this.#failure(error));
+        else resolve(result as T);
+      });
     });
   }
 

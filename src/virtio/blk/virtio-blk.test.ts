@@ -73,7 +73,7 @@ test("configuration tells size, limits and topology", () => {
   const { driver } = rig();
   const word = (offset: number) => driver.transport.readMemory(0x2000 + offset, 4);
   expect([word(0), word(4)]).toEqual([2048, 0]);
-  expect([word(8), word(12), word(20)]).toEqual([65536, 126, 512]);
+  expect([word(8), word(12), word(20)]).toEqual([131072, 126, 512]);
   expect(driver.transport.readMemory(0x2000 + 24, 1)).toBe(3);
 });
 
@@ -269,6 +269,13 @@ test("large requests are carried out in the guest's memory while the guest goes 
   expect(driver.memory.written).toContainEqual([DATA, 65536]);
   expect([driver.used(0, 0).written, driver.used(0, 1).written]).toEqual([65537, 1]);
   expect(driver.interrupts).toEqual([1, 1]);
+});
+
+test("where memory is compared no thread changes it", () => {
+  const { driver, operations, seen, send } = inPlaceRig();
+  Object.assign(operations, { mayShareMemory: false });
+  send(0, 8, { length: 65536, write: true });
+  expect([seen, driver.usedCount(0)]).toEqual([[], 1]);
 });
 
 test("a large request that fails is an I/O error, and what it wrote is known to the processor", async () => {

@@ -27,7 +27,7 @@ const F_WRITE_ZEROES = 1n << 14n;
 const QUEUE_SIZE = 256;
 /** Segments of a request, so that one with header and status fits the queue. */
 const SEGMENTS = 126;
-const SEGMENT_BYTES = 65536;
+const SEGMENT_BYTES = 128 << 10;
 /** Sectors of one range to discard or to zero: 1 GiB. */
 const MOST_RANGE_SECTORS = 1 << 21;
 /** Data of requests under way; further ones wait in the queue. */
@@ -159,12 +159,12 @@ export class VirtioBlk implements VirtioDevice {
       }
       default:
         if (!this.#isQuick(driver, request)) this.#start(driver, chain, request);
-        else if (request.length < LEAST_BYTES_IN_PLACE || !this.#startInPlace(driver, chain, request))
-          if (!this.#doNow(driver, chain, request)) this.#start(driver, chain, request);
+        else if (!this.#startInPlace(driver, chain, request) && !this.#doNow(driver, chain, request))
+          this.#start(driver, chain, request);
     }
   }
 
-  /** Whether the guest may see its memory change before the request comes back, or may wait for that. */
+  /** Whether the request may be made in the guest's memory itself, where writes may come back before they are safe. */
   #isQuick(driver: VirtioDriver, request: BlockRequest): request is DataRequest {
     if (!this.#parts.operations.mayWait) return false;
     return request.kind === "read" || (request.kind === "write" && (driver.features & F_FLUSH) !== 0n);
@@ -174,6 +174,7 @@ export class VirtioBlk implements VirtioDevice {
   #startInPlace(driver: VirtioDriver, chain: DescriptorChain, request: DataRequest): boolean {
     const { disk, operations, onError } = this.#parts;
     const { offset, length } = request;
+    if (length < LEAST_BYTES_IN_PLACE || !operations.mayShareMemory) return false;
     const isRead = request.kind === "read";
     const moved = isRead
       ? disk.readInPlace?.(offset, chain.writable.views(0, length))
