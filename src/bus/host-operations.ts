@@ -8,6 +8,8 @@ export interface HostOperations {
    * mode, where nothing may depend on how long the host takes.
    */
   readonly mayWait: boolean;
+  /** Memory may change while the guest runs on: `startInMemory`. Not where two processors' memories are compared, nor in deterministic mode. */
+  readonly mayShareMemory: boolean;
   /**
    * Calls `done` or `failed` when `operation` has settled, between two runs of
    * the processor, and wakes the machine. In deterministic mode the guest's
@@ -15,4 +17,11 @@ export interface HostOperations {
    * calls come in the order in which the operations were started.
    */
   start<T>(operation: Promise<T>, done: (result: T) => void, failed: (error: unknown) => void): void;
+  /**
+   * Calls `action` between two runs of the processor: when the guest has nothing else to do, or when about a millisecond
+   * is over, whichever comes first; true says that it was the former. Only where a device may wait.
+   */
+  whenIdle(action: (isIdle: boolean) => void): void;
+  /** Like `start`, for an operation that reads or writes guest memory meanwhile: no reset takes that away before it has settled. */
+  startInMemory<T>(operation: Promise<T>, done: (result: T) => void, failed: (error: unknown) => void): void;
 }

@@ -56,6 +56,8 @@ export interface Processor {
   stop(): void;
   /** A device has written `bytes` bytes of RAM from `address` on: code decoded from there is stale. */
   memoryWritten(address: number, bytes: number): void;
+  /** RAM is compared with another processor's: a device changes it in one step with `memoryWritten` only. */
+  readonly comparesMemory?: boolean;
   /** Back to the state after RESET. */
   reset(): void;
   /**

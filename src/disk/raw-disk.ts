@@ -64,6 +64,16 @@ export class RawDisk implements BlockDevice {
     return this.#store.writeNow?.(offset, pieces) ?? false;
   }
 
+  readInPlace(offset: number, into: BytePieces): Promise<void> | undefined {
+    checkSectors(this, offset, byteCount(into));
+    return this.#store.readInPlace?.(offset, into).then((got) => fillFrom(into, got));
+  }
+
+  writeInPlace(offset: number, pieces: BytePieces): Promise<void> | undefined {
+    checkWritableSectors(this, offset, byteCount(pieces));
+    return this.#store.writeInPlace?.(offset, pieces);
+  }
+
   async flush(): Promise<void> {
     if (!this.readOnly) await this.#store.sync();
   }

@@ -18,6 +18,12 @@ export interface BlockDevice {
   /** The same while the caller waits, where that is quick. False: nothing was read. */
   readNow?(offset: number, into: BytePieces): boolean;
   writeNow?(offset: number, pieces: BytePieces): boolean;
+  /**
+   * The same by another thread, between the disk and the memory itself that the pieces lie in: whoever looks there sees
+   * bytes change until the promise has settled. Undefined: nothing was begun.
+   */
+  readInPlace?(offset: number, into: BytePieces): Promise<void> | undefined;
+  writeInPlace?(offset: number, pieces: BytePieces): Promise<void> | undefined;
   /** Resolves when every write that had resolved before survives a crash of the host. */
   flush(): Promise<void>;
   /** The guest no longer needs these bytes; they may read as anything afterwards. */

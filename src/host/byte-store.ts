@@ -18,6 +18,9 @@ export interface ByteStore {
   readNow?(offset: number, into: BytePieces): number | undefined;
   /** False: nothing was written. */
   writeNow?(offset: number, pieces: BytePieces): boolean;
+  /** The same by another thread, in the memory itself that the pieces lie in. */
+  readInPlace?(offset: number, into: BytePieces): Promise<number>;
+  writeInPlace?(offset: number, pieces: BytePieces): Promise<void>;
   /** Resolves when all that was written before is safe from a crash of the host. */
   sync(): Promise<void>;
   /** Cuts off the end, or adds zeroes. */

@@ -18,6 +18,7 @@ const RUNS_BETWEEN_FULL_COMPARISONS = 4096;
  */
 export class LockstepProcessor implements Processor {
   readonly registers: ProcessorRegisters;
+  readonly comparesMemory = true;
   readonly #leader: Side;
   readonly #follower: Side;
   readonly #log: SurroundingsLog;

@@ -114,12 +114,16 @@ export class Machine {
     const seeded = this.#seededRandom;
     this.#random = seeded === undefined ? hostRandom() : () => seeded.next();
     this.#budget = new RunBudget(deterministic);
-    this.#operations = new PendingOperations(deterministic, {
-      started: () => {
-        if (deterministic && this.#inProcessor) this.processor.stop();
+    this.#operations = new PendingOperations(
+      deterministic,
+      {
+        started: () => {
+          if (deterministic && this.#inProcessor) this.processor.stop();
+        },
+        delivered: () => host.wake(),
       },
-      delivered: () => host.wake(),
-    });
+      () => this.processor.comparesMemory === true,
+    );
     this.#deviceMemory = new DeviceMemory(this.memory, (address, bytes) =>
       this.processor.memoryWritten(address, bytes),
     );
@@ -312,10 +316,15 @@ export class Machine {
   /** Runs due timers, hands over input, and lets the processor execute once. */
   #step(): SliceOutcome {
     if (this.#end !== undefined) return this.#end;
-    if (this.#resetAsked) this.#reset();
+    if (this.#resetAsked) {
+      // What is under way would change the memory of the machine that starts anew.
+      if (this.#operations.useMemory) return "idle";
+      this.#reset();
+    }
     if (this.#end !== undefined) return this.#end;
     if (this.#waitsForHost) return "idle";
     const { timers, uart } = this.#board;
+    this.#operations.timePassed(this.#host.monotonicNowNs());
     timers.runDue();
     this.#console.feed(uart);
     this.#secondPort?.takeTurn();
@@ -340,6 +349,7 @@ export class Machine {
   /** Decides whether a halted processor has something to wait for that comes without sleeping. */
   #halted(): SliceOutcome {
     if (this.#waitsForHost) return "idle";
+    if (this.#operations.guestIsIdle()) return "running";
     if (this.#console.canFeed(this.#board.uart) || this.#secondPort?.canTake === true) return "running";
     const deadlineNs = this.#board.timers.nextDeadlineNs();
     if (deadlineNs === undefined) return "idle";

@@ -55,3 +55,46 @@ test("a reset forgets what is under way", async () => {
   expect(log).toEqual(["started"]);
   expect(operations.count).toBe(0);
 });
+
+test("what waits for an idle guest comes when it is, or after a millisecond, and before the machine is saved", async () => {
+  const { operations } = rig(false);
+  const told: boolean[] = [];
+  const ask = () => operations.whenIdle((isIdle) => told.push(isIdle));
+  expect(operations.guestIsIdle()).toBe(false);
+  ask();
+  expect([operations.guestIsIdle(), told]).toEqual([true, [true]]);
+  operations.timePassed(5_000_000);
+  ask();
+  operations.timePassed(5_900_000);
+  expect(told).toEqual([true]);
+  operations.timePassed(6_000_000);
+  expect(told).toEqual([true, false]);
+  ask();
+  await operations.settled();
+  expect(told).toEqual([true, false, false]);
+  ask();
+  operations.forget();
+  expect(operations.guestIsIdle()).toBe(false);
+});
+
+test("operations in memory are known until they have settled, also when their devices are gone", async () => {
+  const { operations, settle, log } = rig(false);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  operations.startInMemory(
+    promise,
+    () => log.push("done"),
+    () => log.push("failed"),
+  );
+  operations.forget();
+  expect(operations.useMemory).toBe(true);
+  resolve();
+  await settle();
+  expect([operations.useMemory, log]).toEqual([false, ["started"]]);
+});
+
+test("memory is left to the processor in deterministic mode, and where it is compared", () => {
+  const events = { started() {}, delivered() {} };
+  expect(new PendingOperations(true, events).mayShareMemory).toBe(false);
+  expect(new PendingOperations(false, events).mayShareMemory).toBe(true);
+  expect(new PendingOperations(false, events, () => true).mayShareMemory).toBe(false);
+});

@@ -1,5 +1,8 @@
 import type { HostOperations } from "../bus/host-operations.ts";
 
+/** The longest that what is for an idle guest waits for one. */
+const LONGEST_WAIT_NS = 1_000_000;
+
 interface Operation {
   /** Delivers the outcome; undefined while there is none. */
   deliver: (() => void) | undefined;
@@ -14,14 +17,27 @@ export class PendingOperations implements HostOperations {
   readonly #deterministic: boolean;
   readonly #onStart: () => void;
   readonly #onDelivered: () => void;
+  readonly #memoryIsCompared: () => boolean;
   #operations: Operation[] = [];
   #unsettled = 0;
+  #inMemory = 0;
   #generation = 0;
   readonly #waiting: (() => void)[] = [];
+  readonly #whenIdle: ((isIdle: boolean) => void)[] = [];
+  #firstPassedAtNs = 0;
 
-  /** @param events.started An operation has begun. @param events.delivered A device has got its outcome. */
-  constructor(deterministic: boolean, events: { started(): void; delivered(): void }) {
+  /**
+   * @param events.started An operation has begun.
+   * @param events.delivered A device has got its outcome.
+   * @param memoryIsCompared Guest memory must change where the processor is told of it, and nowhere else.
+   */
+  constructor(
+    deterministic: boolean,
+    events: { started(): void; delivered(): void },
+    memoryIsCompared: () => boolean = () => false,
+  ) {
     this.#deterministic = deterministic;
+    this.#memoryIsCompared = memoryIsCompared;
     this.#onStart = events.started;
     this.#onDelivered = events.delivered;
   }
@@ -30,13 +46,44 @@ export class PendingOperations implements HostOperations {
     return !this.#deterministic;
   }
 
+  get mayShareMemory(): boolean {
+    return !this.#deterministic && !this.#memoryIsCompared();
+  }
+
   /** Operations whose outcome no device has got yet. */
   get count(): number {
     return this.#operations.length;
   }
 
+  /** Some operation reads or writes guest memory. */
+  get useMemory(): boolean {
+    return this.#inMemory > 0;
+  }
+
+  whenIdle(action: (isIdle: boolean) => void): void {
+    this.#whenIdle.push(action);
+  }
+
+  /** The guest has nothing to do. Returns whether there was something that waited for this. */
+  guestIsIdle(): boolean {
+    return this.#actWaiting(true);
+  }
+
+  /** Some of the guest's time has passed. */
+  timePassed(nowNs: number): void {
+    if (this.#whenIdle.length === 0) this.#firstPassedAtNs = nowNs;
+    else if (nowNs - this.#firstPassedAtNs >= LONGEST_WAIT_NS) this.#actWaiting(false);
+  }
+
+  #actWaiting(isIdle: boolean): boolean {
+    if (this.#whenIdle.length === 0) return false;
+    for (const action of this.#whenIdle.splice(0)) action(isIdle);
+    return true;
+  }
+
   /** Resolves when every device has got what it waits for. */
   async settled(): Promise<void> {
+    this.#actWaiting(false);
     while (this.#operations.length > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
@@ -58,11 +105,20 @@ export class PendingOperations implements HostOperations {
     this.#onStart();
   }
 
+  startInMemory<T>(operation: Promise<T>, done: (result: T) => void, failed: (error: unknown) => void): void {
+    this.#inMemory++;
+    const settled = operation.finally(() => {
+      this.#inMemory--;
+    });
+    this.start(settled, done, failed);
+  }
+
   /** The devices that wait are gone: their outcomes go nowhere. */
   forget(): void {
     this.#generation++;
     this.#operations = [];
     this.#unsettled = 0;
+    this.#whenIdle.length = 0;
     this.#tellSettled();
   }
 

@@ -42,6 +42,8 @@ export interface VirtioDevice {
   handle(queue: number): void;
   /** The driver is gone. */
   reset(): void;
+  /** Memory of requests is still read or written; a reset is over when it no longer is. */
+  readonly usesMemory?: boolean;
   /**
    * Plain data that a snapshot must carry beside the transport's; requests that were taken are completed then, or given
    * back to their queue. A machine with a device that lacks this is not saved.

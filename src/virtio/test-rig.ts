@@ -72,15 +72,26 @@ export class TestMemory implements DmaMemory {
 /** Operations of a host that can be waited for. */
 export class TestOperations implements HostOperations {
   readonly mayWait: boolean;
+  readonly mayShareMemory: boolean;
+  readonly whenIdleActions: ((isIdle: boolean) => void)[] = [];
   readonly #running = new Set<Promise<void>>();
 
   constructor(mayWait = false) {
     this.mayWait = mayWait;
+    this.mayShareMemory = mayWait;
   }
 
   start<T>(operation: Promise<T>, done: (result: T) => void, failed: (error: unknown) => void): void {
     const settled = operation.then(done, failed).finally(() => this.#running.delete(settled));
     this.#running.add(settled);
+  }
+
+  startInMemory<T>(operation: Promise<T>, done: (result: T) => void, failed: (error: unknown) => void): void {
+    this.start(operation, done, failed);
+  }
+
+  whenIdle(action: (isIdle: boolean) => void): void {
+    this.whenIdleActions.push(action);
   }
 
   async idle(): Promise<void> {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, test } from "vitest";
@@ -42,6 +42,39 @@ test("a file is read and written in pieces at once, and zeroes lie behind its en
   }
 });
 
+test("another thread reads and writes in memory that threads share, as many pieces as there are", async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "ringfence-in-place-"));
+  try {
+    const file = path.join(folder, "disk");
+    writeFileSync(file, new Uint8Array(1 << 20));
+    const disk = await RawDisk.open(await FileStore.open(file, { readOnly: false }));
+    const shared = new Uint8Array(new SharedArrayBuffer(1 << 20)).map((_, i) => i % 251);
+    const pieces = Array.from({ length: 2048 }, (_, i) => shared.subarray(i * 256, (i + 1) * 256));
+    await disk.writeInPlace(512, pieces);
+    expect(
+      readFileSync(file)
+        .subarray(512, 512 + 524288)
+        .equals(shared.slice(0, 524288)),
+    ).toBe(true);
+    await disk.readInPlace(512, pieces.toReversed());
+    expect([shared[2047 * 256 + 1], shared[0], shared[1]]).toEqual([
+      1,
+      (2047 * 256) % 251,
+      (2047 * 256 + 1) % 251,
+    ]);
+    expect(() => disk.writeInPlace(512, [new Uint8Array(100)])).toThrow("not sectors");
+    await disk.close();
+    writeFileSync(file, new Uint8Array(700).fill(4));
+    const odd = await RawDisk.open(await FileStore.open(file, { readOnly: true }), true);
+    const tail = [new Uint8Array(300).fill(9), new Uint8Array(212).fill(9)];
+    await odd.readInPlace(512, tail);
+    expect([tail[0]?.[187], tail[0]?.[188], tail[1]?.[0]]).toEqual([4, 0, 0]);
+    await odd.close();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test("more pieces than one call of the host takes are moved by several, up to the first that moves less", () => {
   const groups: [number, number][] = [];
   const pieces = Array.from({ length: 2500 }, () => new Uint8Array(2));
@@ -61,4 +94,21 @@ test("more pieces than one call of the host takes are moved by several, up to th
   };
   expect(moveInGroups(pieces, 0, (_, at) => failing(at))).toBe(2048);
   expect(() => moveInGroups(pieces, 1, (_, at) => failing(at))).toThrow("failed");
+});
+
+test("a file is closed behind what threads are doing with it, and takes no more calls", async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "ringfence-close-"));
+  try {
+    const file = path.join(folder, "disk");
+    writeFileSync(file, new Uint8Array(1 << 20));
+    const store = await FileStore.open(file, { readOnly: false });
+    const order: string[] = [];
+    const write = store.writeInPlace(0, [new Uint8Array(1 << 20).fill(7)]).then(() => order.push("written"));
+    await store.close().then(() => order.push("closed"));
+    await write;
+    expect([order, readFileSync(file)[1048575]]).toEqual([["written", "closed"], 7]);
+    await expect(store.write(0, new Uint8Array(512))).rejects.toThrow("it is closed");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

@@ -13,6 +13,9 @@ export class EventLoop {
   /**
    * Sleeps for `durationNs`, or until `wake`; the process uses no processor
    * time meanwhile. `Infinity` sleeps until `wake`. Only one sleep at a time.
+   *
+   * Who wakes the sleeper may be the first of several that are served in this turn; it goes on behind the last. Otherwise
+   * a guest would be run, and interrupted, for each.
    */
   sleep(durationNs: number): Promise<void> {
     return new Promise((resolve) => {
@@ -21,7 +24,7 @@ export class EventLoop {
       const timer = setTimeout(() => this.wake(), milliseconds);
       this.#wake = () => {
         clearTimeout(timer);
-        resolve();
+        setImmediate(resolve);
       };
     });
   }

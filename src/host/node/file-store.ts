@@ -1,11 +1,11 @@
 import * as fs from "node:fs";
 import { VmError } from "../../layout/vm-error.ts";
 import { DiskError } from "../block-device.ts";
-import { type BytePieces, byteCount } from "../byte-pieces.ts";
+import { type BytePieces, byteCount, joined } from "../byte-pieces.ts";
 import type { ByteStore } from "../byte-store.ts";
 import { FileLock } from "./file-lock.ts";
 import { systemErrorCode, systemErrorText } from "./files.ts";
-import { moveInGroups } from "./move-in-groups.ts";
+import { groupsOf, moveInGroups } from "./move-in-groups.ts";
 import { QuickCalls } from "./quick-calls.ts";
 
 /** A file of this host. While it is open for writing no other process of ours opens it. */
@@ -15,6 +15,10 @@ export class FileStore implements ByteStore {
   readonly #descriptor: number;
   readonly #lock: FileLock | undefined;
   readonly #calls = new QuickCalls();
+  /** Calls that threads are making. */
+  #underWay = 0;
+  #closing: (() => void) | undefined;
+  #isClosed = false;
 
   private constructor(name: string, readOnly: boolean, descriptor: number, lock: FileLock | undefined) {
     this.name = name;
@@ -51,12 +55,8 @@ export class FileStore implements ByteStore {
     return new FileStore(path, false, descriptor, undefined);
   }
 
-  size(): Promise<number> {
-    return new Promise((resolve, reject) => {
-      fs.fstat(this.#descriptor, (error, status) =>
-        error === null ? resolve(status.size) : reject(this.#failure(error)),
-      );
-    });
+  async size(): Promise<number> {
+    return (await this.#call<fs.Stats>((done) => fs.fstat(this.#descriptor, done))).size;
   }
 
   async read(offset: number, into: Uint8Array): Promise<number> {
@@ -76,15 +76,34 @@ export class FileStore implements ByteStore {
 
   readNow(offset: number, into: BytePieces): number | undefined {
     return this.#quickly(() =>
-      moveInGroups(into, offset, (group, at) => fs.readvSync(this.#descriptor, group, at)),
+      moveInGroups(into, offset, (group, at) => readGroup(this.#descriptor, group, at)),
     );
   }
 
   writeNow(offset: number, pieces: BytePieces): boolean {
-    const write = () =>
-      moveInGroups(pieces, offset, (group, at) => fs.writevSync(this.#descriptor, group, at));
+    const write = () => moveInGroups(pieces, offset, (group, at) => writeGroup(this.#descriptor, group, at));
     // A write that was cut short is made again in the other way, which tells why: a disk that is full, for one.
     return this.#quickly(write) === byteCount(pieces);
+  }
+
+  async readInPlace(offset: number, into: BytePieces): Promise<number> {
+    let done = 0;
+    for (const group of groupsOf(into)) {
+      const got = await this.#readGroup(offset + done, group);
+      done += got;
+      if (got < byteCount(group)) break;
+    }
+    return done;
+  }
+
+  async writeInPlace(offset: number, pieces: BytePieces): Promise<void> {
+    let done = 0;
+    for (const group of groupsOf(pieces)) {
+      const put = await this.#writeGroup(offset + done, group);
+      // One that was cut short is made again in the other way, which tells why.
+      if (put < byteCount(group)) await this.write(offset + done, joined(group));
+      done += byteCount(group);
+    }
   }
 
   #quickly<T>(call: () => T): T | undefined {
@@ -96,45 +115,69 @@ export class FileStore implements ByteStore {
   }
 
   sync(): Promise<void> {
-    return this.#call((done) => fs.fdatasync(this.#descriptor, done));
+    return this.#call((done) => fs.fdatasync(this.#descriptor, (error) => done(error)));
   }
 
   truncate(sizeBytes: number): Promise<void> {
-    return this.#call((done) => fs.ftruncate(this.#descriptor, sizeBytes, done));
+    return this.#call((done) => fs.ftruncate(this.#descriptor, sizeBytes, (error) => done(error)));
   }
 
+  /** Waits for calls under way: the descriptor's number may be another file's as soon as it is closed. */
   async close(): Promise<void> {
-    await this.#call((done) => fs.close(this.#descriptor, done));
+    this.#isClosed = true;
+    if (this.#underWay > 0) await new Promise<void>((resolve) => (this.#closing = resolve));
+    await new Promise<void>((resolve, reject) => {
+      fs.close(this.#descriptor, (error) => (error ? reject(this.#failure(error)) : resolve()));
+    });
     await this.#lock?.release();
   }
 
   #readOnce(position: number, into: Uint8Array): Promise<number> {
-    return new Promise((resolve, reject) => {
-      fs.read(this.#descriptor, into, 0, into.length, position, (error, got) =>
-        error === null ? resolve(got) : reject(this.#failure(error)),
-      );
-    });
+    return this.#call((done) => fs.read(this.#descriptor, into, 0, into.length, position, done));
+  }
+
+  #readGroup(position: number, group: BytePieces): Promise<number> {
+    return this.#call((done) => fs.readv(this.#descriptor, group, position, done));
+  }
+
+  #writeGroup(position: number, group: BytePieces): Promise<number> {
+    return this.#call((done) => fs.writev(this.#descriptor, group, position, done));
   }
 
   #writeOnce(position: number, bytes: Uint8Array): Promise<number> {
-    return new Promise((resolve, reject) => {
-      fs.write(this.#descriptor, bytes, 0, bytes.length, position, (error, put) =>
-        error === null ? resolve(put) : reject(this.#failure(error)),
-      );
-    });
+    return this.#call((done) => fs.write(this.#descriptor, bytes, 0, bytes.length, position, done));
   }
 
-  #call(operation: (done: (error: Error | null) => void) => void): Promise<void> {
+  #call<T = void>(begin: (done: (error: Error | null, result?: T) => void) => void): Promise<T> {
     return new Promise((resolve, reject) => {
-      operation((error) =>
-        error === null || error === undefined ? resolve() : reject(this.#failure(error)),
-      );
+      if (this.#isClosed) throw new DiskError(`${this.name}: it is closed`);
+      this.#underWay++;
+      begin((error, result) => {
+        if (--this.#underWay === 0) this.#closing?.();
+        if (error) reject(this.#failure(error));
+        else resolve(result as T);
+      });
     });
   }
 
   #failure(cause: Error): DiskError {
     return new DiskError(`${this.name}: ${systemErrorText(cause)}`, { cause });
   }
+}
+
+// One piece costs less by the plain calls.
+function readGroup(descriptor: number, group: BytePieces, at: number): number {
+  const [only] = group;
+  return only !== undefined && group.length === 1
+    ? fs.readSync(descriptor, only, 0, only.length, at)
+    : fs.readvSync(descriptor, group, at);
+}
+
+function writeGroup(descriptor: number, group: BytePieces, at: number): number {
+  const [only] = group;
+  return only !== undefined && group.length === 1
+    ? fs.writeSync(descriptor, only, 0, only.length, at)
+    : fs.writevSync(descriptor, group, at);
 }
 
 function openDescriptor(path: string, flags: "r" | "r+" | "wx+"): number {

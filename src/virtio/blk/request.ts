@@ -49,9 +49,9 @@ export function readRequest(
 ): BlockRequest | undefined {
   const { readable, writable } = chain;
   if (readable.length < HEADER_BYTES || writable.length < 1) return undefined;
-  const header = new DataView(readable.read(0, HEADER_BYTES).buffer);
-  const type = header.getUint32(0, true);
-  const offset = Number(header.getBigUint64(8, true)) * SECTOR_BYTES;
+  const type = readable.readU32(0);
+  // Above 2**53 it is not exact, and behind the disk's end either way.
+  const offset = (readable.readU32(8) + readable.readU32(12) * 2 ** 32) * SECTOR_BYTES;
   const dataBytes = type === TYPE_IN ? writable.length - 1 : readable.length - HEADER_BYTES;
   const inside = (at: number, length: number) => at + length <= disk.sizeBytes;
   switch (type) {

@@ -73,7 +73,7 @@ test("configuration tells size, limits and topology", () => {
   const { driver } = rig();
   const word = (offset: number) => driver.transport.readMemory(0x2000 + offset, 4);
   expect([word(0), word(4)]).toEqual([2048, 0]);
-  expect([word(8), word(12), word(20)]).toEqual([65536, 126, 512]);
+  expect([word(8), word(12), word(20)]).toEqual([131072, 126, 512]);
   expect(driver.transport.readMemory(0x2000 + 24, 1)).toBe(3);
 });
 
@@ -237,4 +237,91 @@ test("what one notification moves while the guest waits is limited", async () =>
   driver.notify(0);
   await operations.idle();
   expect([asked.length, log.length, driver.usedCount(0)]).toEqual([4, 1, 5]);
+});
+
+/** A disk whose large requests another thread carries out in the guest's memory, when the test says so. */
+function inPlaceRig() {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const seen: string[] = [];
+  const begin = (what: string, offset: number, pieces: readonly Uint8Array[]) => {
+    seen.push(`${what} ${offset} ${pieces.map(({ length }) => length)}`);
+    return promise;
+  };
+  const made = quickRig({
+    readInPlace: (offset, into) => {
+      into[0]?.fill(0x66);
+      return begin("read", offset, into);
+    },
+    writeInPlace: (offset, pieces) => begin("write", offset, pieces),
+  });
+  return { ...made, seen, resolve, reject };
+}
+
+test("large requests are carried out in the guest's memory while the guest goes on", async () => {
+  const { driver, asked, log, seen, send, resolve, operations } = inPlaceRig();
+  send(0, 8, { length: 65536, write: true });
+  send(1, 16, { length: 65536 });
+  expect([seen, asked, log]).toEqual([["read 4096 65536", "write 8192 65536"], [], []]);
+  expect([driver.usedCount(0), driver.memory.bytes[DATA + 65535]]).toEqual([0, 0x66]);
+  driver.memory.written.length = 0;
+  resolve();
+  await operations.idle();
+  expect(driver.memory.written).toContainEqual([DATA, 65536]);
+  expect([driver.used(0, 0).written, driver.used(0, 1).written]).toEqual([65537, 1]);
+  expect(driver.interrupts).toEqual([1, 1]);
+});
+
+test("where memory is compared no thread changes it", () => {
+  const { driver, operations, seen, send } = inPlaceRig();
+  Object.assign(operations, { mayShareMemory: false });
+  send(0, 8, { length: 65536, write: true });
+  expect([seen, driver.usedCount(0)]).toEqual([[], 1]);
+});
+
+test("a large request that fails is an I/O error, and what it wrote is known to the processor", async () => {
+  const { driver, log, send, reject, operations } = inPlaceRig();
+  send(0, 8, { length: 65536, write: true });
+  driver.memory.written.length = 0;
+  reject(new DiskError("gone"));
+  await operations.idle();
+  expect([driver.memory.bytes[STATUS], driver.used(0, 0).written, log]).toEqual([1, 1, ["DiskError: gone"]]);
+  expect(driver.memory.written).toContainEqual([DATA, 65536]);
+});
+
+test("a reset is over when no request uses the guest's memory any more, and answers none", async () => {
+  const { driver, send, resolve, operations } = inPlaceRig();
+  send(0, 8, { length: 65536, write: true });
+  driver.transport.writeMemory(20, 1, 0);
+  expect(driver.status).not.toBe(0);
+  driver.memory.bytes[STATUS] = 0xee;
+  resolve();
+  await operations.idle();
+  expect([driver.status, driver.memory.bytes[STATUS], driver.interrupts]).toEqual([0, 0xee, []]);
+});
+
+test("a driver with several requests under way is told of them together, one that waits for each at once", () => {
+  const { driver, send, operations } = quickRig();
+  const ask = (times: number) => {
+    for (let i = 0; i < times; i++) send(0, 0, { length: 512, write: true });
+  };
+  const idle = (isIdle: boolean) => {
+    for (const action of operations.whenIdleActions.splice(0)) action(isIdle);
+  };
+  ask(63);
+  expect(driver.interrupts.length).toBe(63);
+  // The trial: the driver asks for more before it hears of the first.
+  ask(3);
+  expect(driver.interrupts.length).toBe(63);
+  idle(true);
+  expect(driver.interrupts.length).toBe(64);
+  ask(20);
+  expect(driver.interrupts.length).toBe(64);
+  idle(false);
+  expect(driver.interrupts.length).toBe(65);
+  // It waited for this one alone.
+  ask(1);
+  idle(true);
+  ask(1);
+  expect([driver.interrupts.length, operations.whenIdleActions.length]).toEqual([67, 0]);
+  expect(driver.usedCount(0)).toBe(88);
 });

@@ -3,6 +3,7 @@ import type { AccessBytes } from "../../bus/port-bus.ts";
 import { type BlockDevice, SECTOR_BYTES } from "../../host/block-device.ts";
 import { readConfigBytes } from "../config-space.ts";
 import type { VirtioDevice, VirtioDriver } from "../device.ts";
+import { CompletionSignal } from "../queue/completion-signal.ts";
 import type { DescriptorChain } from "../queue/descriptor-chain.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import {
@@ -26,13 +27,18 @@ const F_WRITE_ZEROES = 1n << 14n;
 const QUEUE_SIZE = 256;
 /** Segments of a request, so that one with header and status fits the queue. */
 const SEGMENTS = 126;
-const SEGMENT_BYTES = 65536;
+const SEGMENT_BYTES = 128 << 10;
 /** Sectors of one range to discard or to zero: 1 GiB. */
 const MOST_RANGE_SECTORS = 1 << 21;
 /** Data of requests under way; further ones wait in the queue. */
 const MOST_BYTES_UNDER_WAY = 32 << 20;
 /** Data that are moved while one notification is dealt with; what is more does not keep the guest waiting. */
 const MOST_BYTES_AT_ONCE = 4 << 20;
+/**
+ * From here on moving the data takes longer than handing it to another thread, which moves it in the guest's memory
+ * while the guest goes on.
+ */
+const LEAST_BYTES_IN_PLACE = 64 << 10;
 const ID_BYTES = 20;
 /** Physical blocks of 4 KiB: 8 sectors. */
 const PHYSICAL_BLOCK_EXPONENT = 3;
@@ -63,8 +69,10 @@ export class VirtioBlk implements VirtioDevice {
   readonly #buffers = new BufferPool();
   #driver: VirtioDriver | undefined;
   #bytesUnderWay = 0;
+  #inPlace = 0;
   #bytesAtOnce = 0;
   #waiting = false;
+  #signal: CompletionSignal | undefined;
 
   constructor(parts: VirtioBlkParts) {
     this.#parts = parts;
@@ -83,6 +91,8 @@ export class VirtioBlk implements VirtioDevice {
     this.#driver = driver;
     this.#bytesUnderWay = 0;
     this.#waiting = false;
+    const [queue] = driver.queues;
+    this.#signal = queue && new CompletionSignal(queue, this.#parts.operations);
   }
 
   handle(): void {
@@ -102,11 +112,17 @@ export class VirtioBlk implements VirtioDevice {
       this.#waiting = this.#bytesUnderWay >= MOST_BYTES_UNDER_WAY;
       if (this.#waiting) break;
     }
-    queue.signal();
+    this.#signal?.completed();
   }
 
   reset(): void {
+    this.#signal?.stop();
+    this.#signal = undefined;
     this.#driver = undefined;
+  }
+
+  get usesMemory(): boolean {
+    return this.#inPlace > 0;
   }
 
   get disk(): BlockDevice {
@@ -142,17 +158,56 @@ export class VirtioBlk implements VirtioDevice {
         return this.#answer(driver, chain, STATUS_OK, chain.writable.write(id.subarray(0, room)));
       }
       default:
-        if (!this.#doNow(driver, chain, request)) this.#start(driver, chain, request);
+        if (!this.#isQuick(driver, request)) this.#start(driver, chain, request);
+        else if (!this.#startInPlace(driver, chain, request) && !this.#doNow(driver, chain, request))
+          this.#start(driver, chain, request);
     }
   }
 
-  /** Reads and writes in the guest's memory itself, where the disk is quick. False: nothing was done. */
-  #doNow(driver: VirtioDriver, chain: DescriptorChain, request: BlockRequest): boolean {
+  /** Whether the request may be made in the guest's memory itself, where writes may come back before they are safe. */
+  #isQuick(driver: VirtioDriver, request: BlockRequest): request is DataRequest {
+    if (!this.#parts.operations.mayWait) return false;
+    return request.kind === "read" || (request.kind === "write" && (driver.features & F_FLUSH) !== 0n);
+  }
+
+  /** Has another thread read or write in the guest's memory itself. False: nothing was begun. */
+  #startInPlace(driver: VirtioDriver, chain: DescriptorChain, request: DataRequest): boolean {
     const { disk, operations, onError } = this.#parts;
-    if (request.kind !== "read" && request.kind !== "write") return false;
     const { offset, length } = request;
-    const writesThrough = request.kind === "write" && (driver.features & F_FLUSH) === 0n;
-    if (!operations.mayWait || writesThrough || this.#bytesAtOnce + length > MOST_BYTES_AT_ONCE) return false;
+    if (length < LEAST_BYTES_IN_PLACE || !operations.mayShareMemory) return false;
+    const isRead = request.kind === "read";
+    const moved = isRead
+      ? disk.readInPlace?.(offset, chain.writable.views(0, length))
+      : disk.writeInPlace?.(offset, chain.readable.views(HEADER_BYTES, length));
+    if (moved === undefined) return false;
+    this.#inPlace++;
+    this.#bytesUnderWay += length;
+    const finish = (status: number) => {
+      this.#inPlace--;
+      // Also of a read that failed half-way, and of one that a reset has made pointless.
+      if (isRead) chain.writable.noteWritten(0, length);
+      if (driver !== this.#driver) return;
+      this.#bytesUnderWay -= length;
+      this.#answer(driver, chain, status, isRead && status === STATUS_OK ? length : 0);
+      driver.queues[0]?.signal();
+      if (this.#waiting) this.handle();
+    };
+    operations.startInMemory(
+      moved,
+      () => finish(STATUS_OK),
+      (error) => {
+        onError?.(error);
+        finish(STATUS_IO_ERROR);
+      },
+    );
+    return true;
+  }
+
+  /** Reads and writes in the guest's memory itself, where the disk is quick. False: nothing was done. */
+  #doNow(driver: VirtioDriver, chain: DescriptorChain, request: DataRequest): boolean {
+    const { disk, onError } = this.#parts;
+    const { offset, length } = request;
+    if (this.#bytesAtOnce + length > MOST_BYTES_AT_ONCE) return false;
     this.#bytesAtOnce += length;
     const isRead = request.kind === "read";
     try {
@@ -231,10 +286,12 @@ export class VirtioBlk implements VirtioDevice {
 
   /** Writes the status behind the data and gives the request back. */
   #answer(driver: VirtioDriver, chain: DescriptorChain, status: number, written: number): void {
-    chain.writable.write(Uint8Array.of(status), chain.writable.length - 1);
+    chain.writable.writeLast(status);
     driver.queues[0]?.complete(chain, written + 1);
   }
 }
+
+type DataRequest = Extract<BlockRequest, { kind: "read" | "write" }>;
 
 const NOTHING = new Uint8Array();
 

@@ -15,7 +15,9 @@ export class GuestBuffer {
   constructor(memory: DmaMemory, segments: readonly Segment[]) {
     this.#memory = memory;
     this.#segments = segments;
-    this.length = segments.reduce((sum, segment) => sum + segment.length, 0);
+    let length = 0;
+    for (const segment of segments) length += segment.length;
+    this.length = length;
   }
 
   /** The part from `offset` on, of up to `length` bytes. */
@@ -43,6 +45,21 @@ export class GuestBuffer {
     return done;
   }
 
+  /** Four bytes at a multiple of four, all of which are there. */
+  readU32(offset: number): number {
+    const [first] = this.#segments;
+    if (first !== undefined && offset + 4 <= first.length)
+      return this.#memory.readU32(first.address + offset);
+    const bytes = this.read(offset, 4);
+    return new DataView(bytes.buffer).getUint32(0, true);
+  }
+
+  /** Writes the last byte, which is there. */
+  writeLast(value: number): void {
+    const last = this.#segments.findLast(({ length }) => length > 0);
+    if (last !== undefined) this.#memory.fill(last.address + last.length - 1, 1, value);
+  }
+
   /**
    * What there is of `length` bytes from `offset` on, as they lie in the guest's memory: for calls of the host that
    * read or write there, before the guest runs on. `noteWritten` must follow a write.
@@ -68,7 +85,10 @@ export class GuestBuffer {
     return done;
   }
 
-  #pieces(offset: number, length: number): Segment[] {
+  #pieces(offset: number, length: number): readonly Segment[] {
+    const [first] = this.#segments;
+    if (first !== undefined && length > 0 && offset + length <= first.length)
+      return [{ address: first.address + offset, length }];
     const pieces: Segment[] = [];
     let skip = offset;
     let left = length;

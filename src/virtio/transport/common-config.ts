@@ -24,6 +24,8 @@ export interface CommonConfigConnections {
   readonly vectors: number;
   /** The driver wrote 0 to the status. */
   onReset(): void;
+  /** A reset has not come to its end: the device still uses memory. */
+  isResetting(): boolean;
   /** The driver set DRIVER_OK. */
   onReady(): void;
 }
@@ -125,7 +127,7 @@ export class CommonConfig {
     if (offset < 16) return byteOf(12, featureWord(state.driverFeatures, state.driverFeatureSelect));
     if (offset < 18) return byteOf(16, state.configVector);
     if (offset < 20) return byteOf(18, state.queues.length);
-    if (offset === L.DEVICE_STATUS) return state.status;
+    if (offset === L.DEVICE_STATUS) return this.#status;
     if (offset === L.CONFIG_GENERATION) return state.configGeneration;
     if (offset < 24) return byteOf(22, state.queueSelect);
     if (queue === undefined || offset >= 56) return 0;
@@ -136,6 +138,12 @@ export class CommonConfig {
     if (offset < 40) return byteOf(32, BigInt(queue.descriptorArea));
     if (offset < 48) return byteOf(40, BigInt(queue.driverArea));
     return byteOf(48, BigInt(queue.deviceArea));
+  }
+
+  /** "The driver SHOULD consider a driver-initiated reset complete when it reads device_status as 0." */
+  get #status(): number {
+    const { status } = this.#state;
+    return status === 0 && this.#to.isResetting() ? L.STATUS_NEEDS_RESET : status;
   }
 
   #writeQueue(offset: number, bytes: AccessBytes, value: number): void {

@@ -78,6 +78,7 @@ export class VirtioPci implements MmioDevice {
         queueSizes: device.queueSizes,
         vectors: this.#msiX.vectors,
         onReset: () => this.#reset(),
+        isResetting: () => device.usesMemory === true,
         onReady: () => this.#start(),
       },
       state?.common,
