@@ -150,6 +150,8 @@ export function createMachine(request: MachineRequest): RunnableMachine {
     balloon,
     report,
     run: async () => {
+      // The second engine's memory is copied from the first's as it is.
+      if (lockstep !== undefined) machine.memory.bringInAll();
       const end = await machine.run();
       lockstep?.finish();
       return end;

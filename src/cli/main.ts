@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
-import { loadModule } from "../host/node/bundle.ts";
+import { loadModule, ROOT } from "../host/node/bundle.ts";
 import { keepCompiledSources } from "../host/node/compile-cache.ts";
 import { type Command, type HelpTopic, parseCommandLine } from "./command-line.ts";
 import { describeError } from "./describe-error.ts";
@@ -84,7 +84,7 @@ function helpOn(topic: HelpTopic): string {
 
 function readVersion(): string {
   const manifest: unknown = JSON.parse(
-    readFileSync(path.join(import.meta.dirname, "..", "..", "package.json"), "utf8"),
+    readFileSync(path.join(ROOT, "package.json"), "utf8"),
   );
   return (manifest as { version: string }).version;
 }

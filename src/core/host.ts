@@ -41,6 +41,10 @@ export declare function random(): i64;
 // @ts-ignore: decorator
 @external("host", "cpuid")
 export declare function cpuid(): void;
+/** A page of RAM (guest physical address >> 12) is needed whose bit in ABSENT_PAGES is set; it is there afterwards. */
+// @ts-ignore: decorator
+@external("host", "pageNeeded")
+export declare function pageNeeded(page: u32): void;
 /** The guest wrote bytes first..last (page offsets) of a page (guest physical address >> 12) that holds decoded code. */
 // @ts-ignore: decorator
 @external("host", "codeWritten")

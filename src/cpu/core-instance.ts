@@ -64,6 +64,7 @@ export function instantiateCore(
       state.set64(cpu.RDX, BigInt(result.edx));
     },
     codeWritten: imports.codeWritten,
+    pageNeeded: (page: number): void => surroundings.pageNeeded?.(page),
   };
   const instance = new WebAssembly.Instance(module, { env: { memory, abort: coreAborted }, host });
   const core = instance.exports as CoreExports & WebAssembly.Exports;

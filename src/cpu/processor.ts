@@ -19,6 +19,8 @@ export interface ProcessorSurroundings {
   /** Task priority, CR8: 0..15. */
   readTaskPriority(): number;
   writeTaskPriority(priority: number): void;
+  /** Puts a page of RAM (guest physical address / PAGE_BYTES) into memory whose bit in ABSENT_PAGES is set. */
+  pageNeeded?(page: number): void;
   /** Time-stamp counter before TSC_ADJUST: a whole number below 2^53. A number, since guests ask often, and V8 makes a bigint slowly. */
   timeStampCounter(): number;
   /** 64 random bits, for RDRAND; from a seeded generator in deterministic mode. */

@@ -23,6 +23,8 @@
 //                | 4 bytes for each guest page      |
 //   0x00d0_0000  +----------------------------------+  DIRTY_PAGES
 //                | a byte for each guest page       |
+//   0x00dc_0000  +----------------------------------+  ABSENT_PAGES
+//                | a bit for each guest page        |
 //   0x00e0_0000  +----------------------------------+  LINK_SLOTS
 //                | from region to region            |
 //   0x0100_0000  +----------------------------------+  RECORDS
@@ -133,6 +135,12 @@ export const CODE_CHUNK_SHIFT = 6;
 
 /** For each guest physical page a byte: 1 when it may have been written since whoever asks has cleared it. */
 export const DIRTY_PAGES = 0xd00000;
+
+/**
+ * For each guest physical page a bit: set while its contents are packed elsewhere and must be put into memory before anyone
+ * reads or writes it. Such a page is in no TLB.
+ */
+export const ABSENT_PAGES = 0xdc0000;
 
 /**
  * For each guest physical page, the address of the write-TLB entry by which

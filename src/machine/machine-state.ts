@@ -1,5 +1,6 @@
 import type { BootPlan } from "../boot/boot-plan.ts";
 import type { RestoredCode } from "../cpu/saved-code.ts";
+import type { AbsentPages } from "../memory/absent-pages.ts";
 import type { BoardState } from "./board-state.ts";
 
 /** Everything of a machine that a snapshot must carry besides guest memory and how the machine is configured. */
@@ -27,6 +28,8 @@ export interface SavedMachine {
   readonly state: MachineState;
   /** The one memory, with room for the guest's RAM, which must be in it when the machine runs. */
   readonly memory: WebAssembly.Memory;
+  /** Pages of it that are put there when they are needed. */
+  readonly absent: AbsentPages;
   /** What a reset starts. Asked for then, since few guests reset; undefined when it is not to be had any more. */
   readonly bootPlan: () => BootPlan | undefined;
   /** What the processor had decoded. */

@@ -106,7 +106,7 @@ export class Machine {
     this.#host = host;
     const saved = "state" in options.boot ? options.boot : undefined;
     this.wasmMemory = saved?.memory ?? createMachineMemory(ramBytes, options.sharedMemory ?? true);
-    this.memory = new GuestMemory(this.wasmMemory.buffer, ramBytes);
+    this.memory = new GuestMemory(this.wasmMemory.buffer, ramBytes, saved?.absent);
     this.#time = deterministic
       ? new InstructionTime(() => this.processor.instructionsNow())
       : new HostTime(host, saved?.state.nowNs);
@@ -469,6 +469,7 @@ export class Machine {
       writeTaskPriority: (priority) => {
         this.#board.localApic.taskPriorityClass = priority;
       },
+      pageNeeded: (page) => this.memory.bringIn(page),
       timeStampCounter: () => Math.floor(this.#time.nowNs()),
       random: () => this.#random(),
     };

@@ -1,5 +1,6 @@
 import { GUEST_RAM, GUEST_RAM_LIMIT, PAGE_BYTES } from "../layout/memory-map.ts";
 import { VmError } from "../layout/vm-error.ts";
+import type { AbsentPages } from "./absent-pages.ts";
 
 /** Less than this does not hold the areas a PC has below 1 MiB and a kernel above it. */
 export const MINIMUM_RAM_BYTES = 0x200000;
@@ -18,13 +19,15 @@ export class GuestMemory {
   readonly sizeBytes: number;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  readonly #absent: AbsentPages | undefined;
 
   /**
    * @param buffer The WebAssembly memory's buffer, at least `GUEST_RAM + ramBytes` long.
    * @param ramBytes Size of guest RAM, a whole number of pages.
+   * @param absent Pages that are put into memory when they are asked for.
    * @throws {VmError} `memory-size-unsupported`.
    */
-  constructor(buffer: ArrayBuffer | SharedArrayBuffer, ramBytes: number) {
+  constructor(buffer: ArrayBuffer | SharedArrayBuffer, ramBytes: number, absent?: AbsentPages) {
     const maximumBytes = Math.min(GUEST_RAM_LIMIT, Math.max(0, buffer.byteLength - GUEST_RAM));
     const whole = Number.isInteger(ramBytes) && ramBytes % PAGE_BYTES === 0;
     if (!whole || ramBytes < MINIMUM_RAM_BYTES || ramBytes > maximumBytes) {
@@ -38,6 +41,17 @@ export class GuestMemory {
     this.sizeBytes = ramBytes;
     this.#bytes = new Uint8Array(buffer, GUEST_RAM, ramBytes);
     this.#view = new DataView(buffer, GUEST_RAM, ramBytes);
+    this.#absent = absent;
+  }
+
+  /** The processor needs a page that is not in memory yet. */
+  bringIn(page: number): void {
+    this.#absent?.bringIn(page);
+  }
+
+  /** For whoever looks at memory by other ways than these. */
+  bringInAll(): void {
+    this.#absent?.bringInAll();
   }
 
   /** Copies `length` bytes out. */
@@ -103,7 +117,10 @@ export class GuestMemory {
   }
 
   #check(address: number, length: number): void {
-    if (address >= 0 && length >= 0 && address + length <= this.sizeBytes) return;
+    if (address >= 0 && length >= 0 && address + length <= this.sizeBytes) {
+      this.#absent?.bringInRange(address, length);
+      return;
+    }
     throw new VmError({ code: "address-unmapped", address, length });
   }
 }

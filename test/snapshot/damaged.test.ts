@@ -14,6 +14,7 @@ import { decodePlainData, encodePlainData } from "../../src/machine/snapshot/pla
 import { openSnapshot } from "../../src/machine/snapshot/read-snapshot.ts";
 import { restoreMachine } from "../../src/machine/snapshot/restore-machine.ts";
 import { saveSnapshot } from "../../src/machine/snapshot/write-snapshot.ts";
+import { AbsentPages } from "../../src/memory/absent-pages.ts";
 import { BUSY_KERNEL, bootSmall, hashOf, runTo, smallMachine } from "./small-machine.ts";
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "ringfence-test-"));
@@ -53,7 +54,10 @@ async function refusal(name: string, bytes?: Uint8Array): Promise<{ code: string
     const snapshot = await openSnapshot(snapshotHost, file(name));
     try {
       const { ramBytes } = snapshot.configuration;
-      await snapshot.loadMemory(new GuestPages(new ArrayBuffer(GUEST_RAM + ramBytes), ramBytes));
+      const buffer = new ArrayBuffer(GUEST_RAM + ramBytes);
+      const absent = new AbsentPages(buffer, ramBytes);
+      await snapshot.loadMemory(new GuestPages(buffer, ramBytes), absent);
+      absent.bringInAll();
       await snapshot.loadCode();
       snapshot.readBootPlan();
     } finally {

@@ -8,6 +8,7 @@ import { CPU_STATE, GUEST_RAM, TLB_FLAG_GLOBAL } from "../../layout/memory-map";
 import { COUNT_PAGE_WALK, CR0, CR3, CR4, MASKED_ADDRESS_LINES, MSR_EFER, PKRU, RAM_BYTES } from "../../layout/cpu-state";
 import { raisePageFault } from "../processor/faults";
 import { TLB_FLAG_EXECUTABLE } from "../../layout/memory-map";
+import { bringIn } from "./absent-pages";
 import { TLB_FLAG_HUGE, TLB_FLAG_LARGE } from "./tlb";
 import { noteRamWrite } from "./code-map";
 
@@ -282,13 +283,17 @@ function fault(va: u64, access: i32, error: i32): bool {
 // @ts-ignore: decorator
 @inline
 function tableEntry(at: u64): u64 {
-  return at < <u64>load<u32>(CPU_STATE + RAM_BYTES) ? load<u64>(<usize>at + GUEST_RAM) : ~0;
+  if (at >= <u64>load<u32>(CPU_STATE + RAM_BYTES)) return ~0;
+  bringIn(<u32>at);
+  return load<u64>(<usize>at + GUEST_RAM);
 }
 
 // @ts-ignore: decorator
 @inline
 function tableEntry32(at: u64): u64 {
-  return at < <u64>load<u32>(CPU_STATE + RAM_BYTES) ? <u64>load<u32>(<usize>at + GUEST_RAM) : 0xffffffff;
+  if (at >= <u64>load<u32>(CPU_STATE + RAM_BYTES)) return 0xffffffff;
+  bringIn(<u32>at);
+  return <u64>load<u32>(<usize>at + GUEST_RAM);
 }
 
 /** Sets accessed or dirty flags in an entry that was read from RAM (one from outside has them all). */

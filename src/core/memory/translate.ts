@@ -15,6 +15,7 @@ import {
 import { APIC_BASE, COUNT_TLB_MISS, CPL, CR4, RAM_BYTES, TLB_BASE } from "../../layout/cpu-state";
 import { areBreakpointsEnabled, isWatchedPage } from "../processor/breakpoints";
 import { raiseNonCanonical } from "../processor/faults";
+import { bringIn } from "./absent-pages";
 import { isCodePage } from "./code-map";
 import { noteDirty } from "./dirty-pages";
 import { noteExecute } from "./jump-cache";
@@ -80,7 +81,10 @@ function isApicPage(physical: u64): bool {
 // @ts-ignore: decorator
 @inline
 export function locatePhysical(physical: u64): usize {
-  if (physical < <u64>load<u32>(CPU_STATE + RAM_BYTES) && !isApicPage(physical)) return <usize>physical + GUEST_RAM;
+  if (physical < <u64>load<u32>(CPU_STATE + RAM_BYTES) && !isApicPage(physical)) {
+    bringIn(<u32>physical);
+    return <usize>physical + GUEST_RAM;
+  }
   devicePhysical = physical;
   return DEVICE;
 }

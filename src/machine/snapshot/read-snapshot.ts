@@ -4,6 +4,7 @@ import { isLayered } from "../../host/block-device.ts";
 import type { SnapshotFile, SnapshotHost } from "../../host/snapshot-host.ts";
 import { PAGE_BYTES } from "../../layout/memory-map.ts";
 import { VmError } from "../../layout/vm-error.ts";
+import type { AbsentPages } from "../../memory/absent-pages.ts";
 import type { Machine } from "../machine.ts";
 import type { MachineState } from "../machine-state.ts";
 import { checkHead } from "./check-head.ts";
@@ -23,12 +24,15 @@ import {
   type SnapshotHead,
 } from "./format.ts";
 import type { GuestPages } from "./guest-pages.ts";
+import { PackedPages } from "./packed-pages.ts";
 import { decodePlainData, toHex } from "./plain-data.ts";
 
 /** Chunks that are read and unpacked at once. */
 const PIPELINE_DEPTH = 5;
 /** Differential snapshots of differential snapshots, and so on. */
 const MOST_PARENTS = 64;
+/** Packed chunks that lie beside each other are read as one up to this. */
+const READ_AT_ONCE = 4 << 20;
 
 /**
  * Opens a snapshot and, for a differential one, those it builds on. Everything but the chunks has been checked then.
@@ -96,25 +100,50 @@ export class Snapshot {
   }
 
   /**
-   * Copies guest memory into pages that are all zero.
+   * Reads and checks guest memory, whose pages must all be zero. What is packed stays so until it is needed: until this
+   * resolves nobody may ask for it.
    * @throws {VmError} `snapshot-damaged`, `file-unreadable`.
    */
-  async loadMemory(pages: GuestPages): Promise<void> {
+  async loadMemory(pages: GuestPages, absent: AbsentPages): Promise<void> {
+    const packed = new PackedPages(pages, absent);
+    const reads: Promise<void>[] = [];
     for (const { file, head } of this.#layers.toReversed()) {
+      await Promise.all(reads.splice(0));
+      packed.forget(head.zeroPages);
       for (const page of pagesOf(head.zeroPages)) pages.clear(page);
       const isPlain = ({ codec }: Chunk) => codec === "none";
-      const plain = this.#eachOf(head.memory.filter(isPlain), (chunk) => this.#readPages(file, chunk, pages));
-      const packed = head.memory.filter((chunk) => !isPlain(chunk));
-      await this.#eachChunk(file, packed, ({ pages: runs }, bytes) => {
-        let at = 0;
-        for (const { first, count } of runsOf(runs)) {
-          const end = at + count * PAGE_BYTES;
-          pages.copyIn(first, bytes.subarray(at, end));
-          at = end;
-        }
-      });
-      await plain;
+      const plain = head.memory.filter(isPlain);
+      for (const chunk of plain) packed.forget(chunk.pages);
+      const rest = head.memory.filter((chunk) => !isPlain(chunk));
+      const numbers = new Map(rest.map((chunk) => [chunk, packed.expect(chunk)]));
+      reads.push(
+        this.#eachOf(plain, (chunk) => this.#readPages(file, chunk, pages)),
+        this.#readPacked(file, rest, (chunk, bytes) => {
+          const unpack = () => this.#unpackNow(file, chunk, bytes);
+          packed.take(numbers.get(chunk)!, { chunk, unpack });
+        }),
+      );
     }
+    await Promise.all(reads);
+    packed.ready();
+  }
+
+  /** Reads chunks, many at a time, and checks them. */
+  async #readPacked(
+    file: SnapshotFile,
+    chunks: readonly MemoryChunk[],
+    take: (chunk: MemoryChunk, packed: Uint8Array) => void,
+  ): Promise<void> {
+    await this.#eachOf(adjacentChunks(chunks), async (group) => {
+      const from = group[0]!.at;
+      const bytes = new Uint8Array(endOf(group.at(-1)!) - from);
+      await file.read(from, bytes);
+      for (const chunk of group) {
+        const packed = bytes.subarray(chunk.at - from, endOf(chunk) - from);
+        this.#checkPacked(file, chunk, packed);
+        take(chunk, packed);
+      }
+    });
   }
 
   /** Reads pages that are not packed to where they belong. */
@@ -253,10 +282,10 @@ export class Snapshot {
     });
   }
 
-  async #eachOf(chunks: readonly MemoryChunk[], take: (chunk: MemoryChunk) => Promise<void>): Promise<void> {
-    const rest = chunks.values();
+  async #eachOf<Item>(items: readonly Item[], take: (item: Item) => Promise<void>): Promise<void> {
+    const rest = items.values();
     const worker = async () => {
-      for (const chunk of rest) await take(chunk);
+      for (const item of rest) await take(item);
     };
     await Promise.all(Array.from({ length: PIPELINE_DEPTH }, worker));
   }
@@ -278,6 +307,10 @@ export class Snapshot {
     const packed = new Uint8Array(chunk.packedBytes);
     file.readNow(chunk.at, packed);
     this.#checkPacked(file, chunk, packed);
+    return this.#unpackNow(file, chunk, packed);
+  }
+
+  #unpackNow(file: SnapshotFile, chunk: Chunk, packed: Uint8Array): Uint8Array {
     try {
       return this.#host.unpackNow({ codec: chunk.codec, bytes: packed }, chunk.sizeBytes);
     } catch (cause) {
@@ -288,6 +321,22 @@ export class Snapshot {
   #checkPacked(file: SnapshotFile, chunk: Chunk, packed: Uint8Array): void {
     if (this.#host.crc32(packed) !== chunk.crc32) throw damagedChunk(file, chunk);
   }
+}
+
+/** Chunks in groups that are read as one. */
+function adjacentChunks(chunks: readonly MemoryChunk[]): MemoryChunk[][] {
+  const groups: MemoryChunk[][] = [];
+  for (const chunk of chunks) {
+    const group = groups.at(-1);
+    const isNext = group !== undefined && endOf(group.at(-1)!) === chunk.at;
+    if (isNext && endOf(chunk) - group[0]!.at <= READ_AT_ONCE) group.push(chunk);
+    else groups.push([chunk]);
+  }
+  return groups;
+}
+
+function endOf({ at, packedBytes }: Chunk): number {
+  return at + packedBytes;
 }
 
 function damagedChunk(file: SnapshotFile, chunk: Chunk, cause?: unknown): VmError {

@@ -1,4 +1,5 @@
 import type { SnapshotHost } from "../../host/snapshot-host.ts";
+import { AbsentPages } from "../../memory/absent-pages.ts";
 import type { Machine } from "../machine.ts";
 import { createMachineMemory } from "../machine-memory.ts";
 import type { SavedMachine } from "../machine-state.ts";
@@ -28,12 +29,14 @@ export async function restoreMachine(
   try {
     const { configuration, state } = snapshot;
     const memory = createMachineMemory(configuration.ramBytes, true);
-    const loading = snapshot.loadMemory(new GuestPages(memory.buffer, configuration.ramBytes));
+    const { ramBytes } = configuration;
+    const absent = new AbsentPages(memory.buffer, ramBytes);
+    const loading = snapshot.loadMemory(new GuestPages(memory.buffer, ramBytes), absent);
     // A failure is seen below; it must not count as unhandled meanwhile.
     loading.catch(() => {});
     const bootPlan = () => snapshot.readBootPlan();
     const code = await snapshot.loadCode();
-    const machine = build({ state, memory, bootPlan, code }, configuration);
+    const machine = build({ state, memory, absent, bootPlan, code }, configuration);
     await loading;
     await snapshot.loadDisks(machine.disks);
     return { machine, snapshot };

@@ -25,8 +25,9 @@ import { encodePlainData, toHex } from "./plain-data.ts";
 import { openSnapshot, PageComparison, type Snapshot } from "./read-snapshot.ts";
 
 /** Chunks that are packed at once. */
-const PIPELINE_DEPTH = 4;
-const CHUNK_PAGES = LARGEST_CHUNK_BYTES / PAGE_BYTES;
+const PIPELINE_DEPTH = 16;
+/** Pages are unpacked so many at a time, when one of them is needed. More pack hardly better. */
+const CHUNK_PAGES = 16;
 const CHUNK_BLOCKS = LARGEST_CHUNK_BYTES / LAYER_BLOCK_BYTES;
 
 export interface SnapshotOptions {
@@ -102,6 +103,7 @@ class SnapshotWriter {
     if (parent !== undefined) this.#checkParent(parent, configuration, path);
     const state = machine.state;
     const code = parent === undefined ? machine.processor.saveCode() : undefined;
+    machine.memory.bringInAll();
     const pages = new GuestPages(machine.wasmMemory.buffer, machine.memory.sizeBytes);
     await this.#sink.append(new Uint8Array(PREAMBLE_BYTES));
     const { changed, zero } = await changedPages(pages, parent);

@@ -1,0 +1,12 @@
+// Pages of guest RAM whose contents are still packed in the snapshot that the machine was made from: ABSENT_PAGES
+// (layout/memory-map.ts) has a bit for each. None is in a TLB, so they are asked for on the slow paths only.
+import { ABSENT_PAGES } from "../../layout/memory-map";
+import { pageNeeded } from "../host";
+
+/** Has the page of a physical address in RAM put into memory, unless it is there. */
+// @ts-ignore: decorator
+@inline
+export function bringIn(physical: u32): void {
+  const page = physical >> 12;
+  if ((load<u8>(ABSENT_PAGES + (page >> 3)) >> <u8>(page & 7)) & 1) pageNeeded(page);
+}
