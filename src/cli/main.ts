@@ -83,9 +83,7 @@ function helpOn(topic: HelpTopic): string {
 }
 
 function readVersion(): string {
-  const manifest: unknown = JSON.parse(
-    readFileSync(path.join(ROOT, "package.json"), "utf8"),
-  );
+  const manifest: unknown = JSON.parse(readFileSync(path.join(ROOT, "package.json"), "utf8"));
   return (manifest as { version: string }).version;
 }
 

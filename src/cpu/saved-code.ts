@@ -22,6 +22,8 @@ export interface SavedCode {
 }
 
 /** Saved code, with the guest pages that have changed since: code of these is void. */
-export interface RestoredCode extends SavedCode {
+export interface RestoredCode extends Omit<SavedCode, "records"> {
+  /** In pieces, one after the other. */
+  readonly records: readonly Uint8Array[];
   readonly changedPages: ReadonlySet<number>;
 }

@@ -1,5 +1,5 @@
 import type { CompiledForm, OpcodeIndex, VexRule } from "./form-table.ts";
-import { FORMS_BY_OPCODE, PREFIX_66, PREFIX_F2, PREFIX_F3, PREFIX_NONE, VEX_FORMS } from "./form-table.ts";
+import { formsByOpcode, PREFIX_66, PREFIX_F2, PREFIX_F3, PREFIX_NONE, VEX_FORMS } from "./form-table.ts";
 
 /** Code size: what CS.L and CS.D say. */
 export type CodeBits = 16 | 32 | 64;
@@ -89,7 +89,7 @@ export class Decoder {
   readonly #forms: OpcodeIndex;
 
   /** @param forms What can be decoded: everything unless said otherwise. */
-  constructor(forms: OpcodeIndex = FORMS_BY_OPCODE) {
+  constructor(forms: OpcodeIndex = formsByOpcode()) {
     this.#forms = forms;
   }
 

@@ -216,8 +216,13 @@ function buildOpcodeIndex(forms: readonly CompiledForm[]): OpcodeIndex {
   return index;
 }
 
+let allByOpcode: OpcodeIndex | undefined;
+
 /** Every form. */
-export const FORMS_BY_OPCODE: OpcodeIndex = buildOpcodeIndex(FORMS);
+export function formsByOpcode(): OpcodeIndex {
+  allByOpcode ??= buildOpcodeIndex(FORMS);
+  return allByOpcode;
+}
 
 /** The forms that a processor with the given extensions has. */
 export function formsWithin(available: ReadonlySet<IsaFeature>): OpcodeIndex {

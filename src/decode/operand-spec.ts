@@ -184,19 +184,33 @@ export function parseOperand(token: string): OperandSpec {
 
 /** The operands of a form; `far:z` counts as two, offset and selector, and so does `vsib`. */
 export function parseOperands(tokens: readonly string[]): OperandSpec[] {
-  return tokens.flatMap((token) => {
-    if (token === "far:z")
-      return [
-        spec({ source: "farOffset", class: "immediate", bits: 64, encodedBytes: "z" }),
-        spec({ source: "farSelector", class: "immediate", bits: 32, encodedBytes: 2 }),
-      ];
-    if (token === "vsib:x" || token === "vsib:y")
-      return [
-        spec({ source: "rm", class: "address", bits: 64, allows: "memory" }),
-        spec({ source: "index", class: "xmm", bits: token === "vsib:y" ? 256 : 128 }),
-      ];
-    return [parseOperand(token)];
-  });
+  return tokens.flatMap(specsOf);
+}
+
+/** The table has few tokens, each many times. */
+const known = new Map<string, readonly OperandSpec[]>();
+
+function specsOf(token: string): readonly OperandSpec[] {
+  let specs = known.get(token);
+  if (specs === undefined) {
+    specs = parseToken(token);
+    known.set(token, specs);
+  }
+  return specs;
+}
+
+function parseToken(token: string): readonly OperandSpec[] {
+  if (token === "far:z")
+    return [
+      spec({ source: "farOffset", class: "immediate", bits: 64, encodedBytes: "z" }),
+      spec({ source: "farSelector", class: "immediate", bits: 32, encodedBytes: 2 }),
+    ];
+  if (token === "vsib:x" || token === "vsib:y")
+    return [
+      spec({ source: "rm", class: "address", bits: 64, allows: "memory" }),
+      spec({ source: "index", class: "xmm", bits: token === "vsib:y" ? 256 : 128 }),
+    ];
+  return [parseOperand(token)];
 }
 
 /** Width of an operand under an operand size. */

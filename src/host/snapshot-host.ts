@@ -43,9 +43,8 @@ export interface SnapshotHost {
   nameOf(path: string): string;
   /** Packs bytes, or gives them back with the codec "none" where packing does not pay. */
   pack(bytes: Uint8Array): Promise<PackedBytes>;
-  /** Rejects when the bytes are not what the codec makes, or give other than `sizeBytes`. */
-  unpack(packed: PackedBytes, sizeBytes: number): Promise<Uint8Array>;
-  unpackNow(packed: PackedBytes, sizeBytes: number): Uint8Array;
+  /** Throws when the bytes are not what the codec makes, or give other than `sizeBytes`. */
+  unpack(packed: PackedBytes, sizeBytes: number): Uint8Array;
   /** CRC-32 as in gzip (RFC 1952, section 8). `before`: that of the bytes before these. */
   crc32(bytes: Uint8Array, before?: number): number;
   /** SHA-256, 32 bytes. */

@@ -283,11 +283,15 @@ export class BlockCache implements RegionStore {
    * Goes on with what `save` gave, over memory that is as it was then but for some pages. Nothing may be decoded yet.
    * False, and nothing done, where it is not what `save` gives.
    */
-  restore(blocks: Int32Array, records: Uint8Array, isChanged: (page: number) => boolean): boolean {
-    const end = RECORDS + records.length;
+  restore(blocks: Int32Array, records: readonly Uint8Array[], isChanged: (page: number) => boolean): boolean {
+    const end = records.reduce((sum, piece) => sum + piece.length, RECORDS);
     const pages = (this.#memory.u8.length - GUEST_RAM) / PAGE_BYTES;
     if (end > RECORDS_END || !areBlockRows(blocks, pages, { first: FIRST_BLOCK, end })) return false;
-    this.#memory.u8.set(records, RECORDS);
+    let at = RECORDS;
+    for (const piece of records) {
+      this.#memory.u8.set(piece, at);
+      at += piece.length;
+    }
     this.#next = Math.max(end, FIRST_BLOCK);
     this.#saved = new SavedBlocks(blocks);
     this.#saved.enter(this.#memory.i32, isChanged, (from, to) => {

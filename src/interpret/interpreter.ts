@@ -6,7 +6,7 @@ import type { RestoredCode, SavedCode } from "../cpu/saved-code.ts";
 import type { StateView } from "../cpu/state-view.ts";
 import { isCalledByRegions } from "../cpu/stepped-instructions.ts";
 import { type CodeBits, MAX_INSTRUCTION_BYTES } from "../decode/decoder.ts";
-import { FORMS, FORMS_BY_OPCODE, type OpcodeIndex } from "../decode/form-table.ts";
+import { FORMS, formsByOpcode, type OpcodeIndex } from "../decode/form-table.ts";
 import { FIRST_SHAPE_HANDLER, HANDLER_CROSSING, HANDLER_UNDEFINED } from "../decode/record-writer.ts";
 import { type HandlerShape, ShapeTable } from "../decode/shape.ts";
 import { FAULTS } from "../isa/faults.ts";
@@ -126,7 +126,7 @@ export class Interpreter implements Engine {
     this.#shapes = restored ?? new ShapeTable(FIRST_SHAPE_HANDLER);
     const { observe } = parts;
     this.#hot = new HotHandlers(this.#shapes, observe === undefined, code?.inlineShapes);
-    this.#blocks = new BlockCache(buffer, this.#shapes, parts.forms ?? FORMS_BY_OPCODE, this.#hot, {
+    this.#blocks = new BlockCache(buffer, this.#shapes, parts.forms ?? formsByOpcode(), this.#hot, {
       protectCodePage: (page) => parts.core.protectCodePage(page),
       recordsFlushed: () => this.#forgetRecords(),
       regionDropped: (handler) => this.#translator?.regionDropped(handler),
@@ -531,7 +531,7 @@ export class Interpreter implements Engine {
 }
 
 /** The table that saved code was made with; undefined where it is not such as this version makes. */
-function restoreShapes(code: SavedCode | undefined): ShapeTable | undefined {
+function restoreShapes(code: RestoredCode | undefined): ShapeTable | undefined {
   if (code === undefined || !(code.nextHandler <= TABLE_SIZE && code.inlineShapes * 2 <= code.shapes.length))
     return undefined;
   const shapes = new ShapeTable(FIRST_SHAPE_HANDLER);

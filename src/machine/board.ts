@@ -104,8 +104,9 @@ export class Board {
   readonly secondUart: Uart16550 | undefined;
   readonly keyboard: Ps2Keyboard;
   readonly mouse: Ps2Mouse;
-  readonly acpiTables: AcpiTables;
   readonly #to: BoardConnections;
+  /** Made when they are asked for: a restored guest has them in its memory. */
+  #acpiTables: AcpiTables | undefined;
   readonly #addresses = new MmioBus();
   readonly #interrupts: InterruptWiring;
   readonly #power: pm.AcpiPm;
@@ -176,7 +177,11 @@ export class Board {
       virtio: this.virtio.map((transport) => transport.state),
     });
     this.virtio = this.#addVirtio(clock, state?.virtio);
-    this.acpiTables = buildAcpiTables(acpiPlatform, FIRMWARE_AREA, FIRMWARE_AREA_END);
+  }
+
+  get acpiTables(): AcpiTables {
+    this.#acpiTables ??= buildAcpiTables(acpiPlatform, FIRMWARE_AREA, FIRMWARE_AREA_END);
+    return this.#acpiTables;
   }
 
   /** Everything that a snapshot must carry of the devices, as plain data that shares nothing with them. */

@@ -23,7 +23,7 @@ describe.skipIf(!nasmAvailable)("an engine with the code of another", () => {
     const original = new Guest("auto", { codeVersion }).restart().program(LOOP);
     original.run(1000, 10);
     const saved = original.parts.engine.saveCode();
-    const code = { ...saved!, changedPages: new Set<number>() };
+    const code = { ...saved!, records: [saved!.records], changedPages: new Set<number>() };
 
     const successor = new Guest("auto", { codeVersion, code }).restart().program(LOOP);
     successor.parts.engine.restoreCode();

@@ -17,8 +17,6 @@ import { systemErrorCode, systemErrorText } from "./files.ts";
 
 const ZSTD_FASTEST = { params: { [zlib.constants.ZSTD_c_compressionLevel]: 1 } };
 const zstdCompress = promisify(zlib.zstdCompress);
-const zstdDecompress = promisify(zlib.zstdDecompress);
-const inflateRaw = promisify(zlib.inflateRaw);
 // A machine may hold its snapshot for its whole life. A FileHandle that is dropped with it would end the process.
 const openDescriptor = promisify(openFile);
 const statDescriptor = promisify(fstat);
@@ -65,19 +63,7 @@ export const snapshotHost: SnapshotHost = {
       : { codec: "none", bytes };
   },
 
-  async unpack({ codec, bytes }, sizeBytes) {
-    const limits = { chunkSize: outputSize(sizeBytes), maxOutputLength: sizeBytes };
-    switch (codec) {
-      case "none":
-        return sized(bytes, sizeBytes);
-      case "zstd":
-        return sized(await zstdDecompress(bytes, limits), sizeBytes);
-      case "deflate":
-        return sized(await inflateRaw(bytes, limits), sizeBytes);
-    }
-  },
-
-  unpackNow({ codec, bytes }, sizeBytes) {
+  unpack({ codec, bytes }, sizeBytes) {
     const limits = { chunkSize: outputSize(sizeBytes), maxOutputLength: sizeBytes };
     const unpackers: Record<SnapshotCodec, () => Uint8Array> = {
       none: () => bytes,

@@ -62,22 +62,29 @@ function digit(code: number): number {
  * Kinds are those of typeof, with arrays, byte arrays and null told apart. A null in one may be anything in the
  * other, and arrays may differ in length: what they mean is the device's business.
  */
-export function differenceInKind(value: unknown, model: unknown, path = ""): string | undefined {
+export function differenceInKind(value: unknown, model: unknown): string | undefined {
   if (value === null || model === null) return undefined;
-  if (kindOf(value) !== kindOf(model)) return path;
+  if (kindOf(value) !== kindOf(model)) return "";
   if (Array.isArray(value) && Array.isArray(model)) {
     if (model.length === 0) return undefined;
-    return firstOf(value.map((part, i) => differenceInKind(part, model[i] ?? model[0], `${path}[${i}]`)));
+    for (let i = 0; i < value.length; i++) {
+      const difference = differenceInKind(value[i], model[i] ?? model[0]);
+      if (difference !== undefined) return joinPath(`[${i}]`, difference);
+    }
+    return undefined;
   }
   if (kindOf(model) !== "object") return undefined;
   const [parts, models] = [value as Record<string, unknown>, model as Record<string, unknown>];
-  const names = [...new Set([...Object.keys(parts), ...Object.keys(models)])];
-  return firstOf(
-    names.map((name) => {
-      const at = path === "" ? name : `${path}.${name}`;
-      return name in parts && name in models ? differenceInKind(parts[name], models[name], at) : at;
-    }),
-  );
+  for (const name of Object.keys(parts)) {
+    if (!(name in models)) return name;
+    const difference = differenceInKind(parts[name], models[name]);
+    if (difference !== undefined) return joinPath(name, difference);
+  }
+  return Object.keys(models).find((name) => !(name in parts));
+}
+
+function joinPath(name: string, rest: string): string {
+  return rest === "" || rest.startsWith("[") ? name + rest : `${name}.${rest}`;
 }
 
 function kindOf(value: unknown): string {
@@ -85,8 +92,4 @@ function kindOf(value: unknown): string {
   if (value instanceof Uint8Array) return "bytes";
   if (value instanceof Uint32Array) return "words";
   return typeof value;
-}
-
-function firstOf(found: readonly (string | undefined)[]): string | undefined {
-  return found.find((path) => path !== undefined);
 }

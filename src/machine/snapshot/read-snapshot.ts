@@ -14,7 +14,6 @@ import {
   checksumOf,
   decodePreamble,
   FORMAT_VERSION,
-  LARGEST_CHUNK_BYTES,
   type MachineConfiguration,
   type MemoryChunk,
   PREAMBLE_BYTES,
@@ -119,7 +118,7 @@ export class Snapshot {
       reads.push(
         this.#eachOf(plain, (chunk) => this.#readPages(file, chunk, pages)),
         this.#readPacked(file, rest, (chunk, bytes) => {
-          const unpack = () => this.#unpackNow(file, chunk, bytes);
+          const unpack = () => this.#unpack(file, chunk, bytes);
           packed.take(numbers.get(chunk)!, { chunk, unpack });
         }),
       );
@@ -129,10 +128,10 @@ export class Snapshot {
   }
 
   /** Reads chunks, many at a time, and checks them. */
-  async #readPacked(
+  async #readPacked<Any extends Chunk>(
     file: SnapshotFile,
-    chunks: readonly MemoryChunk[],
-    take: (chunk: MemoryChunk, packed: Uint8Array) => void,
+    chunks: readonly Any[],
+    take: (chunk: Any, packed: Uint8Array) => void | Promise<void>,
   ): Promise<void> {
     await this.#eachOf(adjacentChunks(chunks), async (group) => {
       const from = group[0]!.at;
@@ -141,7 +140,7 @@ export class Snapshot {
       for (const chunk of group) {
         const packed = bytes.subarray(chunk.at - from, endOf(chunk) - from);
         this.#checkPacked(file, chunk, packed);
-        take(chunk, packed);
+        await take(chunk, packed);
       }
     });
   }
@@ -163,23 +162,25 @@ export class Snapshot {
     if (index < 0) return undefined;
     const { file, head } = this.#layers[index]!;
     const { key, inlineShapes, nextHandler, ...sections } = head.code!;
-    const load = (section: SavedBytes) => this.#loadBytes(file, section);
-    const [shapes, blocks, runModule, handlerModule, records] = await Promise.all([
-      load(sections.shapes),
-      load(sections.blocks),
-      load(sections.runModule),
-      load(sections.handlerModule),
-      load(sections.records),
-    ]);
+    const { shapes, blocks, runModule, handlerModule, records } = sections;
+    const pieces = [shapes, blocks, runModule, handlerModule, records].flatMap((section) => section.pieces);
+    const unpacked = new Map<Chunk, Uint8Array>();
+    await this.#readPacked(file, pieces, (chunk, bytes) => {
+      unpacked.set(chunk, this.#unpack(file, chunk, bytes));
+    });
+    const load = (section: SavedBytes) => joined(section.pieces.map((piece) => unpacked.get(piece)!));
     const changedPages = new Set<number>();
     for (const { head: later } of this.#layers.slice(0, index)) {
       for (const { pages } of later.memory) for (const page of pagesOf(pages)) changedPages.add(page);
       for (const page of pagesOf(later.zeroPages)) changedPages.add(page);
     }
     return {
-      ...{ key, inlineShapes, nextHandler, runModule, handlerModule, records, changedPages },
-      shapes: new Int32Array(shapes.buffer),
-      blocks: new Int32Array(blocks.buffer),
+      ...{ key, inlineShapes, nextHandler, changedPages },
+      shapes: new Int32Array(load(shapes).buffer),
+      blocks: new Int32Array(load(blocks).buffer),
+      runModule: load(runModule),
+      handlerModule: load(handlerModule),
+      records: records.pieces.map((piece) => unpacked.get(piece)!),
     };
   }
 
@@ -207,20 +208,6 @@ export class Snapshot {
           await disk.write(offset, bytes.subarray(at, at + length));
       });
     }
-  }
-
-  async #loadBytes(file: SnapshotFile, { sizeBytes, pieces }: SavedBytes): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = new Uint8Array(sizeBytes);
-    let at = 0;
-    const places = pieces.map((piece) => {
-      const place = { piece, at };
-      at += piece.sizeBytes;
-      return place;
-    });
-    await Promise.all(
-      places.map(async ({ piece, at: target }) => bytes.set(await this.#readChunk(file, piece), target)),
-    );
-    return bytes;
   }
 
   /** Compares memory with the snapshot's: a PageComparison for each page. */
@@ -267,19 +254,13 @@ export class Snapshot {
     await Promise.all(this.#layers.map(({ file }) => file.close()));
   }
 
-  /** Reads chunks, several at once, in any order. */
-  async #eachChunk(
+  /** Reads and unpacks chunks, in any order. */
+  #eachChunk(
     file: SnapshotFile,
     chunks: readonly MemoryChunk[],
     use: (chunk: MemoryChunk, bytes: Uint8Array) => void | Promise<void>,
   ): Promise<void> {
-    // What has been used is waste that the collector would have to run for.
-    const buffers: Uint8Array[] = [];
-    await this.#eachOf(chunks, async (chunk) => {
-      const buffer = buffers.pop() ?? new Uint8Array(LARGEST_CHUNK_BYTES);
-      await use(chunk, await this.#readChunk(file, chunk, buffer));
-      buffers.push(buffer);
-    });
+    return this.#readPacked(file, chunks, (chunk, bytes) => use(chunk, this.#unpack(file, chunk, bytes)));
   }
 
   async #eachOf<Item>(items: readonly Item[], take: (item: Item) => Promise<void>): Promise<void> {
@@ -290,29 +271,16 @@ export class Snapshot {
     await Promise.all(Array.from({ length: PIPELINE_DEPTH }, worker));
   }
 
-  async #readChunk(
-    file: SnapshotFile,
-    chunk: Chunk,
-    buffer: Uint8Array = new Uint8Array(chunk.packedBytes),
-  ): Promise<Uint8Array> {
-    const packed = buffer.subarray(0, chunk.packedBytes);
-    await file.read(chunk.at, packed);
-    this.#checkPacked(file, chunk, packed);
-    return this.#host
-      .unpack({ codec: chunk.codec, bytes: packed }, chunk.sizeBytes)
-      .catch((cause: unknown) => Promise.reject(damagedChunk(file, chunk, cause)));
-  }
-
   #readNow(file: SnapshotFile, chunk: Chunk): Uint8Array {
     const packed = new Uint8Array(chunk.packedBytes);
     file.readNow(chunk.at, packed);
     this.#checkPacked(file, chunk, packed);
-    return this.#unpackNow(file, chunk, packed);
+    return this.#unpack(file, chunk, packed);
   }
 
-  #unpackNow(file: SnapshotFile, chunk: Chunk, packed: Uint8Array): Uint8Array {
+  #unpack(file: SnapshotFile, chunk: Chunk, packed: Uint8Array): Uint8Array {
     try {
-      return this.#host.unpackNow({ codec: chunk.codec, bytes: packed }, chunk.sizeBytes);
+      return this.#host.unpack({ codec: chunk.codec, bytes: packed }, chunk.sizeBytes);
     } catch (cause) {
       throw damagedChunk(file, chunk, cause);
     }
@@ -324,8 +292,8 @@ export class Snapshot {
 }
 
 /** Chunks in groups that are read as one. */
-function adjacentChunks(chunks: readonly MemoryChunk[]): MemoryChunk[][] {
-  const groups: MemoryChunk[][] = [];
+function adjacentChunks<Any extends Chunk>(chunks: readonly Any[]): Any[][] {
+  const groups: Any[][] = [];
   for (const chunk of chunks) {
     const group = groups.at(-1);
     const isNext = group !== undefined && endOf(group.at(-1)!) === chunk.at;
@@ -333,6 +301,16 @@ function adjacentChunks(chunks: readonly MemoryChunk[]): MemoryChunk[][] {
     else groups.push([chunk]);
   }
   return groups;
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
 }
 
 function endOf({ at, packedBytes }: Chunk): number {
