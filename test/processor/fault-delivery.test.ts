@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { EngineName } from "../../src/machine/create-processor.ts";
 import { nasmAvailable } from "./assemble.ts";
-import { Guest, PAGE_TABLE, PRESENT, PROGRAM, WRITABLE } from "./guest.ts";
+import { Guest, PAGE_TABLE, PROGRAM, WRITABLE } from "./guest.ts";
 
 // #DE and #PF are delivered without leaving the engine unless somebody asked to see faults. Nobody can tell but by time.
 
