@@ -61,18 +61,21 @@ export class MeasuredGuest {
   async #until(wanted: string | RegExp): Promise<string> {
     const deadline = setTimeout(() => this.kill(), TIMEOUT_MS);
     const pattern = typeof wanted === "string" ? new RegExp(wanted) : wanted;
-    for (;;) {
-      const found = pattern.exec(this.#output);
-      if (found !== null) {
-        clearTimeout(deadline);
-        this.#output = this.#output.slice(found.index + found[0].length);
-        return found[1] ?? "";
+    try {
+      for (;;) {
+        const found = pattern.exec(this.#output);
+        if (found !== null) {
+          this.#output = this.#output.slice(found.index + found[0].length);
+          return found[1] ?? "";
+        }
+        if (this.#child.exitCode !== null || this.#child.signalCode !== null)
+          throw new Error(`the guest ended:\n${this.#output.slice(-2000)}`);
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
       }
-      if (this.#child.exitCode !== null || this.#child.signalCode !== null)
-        throw new Error(`the guest ended:\n${this.#output.slice(-2000)}`);
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+    } finally {
+      clearTimeout(deadline);
     }
   }
 

@@ -90,3 +90,20 @@ export interface ProgramNetworkOptions extends CardOptions {
 }
 
 export type NetworkOptions = UserNetworkOptions | SwitchNetworkOptions | ProgramNetworkOptions;
+
+/** Both directions of a connection, as Web Streams of bytes. Ending one leaves the other open. */
+export interface SocketStreams {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
+}
+
+/** Gets a connection of the guest. What it throws, or rejects with, ends the connection and is a `deviceError`. */
+export type SocketHandler = (connection: SocketStreams) => void | Promise<void>;
+
+/**
+ * AF_VSOCK sockets, which join guest and host without a network: what answers when the guest connects to a port of the host
+ * (CID 2), a function of the program or a Unix-domain socket at which another one listens:
+ * `{ 1024: ({ readable, writable }) => readable.pipeTo(writable), 1025: { path: "/run/other" } }`.
+ * `VirtualMachine.connect` goes the other way.
+ */
+export type SocketOptions = Readonly<Record<number, SocketHandler | { readonly path: string }>>;

@@ -9,8 +9,17 @@ export interface DeviceRequest {
   readonly shares: readonly ShareOptions[];
   readonly disks: readonly DiskRequest[];
   readonly networks: readonly NetworkRequest[];
+  /** Undefined: the guest has no socket device. */
+  readonly sockets: readonly ServedPort[] | undefined;
+  readonly balloon: boolean;
   /** For a kernel of one's own: a port for the QEMU guest agent. */
   readonly guestAgent: boolean;
+}
+
+/** The guest's connections to `port` go to the Unix-domain socket at `path`. */
+export interface ServedPort {
+  readonly port: number;
+  readonly path: string;
 }
 
 export interface DiskRequest {

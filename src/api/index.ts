@@ -1,15 +1,20 @@
 export { GuestUnavailableError } from "../host/guest-unavailable.ts";
 export { VmError, type VmErrorDetail } from "../layout/vm-error.ts";
 export type { MachineEnd } from "../machine/machine-end.ts";
+export type { MemoryStatistics } from "../virtio/balloon/balloon-control.ts";
 export { type DefaultSnapshotOptions, defaultSnapshot, startDefaultGuest } from "./default-snapshot.ts";
 export type {
   DiskOptions,
   HttpHandler,
   NetworkOptions,
+  SocketHandler,
+  SocketOptions,
+  SocketStreams,
   UserNetworkOptions,
   VirtualDisk,
 } from "./device-options.ts";
 export type {
+  BalloonState,
   CommandResult,
   CreateOptions,
   DeviceOptions,

@@ -3,20 +3,30 @@ import type { EthernetPort } from "../host/ethernet-port.ts";
 import { layered, openGuestDisk } from "../host/node/guest-disk.ts";
 import { openForward, openSwitch, openUserNetwork } from "../host/node/guest-network.ts";
 import { HostClock } from "../host/node/host-clock.ts";
+import { nodeNetwork } from "../host/node/network-sockets.ts";
 import { VmError } from "../layout/vm-error.ts";
 import type { MachineOptions } from "../machine/machine.ts";
 import { RateLimitedPort } from "../network/link/rate-limited-port.ts";
 import { plainFrames } from "../network/link/segmentation.ts";
+import { BalloonControl } from "../virtio/balloon/balloon-control.ts";
+import { VirtioBalloon } from "../virtio/balloon/virtio-balloon.ts";
 import { VirtioBlk } from "../virtio/blk/virtio-blk.ts";
 import type { VirtioDevice } from "../virtio/device.ts";
 import { VirtioNet } from "../virtio/net/virtio-net.ts";
 import { createShareDevice, type GuestShare } from "../virtio/sharing/share.ts";
+import { HostSockets } from "../virtio/vsock/host-sockets.ts";
+import { connectGuest, serveGuest } from "../virtio/vsock/joined-sockets.ts";
+import { VirtioVsock } from "../virtio/vsock/virtio-vsock.ts";
 import type { DeviceRequest, DiskRequest, FromDevices, NetworkRequest, ToDevices } from "./device-request.ts";
 import { openShares } from "./open-shares.ts";
+import type { BalloonState } from "./options.ts";
 import { ProgramCable } from "./program-cable.ts";
 import { ProgramDisk } from "./program-disk.ts";
 
 type DeviceHost = Parameters<NonNullable<MachineOptions["createDevices"]>>[0];
+
+/** So long a guest may take to say how its memory is used. */
+const STATISTICS_MS = 2000;
 
 interface Surroundings {
   post(message: FromDevices, moved?: readonly Uint8Array<ArrayBuffer>[]): void;
@@ -32,10 +42,16 @@ export class MachineDevices {
   readonly #disks: { readonly disk: BlockDevice; readonly serial: string }[] = [];
   readonly #networks: { readonly port: EthernetPort; readonly mac: Uint8Array }[] = [];
   readonly #closers: (() => void)[] = [];
+  readonly #balloon: BalloonControl | undefined;
+  readonly #sockets: HostSockets | undefined;
   #shares: readonly GuestShare[] = [];
 
-  private constructor(surroundings: Surroundings) {
+  private constructor(request: DeviceRequest, surroundings: Surroundings) {
     this.#surroundings = surroundings;
+    this.#balloon = request.balloon ? new BalloonControl() : undefined;
+    this.#sockets = request.sockets && new HostSockets();
+    for (const { port, path } of request.sockets ?? [])
+      if (this.#sockets !== undefined) serveGuest(this.#sockets, nodeNetwork, port, path);
   }
 
   /**
@@ -44,7 +60,7 @@ export class MachineDevices {
    * @throws {VmError} `file-*`, `disk-image-invalid`, `option-invalid`.
    */
   static async open(request: DeviceRequest, surroundings: Surroundings): Promise<MachineDevices> {
-    const devices = new MachineDevices(surroundings);
+    const devices = new MachineDevices(request, surroundings);
     try {
       devices.#shares = openShares(request.shares);
       for (const disk of request.disks) await devices.#openDisk(disk);
@@ -71,7 +87,32 @@ export class MachineDevices {
       ...this.#disks.map(({ disk, serial }) => new VirtioBlk({ disk, serial, operations, onError })),
       ...this.#networks.map(({ port, mac }) => new VirtioNet({ port, mac, plainFrames, onReceive })),
       ...this.#shares.map((share) => createShareDevice(share, operations)),
+      ...(this.#sockets === undefined ? [] : [new VirtioVsock({ sockets: this.#sockets, wake: onReceive })]),
+      ...(this.#balloon === undefined ? [] : [new VirtioBalloon(this.#balloon, onReceive)]),
     ];
+  }
+
+  /**
+   * Connects a port of the guest with the Unix-domain socket at `path`.
+   * @throws {VmError} `option-invalid`, `connection-failed`.
+   */
+  async connectSocket(port: number, path: string): Promise<void> {
+    if (this.#sockets === undefined) throw lacking("sockets");
+    const failure = await connectGuest(this.#sockets, nodeNetwork, port, path);
+    if (failure !== undefined) throw new VmError({ code: "connection-failed", port, reason: failure });
+  }
+
+  /** The balloon, with another target if one is given. @throws {VmError} `option-invalid`. */
+  async balloon(targetBytes: number | undefined): Promise<BalloonState> {
+    const balloon = this.#balloon;
+    if (balloon === undefined) throw lacking("balloon");
+    if (targetBytes !== undefined) balloon.setTarget(targetBytes);
+    const patience = new Promise<undefined>((resolve) =>
+      setTimeout(resolve, STATISTICS_MS, undefined).unref(),
+    );
+    const statistics = await Promise.race([balloon.statistics(), patience]);
+    const { inflatedBytes, reportedBytes } = balloon;
+    return { targetBytes: balloon.targetBytes, inflatedBytes, reportedBytes, statistics };
   }
 
   receive(message: ToDevices): void {
@@ -149,4 +190,9 @@ export class MachineDevices {
     }
     return network;
   }
+}
+
+function lacking(option: string): VmError {
+  const expected = "a machine that was made with it";
+  return new VmError({ code: "option-invalid", option, value: "undefined", expected });
 }

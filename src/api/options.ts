@@ -1,4 +1,5 @@
-import type { DiskOptions, NetworkOptions } from "./device-options.ts";
+import type { MemoryStatistics } from "../virtio/balloon/balloon-control.ts";
+import type { DiskOptions, NetworkOptions, SocketOptions } from "./device-options.ts";
 
 /** What a program may be told of a machine while it lives. */
 export interface VirtualMachineEvents {
@@ -20,6 +21,10 @@ export interface DeviceOptions {
   readonly disks?: readonly DiskOptions[];
   /** Network cards; none if absent. */
   readonly networks?: readonly NetworkOptions[];
+  /** AF_VSOCK sockets; the guest has none if absent. `{}` is for connections to the guest alone. */
+  readonly sockets?: SocketOptions;
+  /** Lets `setBalloon` take memory from the guest. */
+  readonly balloon?: boolean;
   /**
    * For a kernel of your own: `exec` and the like ask the QEMU guest agent in it, which Debian has as the package
    * qemu-guest-agent. The default guest has an agent in any case.
@@ -106,6 +111,17 @@ export interface CommandResult {
   readonly stderr: string;
   readonly stdoutBytes: Uint8Array;
   readonly stderrBytes: Uint8Array;
+}
+
+export interface BalloonState {
+  /** What `setBalloon` has asked for. */
+  readonly targetBytes: number;
+  /** What the guest has given up. */
+  readonly inflatedBytes: number;
+  /** Free pages that the guest has reported since the machine was made, which take no memory of this computer. */
+  readonly reportedBytes: number;
+  /** What the guest says of its memory; undefined where its driver does not answer. */
+  readonly statistics: MemoryStatistics | undefined;
 }
 
 export interface VirtualMachineStatistics {

@@ -13,12 +13,15 @@ import type {
   ForwardOptions,
   HttpHandler,
   NetworkOptions,
+  SocketHandler,
+  SocketOptions,
   UserNetworkOptions,
 } from "./device-options.ts";
 import type { DiskRequest, NetworkRequest } from "./device-request.ts";
 
 const LEAST_BITS_PER_SECOND = 8000;
 const HTTP_PORT = 80;
+const MOST_SOCKET_PORT = 0xffff_fffe;
 
 /** @throws {VmError} `option-invalid`. */
 export function planDisk(options: DiskOptions, index: number): DiskRequest {
@@ -67,6 +70,25 @@ export function servicesOf(network: NetworkOptions): { name: string; port: numbe
   const names = new Set(services.map(({ name }) => name));
   if (names.size > MOST_SERVICES) refuse("networks.http", names.size, `at most ${MOST_SERVICES} names`);
   return services;
+}
+
+/** The ports at which the guest finds somebody. @throws {VmError} `option-invalid`. */
+export function servedPorts(
+  options: SocketOptions,
+): { port: number; to: SocketHandler | { readonly path: string } }[] {
+  return Object.entries(options).map(([key, to]) => {
+    const port = Number(key);
+    checkSocketPort("sockets", port);
+    if (typeof to !== "function" && typeof to?.path !== "string")
+      refuse("sockets", String(to), "functions, or paths of Unix-domain sockets");
+    return { port, to };
+  });
+}
+
+/** @throws {VmError} `option-invalid`. */
+export function checkSocketPort(option: string, port: number): void {
+  if (!(Number.isInteger(port) && port >= 0 && port <= MOST_SOCKET_PORT))
+    refuse(option, port, `ports from 0 to ${MOST_SOCKET_PORT}`);
 }
 
 function planOf(options: NetworkOptions, services: readonly Service[]): NetworkRequest["plan"] {

@@ -1,15 +1,17 @@
 import { HttpServices } from "../host/node/http-services.ts";
+import { StreamServices } from "../host/node/stream-services.ts";
 import { invariant } from "../layout/invariant.ts";
-import type { VirtualDisk } from "./device-options.ts";
-import type { DeviceRequest, DiskOperation, FromDevices, ToDevices } from "./device-request.ts";
+import type { SocketOptions, SocketStreams, VirtualDisk } from "./device-options.ts";
+import type { DeviceRequest, DiskOperation, FromDevices, ServedPort, ToDevices } from "./device-request.ts";
 import type { DeviceOptions } from "./options.ts";
-import { planDisk, planNetwork, servicesOf } from "./plan-devices.ts";
+import { planDisk, planNetwork, servedPorts, servicesOf } from "./plan-devices.ts";
 
 /** In the program's thread: what a program itself has for the devices of one machine. */
 export class ProgramDevices {
   readonly #disks: readonly (VirtualDisk | undefined)[];
   readonly #report: (message: string) => void;
   readonly #services = new HttpServices();
+  readonly #streams = new StreamServices();
   #request: DeviceRequest | undefined;
   #receivers: ((frame: Uint8Array) => void)[] = [];
   #post: (message: ToDevices) => void = () => {};
@@ -32,8 +34,9 @@ export class ProgramDevices {
       const networks = [];
       for (const [index, network] of (options.networks ?? []).entries())
         networks.push(planNetwork(network, index, await devices.#openServices(network)));
-      const { shares = [], guestAgent = false } = options;
-      devices.#request = { shares, disks, networks, guestAgent };
+      const sockets = options.sockets && (await devices.#openSockets(options.sockets));
+      const { shares = [], balloon = false, guestAgent = false } = options;
+      devices.#request = { shares, disks, networks, sockets, balloon, guestAgent };
       return devices;
     } catch (error) {
       devices.close();
@@ -71,8 +74,14 @@ export class ProgramDevices {
     }
   }
 
+  /** Connects the program with what `connect` leads to a path. */
+  connected(connect: (path: string) => Promise<void>): Promise<SocketStreams> {
+    return this.#streams.connected(connect);
+  }
+
   close(): void {
     this.#services.close();
+    this.#streams.close();
   }
 
   async #operate({
@@ -91,6 +100,17 @@ export class ProgramDevices {
       const reason = error instanceof Error ? error.message : String(error);
       this.#post({ kind: "diskFailed", device, id, reason });
     }
+  }
+
+  async #openSockets(options: SocketOptions): Promise<ServedPort[]> {
+    const ports = [];
+    for (const { port, to } of servedPorts(options)) {
+      const report = (error: unknown) =>
+        this.#report(`sockets ${port}: ${error instanceof Error ? error.message : String(error)}`);
+      const path = typeof to === "function" ? await this.#streams.open(to, report) : to.path;
+      ports.push({ port, path });
+    }
+    return ports;
   }
 
   async #openServices(network: NonNullable<DeviceOptions["networks"]>[number]) {

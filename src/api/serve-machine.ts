@@ -194,6 +194,10 @@ class MachineThread {
         machine.memory.write(call.address, call.bytes);
         machine.processor.forgetCode();
         return;
+      case "connectSocket":
+        return this.#devices?.connectSocket(call.port, call.path);
+      case "balloon":
+        return this.#devices?.balloon(call.targetBytes);
       case "statistics": {
         const { instructions, guestTimeNs, resets } = machine.statistics();
         return { instructions, guestTimeNs, resets };

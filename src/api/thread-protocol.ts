@@ -3,6 +3,7 @@
 import type { VmErrorDetail } from "../layout/vm-error.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
 import type { DeviceRequest, FromDevices, ToDevices } from "./device-request.ts";
+import type { BalloonState } from "./options.ts";
 
 /** What the thread is started with: which machine to make. */
 export type MachineRequest = BootRequest | RestoreRequest;
@@ -48,6 +49,8 @@ export interface Calls {
   forgetCode: { parameters: Record<never, never>; result: undefined };
   readMemory: { parameters: { address: number; length: number }; result: Uint8Array };
   writeMemory: { parameters: { address: number; bytes: Uint8Array }; result: undefined };
+  connectSocket: { parameters: { port: number; path: string }; result: undefined };
+  balloon: { parameters: { targetBytes: number | undefined }; result: BalloonState };
   statistics: {
     parameters: Record<never, never>;
     result: { instructions: number; guestTimeNs: number; resets: number };

@@ -9,8 +9,10 @@ import { VmError } from "../layout/vm-error.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
 import { AgentConnection } from "./agent-connection.ts";
 import { allBytes, commandResult } from "./command-result.ts";
+import type { SocketStreams } from "./device-options.ts";
 import { MachineConnection, type MadeMachine } from "./machine-connection.ts";
 import type {
+  BalloonState,
   CommandResult,
   CreateOptions,
   ExecOptions,
@@ -20,6 +22,7 @@ import type {
   VirtualMachineEvents,
   VirtualMachineStatistics,
 } from "./options.ts";
+import { checkSocketPort } from "./plan-devices.ts";
 import { ProgramDevices } from "./program-devices.ts";
 import { SerialStreams } from "./serial-streams.ts";
 import type { BootRequest, MachineRequest, RestoreRequest } from "./thread-protocol.ts";
@@ -44,6 +47,7 @@ export class VirtualMachine implements AsyncDisposable {
   /** The guest's first serial port, where the default guest has its console. */
   readonly console: SerialStreams;
   readonly #connection: MachineConnection;
+  readonly #devices: ProgramDevices;
   readonly #events: VirtualMachineEvents;
   /** What a clone is made with again. */
   readonly #options: RestoreOptions;
@@ -118,7 +122,7 @@ export class VirtualMachine implements AsyncDisposable {
     ended.promise.finally(letGo).catch(() => {});
     try {
       const made = await connection.made;
-      machine = new VirtualMachine(connection, made, request, ended.promise, options);
+      machine = new VirtualMachine(connection, made, request, ended.promise, options, devices);
       devices.connect(options, (message) => connection.sendToDevices(message));
       return machine;
     } catch (error) {
@@ -133,8 +137,10 @@ export class VirtualMachine implements AsyncDisposable {
     request: MachineRequest,
     ended: Promise<MachineEnd>,
     options: RestoreOptions,
+    devices: ProgramDevices,
   ) {
     this.#connection = connection;
+    this.#devices = devices;
     this.memoryBytes = made.memoryBytes;
     this.#ended = ended;
     this.#events = options.events ?? {};
@@ -308,6 +314,36 @@ export class VirtualMachine implements AsyncDisposable {
   async writeMemory(address: number, bytes: Uint8Array): Promise<void> {
     this.#mustStand();
     await this.#connection.call("writeMemory", { address, bytes });
+  }
+
+  /**
+   * Connects to a port of the guest's AF_VSOCK sockets, of a machine that was made with `sockets`. Where the guest has no
+   * driver, or nobody listens, it fails.
+   *
+   * @throws {VmError} `option-invalid`, `connection-failed`.
+   */
+  async connect(port: number): Promise<SocketStreams> {
+    checkSocketPort("port", port);
+    return this.#devices.connected((path) => this.#connection.call("connectSocket", { port, path }));
+  }
+
+  /**
+   * Has the guest give up `bytes` of its memory as soon as it can, or take it back: 0. For a machine that was made with
+   * `balloon`.
+   *
+   * @throws {VmError} `option-invalid`.
+   */
+  async setBalloon(bytes: number): Promise<BalloonState> {
+    if (!(Number.isSafeInteger(bytes) && bytes >= 0 && bytes <= this.memoryBytes)) {
+      const expected = `whole bytes, at most ${this.memoryBytes}`;
+      throw new VmError({ code: "option-invalid", option: "bytes", value: String(bytes), expected });
+    }
+    return this.#connection.call("balloon", { targetBytes: bytes });
+  }
+
+  /** How far the guest has got with `setBalloon`, and what it says of its memory. @throws {VmError} `option-invalid`. */
+  async balloon(): Promise<BalloonState> {
+    return this.#connection.call("balloon", { targetBytes: undefined });
   }
 
   async statistics(): Promise<VirtualMachineStatistics> {

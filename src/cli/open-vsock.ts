@@ -1,7 +1,7 @@
-import { JoinedStreams } from "../host/join-streams.ts";
 import type { HostListener } from "../host/network.ts";
 import { nodeNetwork } from "../host/node/network-sockets.ts";
 import { HostSockets } from "../virtio/vsock/host-sockets.ts";
+import { listenForGuest, serveGuest } from "../virtio/vsock/joined-sockets.ts";
 import { UsageError } from "./usage-error.ts";
 import type { VsockOption } from "./vsock-option.ts";
 
@@ -20,9 +20,11 @@ export function openVsock(
   const sockets = new HostSockets();
   const listeners: HostListener[] = [];
   for (const option of options) {
-    if (option.from === "host") listeners.push(listenForGuest(sockets, option, report));
-    else if (!serveGuest(sockets, option))
-      throw new UsageError(`--vsock ${option.port}:${option.path}: the port is taken by another --vsock`);
+    const { port, path } = option;
+    const failed = (failure: string) => report(`--vsock ${path}:${port}: cannot listen there: ${failure}`);
+    if (option.from === "host") listeners.push(listenForGuest(sockets, nodeNetwork, { path, port, failed }));
+    else if (!serveGuest(sockets, nodeNetwork, port, path))
+      throw new UsageError(`--vsock ${port}:${path}: the port is taken by another --vsock`);
   }
   return {
     sockets,
@@ -30,36 +32,4 @@ export function openVsock(
       for (const listener of listeners) listener.close();
     },
   };
-}
-
-/** The guest's connections to a port go to the program that listens at `path`. */
-function serveGuest(sockets: HostSockets, { port, path }: { port: number; path: string }): boolean {
-  return sockets.listen(port, (guest) => {
-    const joined = new JoinedStreams(() => guest.accept());
-    joined.near = guest;
-    joined.far = nodeNetwork.connect({ path }, joined.farEvents);
-    return joined.nearEvents;
-  });
-}
-
-/** Connections to `path` go to a port of the guest. */
-function listenForGuest(
-  sockets: HostSockets,
-  { port, path }: { port: number; path: string },
-  report: (line: string) => void,
-): HostListener {
-  return nodeNetwork.listen(
-    { path },
-    {
-      listening() {},
-      accept: (program) => {
-        const joined = new JoinedStreams(() => program.resume());
-        program.pause();
-        joined.near = program;
-        joined.far = sockets.connect(port, joined.farEvents);
-        return joined.nearEvents;
-      },
-      failed: (failure) => report(`--vsock ${path}:${port}: cannot listen there: ${failure}`),
-    },
-  );
 }

@@ -40,6 +40,7 @@ export type VmErrorDetail =
   | { code: "agent-unavailable"; reason: string }
   | { code: "agent-refused"; command: string; reason: string }
   | { code: "command-output-too-large"; sizeBytes: number; maximumBytes: number }
+  | { code: "connection-failed"; port: number; reason: string }
   | { code: "guest-file-failed"; path: string; reason: string }
   | { code: "snapshot-unsupported"; reason: string }
   | { code: "snapshot-devices-differ"; saved: string; present: string }
@@ -103,6 +104,8 @@ function describe(e: VmErrorDetail): string {
       return `the guest's agent refuses ${e.command}: ${e.reason}`;
     case "command-output-too-large":
       return `the command printed ${e.sizeBytes} bytes; at most ${e.maximumBytes} are taken`;
+    case "connection-failed":
+      return `no connection to port ${e.port} of the guest: ${e.reason}`;
     case "guest-file-failed":
       return `${e.path} in the guest: ${e.reason}`;
     case "snapshot-unsupported":

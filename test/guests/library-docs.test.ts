@@ -50,6 +50,8 @@ const PRINTED: Record<string, RegExp> = {
   "Disks and networks": /^BBB\nyou asked for \/status\n$/,
   "The console": /^$/,
   "Snapshots and clones": /^\d+ pages\nchanged\n\n0\n$/,
+  Sockets: /^connection-failed\n$/,
+  "The balloon": /^\d+\n$/,
   Memory: /^RSD PTR \n$/,
   Errors: /^snapshot-foreign \/etc\/hostname: not a snapshot of Ringfence/,
 };
