@@ -46,6 +46,8 @@ export interface ProcessorRequest {
   /** The one memory (layout/memory-map.ts). */
   readonly memory: WebAssembly.Memory;
   readonly engine?: EngineName;
+  /** Times a jump is taken before what it leads to is translated; the usual number when absent. */
+  readonly hotCount?: number | undefined;
   /** What CPUID announces; instructions of what it does not are #UD. The default model when absent. */
   readonly features?: ReadonlySet<FeatureName>;
   /** Times everything that is not the guest's own code; costs time itself. */
@@ -124,7 +126,7 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
     ...(translates
       ? {
           createTranslator: (host) => createTranslator(host, meter, tiers),
-          hotCount: HOT_COUNT,
+          hotCount: request.hotCount ?? HOT_COUNT,
           eager: request.engine === "translator",
         }
       : {}),

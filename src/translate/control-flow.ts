@@ -33,6 +33,8 @@ export class ControlFlow {
   readonly dispatched: readonly Position[];
   /** Some block may be reached by an indirect jump of the region. */
   readonly hasIndirectTargets: boolean;
+  /** In reverse postorder. */
+  readonly nodes: readonly FlowNode[];
   readonly #nodes: ReadonlyMap<Position, FlowNode>;
   readonly #dominator: readonly number[];
 
@@ -44,6 +46,7 @@ export class ControlFlow {
       const wild = graph.irregularTargets();
       if (wild.length === 0) {
         this.entry = graph.byOrder[0]!;
+        this.nodes = graph.byOrder;
         this.#nodes = graph.nodes;
         this.#dominator = graph.dominator;
         break;

@@ -99,7 +99,7 @@ export class RegionBuilder {
    */
   #tree(node: FlowNode): void {
     const state = this.#state;
-    const [registers, pages] = [state.registerNumbers, this.#pages.known];
+    const [registers, pages] = [state.knownRegisters, this.#pages.known];
     const goesOn = !node.isMerge && !node.isLoopHeader;
     state.knowRegisters(goesOn ? registers : undefined);
     if (!goesOn) this.#pages.forget();
@@ -137,6 +137,7 @@ export class RegionBuilder {
 
   /** `returnsTo` is given for a function that stands in the place of its call. */
   #block(node: FlowNode, block: RegionBlock, returnsTo?: Position): void {
+    this.#state.spanStarts();
     let flags = this.#inherited ?? this.#newFlags();
     this.#inherited = undefined;
     const count = block.instructions.length;

@@ -79,6 +79,16 @@ export class StateUse {
   tlbBank = 0;
   /** It has instructions that change which TLB bank accesses go by. */
   changesTlbBank = false;
+  /** Registers and flag words stay in memory, where every write goes at once. */
+  staysInMemory = false;
+}
+
+/** What is known of the registers at a place of the code. */
+export interface KnownRegisters {
+  /** What the general ones hold. */
+  readonly general: ReadonlyMap<number, NumberedValue>;
+  /** Those in memory whose value is at hand. */
+  readonly atHand: ReadonlyMap<number, Expr>;
 }
 
 /** Where a register or flag word is kept. Of a vector register that holds numbers, two f64 locals. */
@@ -91,6 +101,10 @@ const WIDTHS = { i32: 32, i64: 64, v128: 128 } as const;
 /**
  * The processor state as the code of a region sees it: registers and flag
  * words in locals, the rest in memory.
+ *
+ * Or they stay in memory, and a register is read once from there in what runs straight (`StateUse.staysInMemory`). Then nothing
+ * is to be written back where control leaves, and nothing merges there: V8's compilers take less than half the time for such
+ * code, of which most is for locals that are merged at every exit.
  *
  * A lane in which the region computes with binary64 numbers never holds a
  * denormal one: `refuse` leaves the region where it would. So no instruction has to look at its operands for the sake of
@@ -109,6 +123,8 @@ export class RegionState {
   readonly numbers = new ValueNumbers();
   /** What the general registers hold, as far as it is known. */
   #general = new Map<number, NumberedValue>();
+  /** Values that registers in memory hold, where they have been read or written before. */
+  #atHand = new Map<number, Expr>();
   /** The code in which that holds. */
   #span: CodeSpan | undefined;
 
@@ -117,7 +133,7 @@ export class RegionState {
     this.#b = b;
     this.#use = use;
     this.#known = known;
-    for (const slot of allSlots()) {
+    for (const slot of known?.staysInMemory ? [] : allSlots()) {
       if (known !== undefined && !known.used.has(slot)) continue;
       if (known?.inlinesX87 === false && isX87(slot)) continue;
       if (slot >= cpu.XMM && (known?.floatLanes.has(slot) || known?.floatLanes.has(slot + 8))) {
@@ -128,7 +144,9 @@ export class RegionState {
       const kind = kindOf(slot);
       this.#locals.set(slot, { kind, value: b.variable(kind) });
     }
-    for (const field of CONSTANT_32) this.#constants.set(field, this.#memoryLoad(32, b.i32(field)));
+    for (const field of CONSTANT_32)
+      if (field === cpu.TLB_BASE || known?.usesSse !== false)
+        this.#constants.set(field, this.#memoryLoad(32, b.i32(field)));
     if (known !== undefined && !known.changesTlbBank && known.tlbBank !== 0)
       this.#constants.set(cpu.TLB_BASE, b.i32(known.tlbBank));
     if (known?.changesTlbBank) this.#tlbBank = b.variable("i32", this.#constants.get(cpu.TLB_BASE)!);
@@ -140,6 +158,7 @@ export class RegionState {
   reload(): void {
     const b = this.#b;
     this.#general.clear();
+    this.#atHand.clear();
     for (const [slot, local] of this.#locals) {
       if (local.kind === "halves") {
         for (const [i, half] of local.halves.entries())
@@ -148,9 +167,9 @@ export class RegionState {
     }
   }
 
-  /** What is known of the general registers here. */
-  get registerNumbers(): ReadonlyMap<number, NumberedValue> {
-    return new Map(this.#general);
+  /** What is known of the registers here. */
+  get knownRegisters(): KnownRegisters {
+    return { general: new Map(this.#general), atHand: new Map(this.#atHand) };
   }
 
   /** The root of what a general register holds here, as far as it is known. */
@@ -158,9 +177,15 @@ export class RegionState {
     return this.#general.get(slot)?.root;
   }
 
-  /** Goes on in this span with what is known of the general registers, or with nothing. */
-  knowRegisters(known: ReadonlyMap<number, NumberedValue> | undefined): void {
-    this.#general = new Map(known);
+  /** Goes on with what is known of the registers, or with nothing. */
+  knowRegisters(known: KnownRegisters | undefined): void {
+    this.#general = new Map(known?.general);
+    this.#atHand = new Map(known?.atHand);
+    this.spanStarts();
+  }
+
+  /** Code that is written into the innermost span from here on runs straight. */
+  spanStarts(): void {
     this.#span = this.#b.span;
   }
 
@@ -257,6 +282,13 @@ export class RegionState {
       return this.#constants.get(at) ?? this.#memoryLoad(bits, offset);
     }
     const b = this.#b;
+    if (this.#staysInMemory) {
+      if (!isRegister(slot)) return this.#memoryLoad(bits, offset);
+      const value = this.#register(slot);
+      if (slot >= cpu.XMM) return value;
+      this.#assume(slot, value);
+      return this.#narrow(value, bits, at - slot);
+    }
     const local = this.#local(slot);
     if (local.kind === "halves") {
       const [low, high] = local.halves.map((half, i) => {
@@ -272,10 +304,29 @@ export class RegionState {
       return value;
     }
     if (slot < GENERAL_END) this.#assume(slot, value);
-    if (bits === 64 || local.kind === "i32") return value;
-    const shifted = at === slot ? value : b.op("i64.shr_u", value, b.i64(BigInt(8 * (at - slot))));
+    return local.kind === "i32" ? value : this.#narrow(value, bits, at - slot);
+  }
+
+  /** The part of a 64-bit register at a distance in bytes. */
+  #narrow(value: Expr, bits: RegisterBits, byte: number): Expr {
+    if (bits === 64) return value;
+    const b = this.#b;
+    const shifted = byte === 0 ? value : b.op("i64.shr_u", value, b.i64(BigInt(8 * byte)));
     const low = b.op("i32.wrap_i64", shifted);
     return bits === 32 ? low : b.op("i32.and", low, b.i32(bits === 8 ? 0xff : 0xffff));
+  }
+
+  /** The value of a register that stays in memory. */
+  #register(slot: number): Expr {
+    const known = this.#atHand.get(slot);
+    if (known !== undefined) return known;
+    const value = this.#memoryLoad(slot >= cpu.XMM ? 128 : 64, this.#b.i32(slot));
+    if (this.#b.span === this.#span) this.#atHand.set(slot, value);
+    return value;
+  }
+
+  get #staysInMemory(): boolean {
+    return this.#known?.staysInMemory === true;
   }
 
   /** `refuse` leaves before the instruction. */
@@ -287,18 +338,36 @@ export class RegionState {
       this.#b.store(STORES[bits], offset, value, CPU_STATE);
       return;
     }
+    if (this.#staysInMemory) return this.#storeInMemory(bits, at, slot, value);
     this.#use.written.add(slot);
     const local = this.#local(slot);
     if (local.kind === "halves") return this.#storeHalves(slot, local.halves, value, refuse);
     if (slot < GENERAL_END) this.#noteStored(slot, bits, value);
     if (slot >= cpu.XMM || local.kind === "i32" || bits === 64) return this.#b.set(local.value, value);
+    this.#b.set(local.value, this.#merged(this.#b.get(local.value), bits, at - slot, value));
+  }
+
+  /** Of a register that stays in memory. What is stored under a condition is not at hand without it. */
+  #storeInMemory(bits: RegisterBits, at: number, slot: number, value: Expr): void {
+    const b = this.#b;
+    if (!isRegister(slot)) return b.store(STORES[bits], b.i32(0), value, CPU_STATE + slot);
+    const whole = bits >= 64 ? value : this.#merged(this.#register(slot), bits, at - slot, value);
+    if (slot < GENERAL_END) this.#noteStored(slot, bits, value);
+    const bound = b.bind(whole);
+    b.store(slot >= cpu.XMM ? "v128.store" : "i64.store", b.i32(0), bound, CPU_STATE + slot);
+    if (b.span === this.#span) this.#atHand.set(slot, bound);
+    else this.#atHand.delete(slot);
+  }
+
+  /** A 64-bit register with the part at a distance in bytes replaced. */
+  #merged(old: Expr, bits: RegisterBits, byte: number, value: Expr): Expr {
     invariant(bits === 8 || bits === 16, "32 bits are written as 64");
     const b = this.#b;
-    const shift = BigInt(8 * (at - slot));
+    const shift = BigInt(8 * byte);
     const mask = (bits === 8 ? 0xffn : 0xffffn) << shift;
-    const kept = b.op("i64.and", b.get(local.value), b.i64(BigInt.asIntN(64, ~mask)));
+    const kept = b.op("i64.and", old, b.i64(BigInt.asIntN(64, ~mask)));
     const narrow = b.op("i64.extend_i32_u", b.op("i32.and", value, b.i32(bits === 8 ? 0xff : 0xffff)));
-    b.set(local.value, b.op("i64.or", kept, b.op("i64.shl", narrow, b.i64(shift))));
+    return b.op("i64.or", kept, b.op("i64.shl", narrow, b.i64(shift)));
   }
 
   /** A general register has been read. */
@@ -332,6 +401,7 @@ export class RegionState {
   /** Writes all locals that have been written back to memory, or all but flag words, or those alone. */
   writeBack(known: StateUse, which: "all" | "flags" | "others" = "all"): void {
     const b = this.#b;
+    if (known.staysInMemory) return;
     for (const slot of known.written) {
       if (which !== "all" && FLAG_WORDS.includes(slot) !== (which === "flags")) continue;
       if (!known.inlinesX87 && isX87(slot)) continue;
@@ -345,6 +415,7 @@ export class RegionState {
 
   /** Writes the flag words to memory, for a helper that may write them there. */
   storeFlags(): void {
+    if (this.#staysInMemory) return;
     for (const slot of FLAG_WORDS) {
       const local = this.#local(slot);
       invariant(local.kind !== "halves", "flag words are integers");
@@ -394,6 +465,7 @@ export class RegionState {
 
   /** A helper has written the flag words in memory. */
   reloadFlags(): void {
+    if (this.#staysInMemory) return;
     for (const slot of FLAG_WORDS) {
       this.#use.written.add(slot);
       const local = this.#local(slot);
@@ -429,6 +501,8 @@ export function slotOf(offset: number): number | undefined {
   if (offset >= cpu.XMM && offset < XMM_END) return offset & ~15;
   return FLAG_WORDS.includes(offset) || isX87(offset) ? offset : undefined;
 }
+
+const isRegister = (slot: number): boolean => slot < GENERAL_END || slot >= cpu.XMM;
 
 const isX87 = (offset: number): boolean => X87_32.includes(offset) || X87_64.includes(offset);
 

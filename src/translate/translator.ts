@@ -11,6 +11,7 @@ import { keepsX87FromInlining } from "./region-record.ts";
 import { RegionScanner, type ScannedRegion } from "./region-scanner.ts";
 import { isControlPlain, StateUse } from "./region-state.ts";
 import { ShapeUse } from "./shape-use.ts";
+import { hasTightLoop } from "./tight-loops.ts";
 
 /** Live regions; when there are more, all code is forgotten and the hot part of it comes back. */
 const MOST_REGIONS = 6000;
@@ -144,6 +145,8 @@ export class Translator implements RegionTranslator {
       use.usesX87 &&
       ![...helpers].some(keepsX87FromInlining) &&
       isControlPlain(this.#memory.getInt32(CPU_STATE + X87_FCW, true));
+    const computesFloats = use.floatLanes.size > 0 || use.usesHostFloat || use.inlinesX87;
+    use.staysInMemory = !computesFloats && !hasTightLoop(flow);
     const name = `region_${place.page.toString(16)}_${place.offset.toString(16)}`;
     return { name, scanned, flow, use, helpers, places };
   }
