@@ -113,6 +113,8 @@ export interface Ops<V> {
   setSubtractionOverflow(a: V, b: V, difference: V): void;
   /** All flags are those of `a` - `b`: a condition may be found by comparing the two instead. Said after the flags are set. */
   setComparison(a: V, b: V): void;
+  /** All flags are those of `a` + `b`. Said after the flags are set. */
+  setSum(a: V, b: V): void;
   /** Truth value of a condition code on the present flags. */
   condition(condition: Condition): V;
 

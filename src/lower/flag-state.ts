@@ -3,8 +3,9 @@ import type { IntegerValues } from "../isa/lowering/integer-values.ts";
 import type { Value } from "../isa/lowering/value.ts";
 import type { Condition, StatusFlag } from "../isa/registers.ts";
 import { FLAG_C, FLAG_R, FLAG_X, FLAG_Y } from "../layout/cpu-state.ts";
-import type { Expr, FunctionBuilder } from "../wasm/function-builder.ts";
+import { constantOf, type Expr, type FunctionBuilder } from "../wasm/function-builder.ts";
 import type { OpName } from "../wasm/opcodes.ts";
+import { type KnownFlags, knownCondition } from "./known-condition.ts";
 import type { RecordContext } from "./record-context.ts";
 
 const ALL_FLAGS = ["cf", "pf", "af", "zf", "sf", "of"] as const;
@@ -32,11 +33,11 @@ interface Pending {
   pf?: Value;
 }
 
-/** The operands of the last comparison, for conditions that a fused handler tests right behind it. */
-export interface KnownFlags {
-  readonly cf?: Value | undefined;
-  readonly result?: Value | undefined;
-  readonly difference?: { readonly a: Value; readonly b: Value } | undefined;
+/** All six flags are those of `a` - `b`, or of `a` + `b`, where without `b` that is `a`. */
+export interface FlagOperandValues {
+  readonly a: Value;
+  readonly b: Value | undefined;
+  readonly subtracts: boolean;
 }
 
 /**
@@ -50,7 +51,8 @@ export class FlagState {
   #pending: Pending = {};
   /** The running instruction's flags take the place of all that is pending. */
   #replaces = false;
-  #difference: { a: Value; b: Value } | undefined;
+  /** What all that is pending follows from. */
+  #operands: FlagOperandValues | undefined;
   /** Flags that an earlier instruction of the same handler left. */
   #known: KnownFlags = {};
 
@@ -74,30 +76,40 @@ export class FlagState {
   /** Writes what is pending where control leaves; it stays pending where control goes on. */
   spill(): void {
     const pending = this.#pending;
-    const difference = this.#difference;
+    const operands = this.#operands;
     const known = this.#known;
     this.flush();
     this.#pending = pending;
-    this.#difference = difference;
+    this.#operands = operands;
     this.#known = known;
+  }
+
+  /** What all that is pending follows from, if that is a sum, a difference, or a result without carry and overflow. */
+  get operands(): FlagOperandValues | undefined {
+    if (this.#operands !== undefined) return this.#operands;
+    const { result, overflow, cf, of, af, zf, sf, pf } = this.#pending;
+    if (result === undefined || overflow === undefined || cf === undefined) return undefined;
+    if ([of, af, zf, sf, pf].some((single) => single !== undefined)) return undefined;
+    if (constantOf(cf.e) !== 0 || constantOf(overflow.y) !== 0n) return undefined;
+    return { a: result, b: undefined, subtracts: false };
   }
 
   #replacePending(): void {
     if (!this.#replaces) return;
     this.#replaces = false;
     this.#pending = {};
-    this.#difference = undefined;
+    this.#operands = undefined;
   }
 
   set(flag: StatusFlag, value: Value): void {
     this.#replacePending();
     this.#pending[flag] = value;
-    this.#difference = undefined;
+    this.#operands = undefined;
   }
 
   setResult(result: Value): void {
     this.#replacePending();
-    this.#difference = undefined;
+    this.#operands = undefined;
     this.#pending.result = result;
     delete this.#pending.zf;
     delete this.#pending.sf;
@@ -107,19 +119,29 @@ export class FlagState {
   setAddition(a: Value, b: Value): void {
     this.#replacePending();
     this.#overflow(this.#values.signed64(a), this.#values.signed64(b));
-    this.#difference = undefined;
+    this.#operands = undefined;
   }
 
   setSubtraction(a: Value, b: Value): void {
     this.#replacePending();
     const inverted = this.#b.op("i64.xor", this.#values.signed64(b), this.#b.i64(SUBTRAHEND_MASK));
     this.#overflow(this.#values.signed64(a), inverted);
-    this.#difference = undefined;
+    this.#operands = undefined;
   }
 
   /** All flags, CF too, have been set to those of `a` - `b`. */
   setComparison(a: Value, b: Value): void {
-    this.#difference = { a, b };
+    this.#operands = { a, b, subtracts: true };
+  }
+
+  /** All flags, CF too, have been set to those of `a` + `b`. */
+  setSum(a: Value, b: Value): void {
+    this.#operands = { a, b, subtracts: false };
+  }
+
+  get #difference(): { readonly a: Value; readonly b: Value } | undefined {
+    if (this.#operands?.subtracts !== true || this.#operands.b === undefined) return undefined;
+    return { a: this.#operands.a, b: this.#operands.b };
   }
 
   #overflow(x: Expr, y: Expr): void {
@@ -137,7 +159,7 @@ export class FlagState {
 
   condition(condition: Condition): Value {
     return (
-      this.#knownCondition(condition, this.#anyPending() ? this.#pendingKnown() : this.#known) ??
+      knownCondition(this.#values, condition, this.#anyPending() ? this.#pendingKnown() : this.#known) ??
       this.#computedCondition(condition)
     );
   }
@@ -157,7 +179,7 @@ export class FlagState {
   copy(): FlagState {
     const copy = new FlagState(this.#context, this.#values);
     copy.#pending = { ...this.#pending };
-    copy.#difference = this.#difference;
+    copy.#operands = this.#operands;
     copy.#known = this.#known;
     return copy;
   }
@@ -176,10 +198,8 @@ export class FlagState {
     }
     const result = p.result === undefined ? undefined : v.keep(p.result);
     const cf = p.cf === undefined ? undefined : v.keep(p.cf);
-    const difference =
-      this.#difference === undefined
-        ? undefined
-        : { a: v.keep(this.#difference.a), b: v.keep(this.#difference.b) };
+    const compared = this.#difference;
+    const difference = compared && { a: v.keep(compared.a), b: v.keep(compared.b) };
     if (cf !== undefined && result !== undefined) this.#store32(FLAG_C, cf.e);
     else if (cf !== undefined) {
       const corrections = this.#b.op("i32.and", this.#load32(FLAG_C), this.#b.i32(6));
@@ -199,13 +219,13 @@ export class FlagState {
       // CF or OF by itself leaves nothing to compare.
       difference: onlyAf(p) ? this.#known.difference : difference,
     };
-    this.#difference = undefined;
+    this.#operands = undefined;
   }
 
   /** Forgets what is known: after code that may have changed flags behind our back, or on leaving an arm. */
   forget(): void {
     this.#known = {};
-    this.#difference = undefined;
+    this.#operands = undefined;
   }
 
   #anyPending(): boolean {
@@ -313,42 +333,6 @@ export class FlagState {
         );
         return v.bit({ bits: 64, e: bits, relative: false }, 4);
       }
-    }
-  }
-
-  /** A condition from what the same handler computed before; undefined when that does not suffice. */
-  #knownCondition(condition: Condition, known: KnownFlags): Value | undefined {
-    const v = this.#values;
-    const { cf, result, difference } = known;
-    switch (condition) {
-      case "b":
-        return cf;
-      case "ae":
-        return cf && v.not(cf);
-      case "e":
-        return difference ? v.equal(difference.a, difference.b) : result && v.isZero(result);
-      case "ne":
-        return difference ? v.not(v.equal(difference.a, difference.b)) : result && v.not(v.isZero(result));
-      case "be":
-        if (difference && cf) return v.not(v.lessUnsigned(difference.b, difference.a));
-        return cf && result && v.or(cf, v.isZero(result));
-      case "a":
-        if (difference && cf) return v.lessUnsigned(difference.b, difference.a);
-        return cf && result && v.not(v.or(cf, v.isZero(result)));
-      case "s":
-        return result && v.bit(result, result.bits - 1);
-      case "ns":
-        return result && v.not(v.bit(result, result.bits - 1));
-      case "l":
-        return difference && v.lessSigned(difference.a, difference.b);
-      case "ge":
-        return difference && v.not(v.lessSigned(difference.a, difference.b));
-      case "le":
-        return difference && v.not(v.lessSigned(difference.b, difference.a));
-      case "g":
-        return difference && v.lessSigned(difference.b, difference.a);
-      default:
-        return undefined;
     }
   }
 

@@ -103,6 +103,9 @@ export class RecordOps extends VectorValues implements Ops<Value> {
   setComparison(a: Value, b: Value): void {
     this.flags.setComparison(a, b);
   }
+  setSum(a: Value, b: Value): void {
+    this.flags.setSum(a, b);
+  }
   condition(condition: Condition): Value {
     return this.flags.condition(condition);
   }

@@ -4,10 +4,12 @@ import { invariant } from "../layout/invariant.ts";
 import { CPU_STATE, LINK_TAG, PAGE_BYTES } from "../layout/memory-map.ts";
 import { RECORD_BYTES } from "../layout/record.ts";
 import { buildRecord } from "../lower/build-record.ts";
-import { FlagState, replacesFlags } from "../lower/flag-state.ts";
+import { FlagState } from "../lower/flag-state.ts";
 
 import { type Expr, FunctionBuilder, type Label, type Variable } from "../wasm/function-builder.ts";
 import type { FlowNode } from "./control-flow.ts";
+import { FlagLiveness, replacesAllFlags } from "./flag-liveness.ts";
+import { FlagOperands } from "./flag-operands.ts";
 import { HostPages } from "./host-pages.ts";
 import { isMxcsrSimple } from "./inline-float.ts";
 import { RegionCalls } from "./region-calls.ts";
@@ -34,6 +36,8 @@ export class RegionBuilder {
   readonly #pages: HostPages;
   readonly #out: RegionWayOut;
   readonly #calls: RegionCalls;
+  readonly #flagLiveness: FlagLiveness;
+  readonly #flagOperands: FlagOperands;
   readonly #dispatchTo: Variable;
   /** Flags that are pending where the block begins that is written next. */
   #inherited: FlagState | undefined;
@@ -56,7 +60,9 @@ export class RegionBuilder {
       // The stack pointer is known long before the stack is accessed.
       addendCell: (root) => (state.rootOf(cpu.RSP) === root ? undefined : plan.places.addendCell()),
     });
-    this.#out = new RegionWayOut(b, plan, state);
+    this.#flagLiveness = new FlagLiveness(plan.flow);
+    this.#flagOperands = new FlagOperands(b, state, !plan.use.staysInMemory);
+    this.#out = new RegionWayOut(b, plan, state, this.#flagOperands);
     this.#calls = new RegionCalls(b, plan, state, this.#out);
   }
 
@@ -156,11 +162,11 @@ export class RegionBuilder {
       }
       const exits: RegionExits = {
         resume: () => {
-          flags.spill();
+          this.#flagOperands.spill(flags);
           this.#out.resume(instruction.position, instruction.firstRecord);
         },
         status: (status) => {
-          flags.spill();
+          this.#flagOperands.spill(flags);
           this.#out.status(instruction.position, instruction.record, status);
         },
         jumpToKnown: (rip) => {
@@ -276,12 +282,13 @@ export class RegionBuilder {
     this.#out.count(block.instructions.length);
     const atPageEnd = pageDelta(next) !== pageDelta(block.start) && !block.crosses;
     if (to === undefined) {
-      flags.spill();
+      this.#flagOperands.spill(flags);
       this.#out.storeRip(this.#out.ripOf(next));
       const slot = this.#plan.places.slot(next);
       return atPageEnd ? this.#out.jumpBySlot(slot) : this.#out.onwardBySlot(slot);
     }
-    if (atPageEnd || to.block!.crosses) this.#out.leaveWithoutBudget(next, () => flags.spill());
+    if (atPageEnd || to.block!.crosses)
+      this.#out.leaveWithoutBudget(next, () => this.#flagOperands.spill(flags));
     this.#goTo(node, to, flags);
   }
 
@@ -290,17 +297,17 @@ export class RegionBuilder {
     if (block.end.kind === "call") {
       const { body, next } = block.end;
       invariant(body !== undefined, "other calls have been made");
-      this.#out.leaveWithoutBudget(target, () => flags.spill());
+      this.#out.leaveWithoutBudget(target, () => this.#flagOperands.spill(flags));
       this.#inherited = flags.copy();
       return this.#block(node, body, next);
     }
     const to = this.#successor(node, target);
     if (to === undefined) {
-      flags.spill();
+      this.#flagOperands.spill(flags);
       this.#out.storeRip(this.#out.ripOf(target));
       return this.#out.jumpBySlot(this.#plan.places.slot(target));
     }
-    this.#out.leaveWithoutBudget(target, () => flags.spill());
+    this.#out.leaveWithoutBudget(target, () => this.#flagOperands.spill(flags));
     this.#goTo(node, to, flags);
   }
 
@@ -379,31 +386,17 @@ export class RegionBuilder {
   #goTo(from: FlowNode, to: FlowNode, flags: FlagState): void {
     const b = this.#b;
     const { flow } = this.#plan;
-    const isOnlyWay = !to.isMerge && !to.isLoopHeader && !flow.isDispatched(from, to);
-    if (isOnlyWay) this.#inherited = flags.copy();
-    else if (to.block === undefined || !replacesAllFlags(to.block)) flags.spill();
-    if (flow.isDispatched(from, to)) {
+    const isDispatched = flow.isDispatched(from, to);
+    if (!to.isMerge && !to.isLoopHeader && !isDispatched) this.#inherited = flags.copy();
+    else if (to.block === undefined || !replacesAllFlags(to.block)) {
+      if (isDispatched || this.#flagLiveness.isLive(to)) flags.spill();
+      else this.#flagOperands.spill(flags);
+    }
+    if (isDispatched) {
       b.set(this.#dispatchTo, b.i32(flow.dispatched.indexOf(to.block!.start)));
       b.br(this.#loops.get(flow.dispatcher!)!);
     } else if (flow.isBackEdge(from, to)) b.br(this.#loops.get(to)!);
     else if (to.isMerge) b.br(this.#labels.get(to)!);
     else this.#tree(to);
   }
-}
-
-const QUIET_OPERANDS: ReadonlySet<string> = new Set(["general", "immediate", "address"]);
-const FLAG_SETTERS: ReadonlySet<string> = new Set(["add", "sub", "cmp", "and", "or", "xor", "test", "neg"]);
-/** Moves between registers: they look at no flags, and nothing happens at them. */
-const QUIET_MOVES: ReadonlySet<string> = new Set(["mov", "movzx", "movsx", "movsxd", "lea"]);
-
-/** Whether a block sets all status flags before it can be left, or anything can look at them. */
-function replacesAllFlags({ instructions, crosses }: RegionBlock): boolean {
-  if (crosses) return false;
-  for (const { shape, interpreted } of instructions) {
-    const { mnemonic, flags } = shape.instruction;
-    if (interpreted || shape.operands.some(({ kind }) => !QUIET_OPERANDS.has(kind))) return false;
-    if (replacesFlags(flags)) return FLAG_SETTERS.has(mnemonic);
-    if (!QUIET_MOVES.has(mnemonic)) return false;
-  }
-  return false;
 }

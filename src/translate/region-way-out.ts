@@ -7,6 +7,7 @@ import {
 import * as cpu from "../layout/cpu-state.ts";
 import { CPU_STATE, PAGE_BYTES, RECORDS } from "../layout/memory-map.ts";
 import type { Expr, FunctionBuilder, Label, Variable } from "../wasm/function-builder.ts";
+import type { FlagOperands } from "./flag-operands.ts";
 import { type Position, pageDelta } from "./region-code.ts";
 import type { RegionPlan } from "./region-plan.ts";
 import type { RegionState } from "./region-state.ts";
@@ -27,6 +28,7 @@ export class RegionWayOut {
   readonly #b: FunctionBuilder;
   readonly #plan: RegionPlan;
   readonly #state: RegionState;
+  readonly #flagOperands: FlagOperands;
   /** Instructions that may still be executed, as BUDGET was at the start of the running block. */
   readonly #left: Variable;
   readonly #kind: Variable;
@@ -38,10 +40,11 @@ export class RegionWayOut {
   #exit: Label | undefined;
   #syncedExit: Label | undefined;
 
-  constructor(b: FunctionBuilder, plan: RegionPlan, state: RegionState) {
+  constructor(b: FunctionBuilder, plan: RegionPlan, state: RegionState, flagOperands: FlagOperands) {
     this.#b = b;
     this.#plan = plan;
     this.#state = state;
+    this.#flagOperands = flagOperands;
     this.#left = b.variable("i32", b.load("i32.load", b.i32(0), CPU_STATE + cpu.BUDGET));
     this.#kind = b.variable("i32", b.i32(EXIT_RESUME));
     this.#record = b.variable("i32", b.i32(0));
@@ -62,6 +65,7 @@ export class RegionWayOut {
         this.#exit = exit;
         body();
       });
+      this.#flagOperands.finish();
       this.writeBack();
     });
     const caller = b.parameter(0);

@@ -71,6 +71,7 @@ export class EvaluatorOps extends VectorValues implements Ops<Value> {
   }
   /** The evaluator looks at the flags. */
   setComparison(): void {}
+  setSum(): void {}
 
   setSubtractionOverflow(a: Value, b: Value, difference: Value): void {
     definitions.setSubtractionOverflow(this.#state.flags, a.bits, a.value, b.value, difference.value);

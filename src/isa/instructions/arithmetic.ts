@@ -57,6 +57,7 @@ export const add = instruction({
   execute(ops, dst, src) {
     const sum = ops.add(dst, src);
     setAdditionFlags(ops, dst, src, sum, ops.lessUnsigned(sum, dst));
+    ops.setSum(dst, src);
     return sum;
   },
 });
@@ -241,6 +242,7 @@ export const xadd = instruction({
   execute(ops, dst, src) {
     const sum = ops.add(dst, src);
     setAdditionFlags(ops, dst, src, sum, ops.lessUnsigned(sum, dst));
+    ops.setSum(dst, src);
     return [sum, dst];
   },
 });
