@@ -16,6 +16,7 @@ export interface Cost {
 
 export class MeasuredGuest {
   readonly #child: ChildProcess;
+  readonly #startMs = performance.now();
   #output = "";
   #wake = () => {};
 
@@ -32,6 +33,12 @@ export class MeasuredGuest {
   /** The shell asks the terminal where its cursor is, and takes what was typed ahead for the answer. */
   async booted(): Promise<void> {
     await this.#until(PROMPT);
+  }
+
+  /** Resolves when the console has shown what is wanted, with what the process cost up to then. */
+  async shows(wanted: RegExp): Promise<Cost> {
+    await this.#until(wanted);
+    return { cpuS: this.#cpuSeconds(), elapsedS: (performance.now() - this.#startMs) / 1000 };
   }
 
   /** Runs a command, which must end with status 0; resolves with what it cost. */

@@ -54,9 +54,21 @@ export class DecodedInstruction {
   displacementBytes = 0;
   /** Segment of the memory operand, 0..5. */
   segment = 3;
-  immediate = 0n;
+  /** The first immediate, sign-extended to 64 bits, as two halves. */
+  immediateLow = 0;
+  immediateHigh = 0;
   immediate2 = 0;
   opcode = 0;
+
+  /** The first immediate as a signed number of 64 bits. */
+  get immediate(): bigint {
+    return (BigInt(this.immediateHigh) << 32n) | BigInt(this.immediateLow >>> 0);
+  }
+}
+
+function anyHasModRM(forms: readonly CompiledForm[]): boolean {
+  for (let i = 0; i < forms.length; i++) if (forms[i]!.hasModRM) return true;
+  return false;
 }
 
 const SEGMENT_PREFIXES: Record<number, number> = { 0x26: 0, 0x2e: 1, 0x36: 2, 0x3e: 3, 0x64: 4, 0x65: 5 };
@@ -166,7 +178,7 @@ export class Decoder {
     if (candidates.length === 0) return DECODE_UNDEFINED;
 
     let modRM = 0;
-    r.hasModRM = candidates[0]!.hasModRM || candidates.some((f) => f.hasModRM);
+    r.hasModRM = anyHasModRM(candidates);
     if (r.hasModRM) {
       if (this.#at >= this.#end) {
         this.#truncated = true;
@@ -176,16 +188,16 @@ export class Decoder {
     }
     const registerForm = modRM >= 0xc0;
     let chosen: CompiledForm | undefined;
-    for (const form of candidates) {
+    for (let i = 0; i < candidates.length; i++) {
+      const form = candidates[i]!;
       if ((form.prefixes & prefix) === 0) continue;
       if (form.digit >= 0 && form.digit !== ((modRM >> 3) & 7)) continue;
       if (form.fixedModRM >= 0 && form.fixedModRM !== (modRM & form.modRMMask)) continue;
       if (form.hasModRM && !(registerForm || form.ignoresMod ? form.allowsRegister : form.allowsMemory))
         continue;
-      const row = form.form;
-      if (codeBits === 64 ? row.not64 : row.only64) continue;
-      if (row.rexW !== undefined && row.rexW !== ((rex & 8) !== 0)) continue;
-      if (row.rexB !== undefined && row.rexB !== ((rex & 1) !== 0)) continue;
+      if (codeBits === 64 ? form.not64 : form.only64) continue;
+      if (form.rexW !== undefined && form.rexW !== ((rex & 8) !== 0)) continue;
+      if (form.rexB !== undefined && form.rexB !== ((rex & 1) !== 0)) continue;
       if (form.vex !== undefined && !this.#matchesVex(form.vex)) continue;
       chosen = form;
       break;
@@ -193,14 +205,13 @@ export class Decoder {
     if (chosen === undefined) return DECODE_UNDEFINED;
     r.form = chosen;
     if (codeBits !== 64) r.vvvv &= 7;
-    const row = chosen.form;
     r.addressBits =
       codeBits === 64 ? (addressPrefix ? 32 : 64) : (codeBits === 32) !== addressPrefix ? 32 : 16;
     const flipped = operandPrefix && !chosen.mandatory66;
-    if (row.size !== undefined) r.operandBits = row.size;
+    if (chosen.size !== undefined) r.operandBits = chosen.size;
     else if (r.vex) r.operandBits = codeBits === 64 && (rex & 8) !== 0 ? 64 : 32;
-    else if (codeBits === 64 && (row.force64 || (rex & 8) !== 0)) r.operandBits = 64;
-    else if (codeBits === 64 && row.default64) r.operandBits = flipped ? 16 : 64;
+    else if (codeBits === 64 && (chosen.force64 || (rex & 8) !== 0)) r.operandBits = 64;
+    else if (codeBits === 64 && chosen.default64) r.operandBits = flipped ? 16 : 64;
     else r.operandBits = (codeBits === 16) !== flipped ? 16 : 32;
     r.opcodeRegister = (opcode & 7) | ((rex & 1) << 3);
     r.isMemory = false;
@@ -228,7 +239,7 @@ export class Decoder {
     this.#immediates(chosen, codeBits);
     if (this.#truncated) return 0;
     if (refused) return DECODE_UNDEFINED;
-    if (r.lock && !(row.lockable && r.isMemory)) return DECODE_UNDEFINED;
+    if (r.lock && !(chosen.lockable && r.isMemory)) return DECODE_UNDEFINED;
     return 1;
   }
 
@@ -312,29 +323,41 @@ export class Decoder {
     return value >>> 0;
   }
 
-  #signedImmediate(bytes: number): bigint {
+  /** Takes the first immediate of so many bytes. */
+  #signedImmediate(bytes: number): void {
+    const r = this.result;
     if (bytes === 8) {
-      const low = this.#unsigned(4);
-      return (BigInt(this.#unsigned(4)) << 32n) | BigInt(low);
+      r.immediateLow = this.#unsigned(4) | 0;
+      r.immediateHigh = this.#unsigned(4) | 0;
+      return;
     }
-    const value = this.#unsigned(bytes);
     const shift = 32 - 8 * bytes;
-    return BigInt((value << shift) >> shift);
+    r.immediateLow = (this.#unsigned(bytes) << shift) >> shift;
+    r.immediateHigh = r.immediateLow >> 31;
+  }
+
+  #unsignedImmediate(bytes: number): void {
+    this.result.immediateLow = this.#unsigned(bytes) | 0;
+    this.result.immediateHigh = 0;
   }
 
   #immediates(chosen: CompiledForm, codeBits: CodeBits): void {
     const r = this.result;
     let first = true;
-    r.immediate = 0n;
+    r.immediateLow = 0;
+    r.immediateHigh = 0;
     r.immediate2 = 0;
-    for (const operand of chosen.operands) {
+    const { operands } = chosen;
+    for (let i = 0; i < operands.length; i++) {
+      const operand = operands[i]!;
       if (operand.source === "one") {
-        r.immediate = 1n;
+        r.immediateLow = 1;
         first = false;
       } else if (operand.source === "moffs") {
         r.isMemory = true;
         const bytes = r.addressBits / 8;
-        r.immediate = bytes === 8 ? this.#signedImmediate(8) : BigInt(this.#unsigned(bytes));
+        if (bytes === 8) this.#signedImmediate(8);
+        else this.#unsignedImmediate(bytes);
       } else if (operand.source === "rdi") {
         r.isMemory = true;
         r.base = 7;
@@ -351,13 +374,13 @@ export class Decoder {
           : v
             ? r.operandBits / 8
             : (operand.encodedBytes as number);
-        if (operand.source === "is4" && codeBits !== 64) r.immediate = BigInt(this.#byte() & 0x7f);
+        if (operand.source === "is4" && codeBits !== 64) r.immediateLow = this.#byte() & 0x7f;
         else if (operand.source === "farOffset") {
-          r.immediate = BigInt(this.#unsigned(bytes));
+          this.#unsignedImmediate(bytes);
           first = false;
         } else if (operand.source === "farSelector") r.immediate2 = this.#unsigned(2);
         else if (first) {
-          r.immediate = this.#signedImmediate(bytes);
+          this.#signedImmediate(bytes);
           first = false;
         } else r.immediate2 = this.#unsigned(bytes);
       }

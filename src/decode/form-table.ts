@@ -47,6 +47,21 @@ export interface CompiledForm {
   readonly fixedModRM: number;
   readonly modRMMask: number;
   readonly operands: readonly OperandSpec[];
+  /** Some operand is memory at an absolute offset. */
+  readonly hasMoffs: boolean;
+  // Attributes of `form` that decoding asks for, under the same names: objects that have all of them are read faster.
+  readonly not64: boolean;
+  readonly only64: boolean;
+  readonly rexW: boolean | undefined;
+  readonly rexB: boolean | undefined;
+  readonly size: Form["size"];
+  readonly force64: boolean;
+  readonly default64: boolean;
+  readonly lockable: boolean;
+  readonly popsFirst: boolean;
+  readonly offsetOnly: boolean;
+  /** `repeatable` or `addressPrefixes`. */
+  readonly takesStringPrefixes: boolean;
   /** Some operand or the instruction itself follows the operand size. */
   readonly variableSize: boolean;
   /** ModRM.mod does not count: the operand is a register (Intel SDM Vol. 2B, "MOV—Move to/from Control Registers"). */
@@ -156,6 +171,18 @@ function compile(instruction: Instruction, form: Form, number: number): Compiled
     fixedModRM,
     modRMMask,
     operands,
+    hasMoffs: operands.some((o) => o.source === "moffs"),
+    not64: form.not64 === true,
+    only64: form.only64 === true,
+    rexW: form.rexW,
+    rexB: form.rexB,
+    size: form.size,
+    force64: form.force64 === true,
+    default64: form.default64 === true,
+    lockable: form.lockable === true,
+    popsFirst: form.popsFirst === true,
+    offsetOnly: form.offsetOnly === true,
+    takesStringPrefixes: form.repeatable === true || form.addressPrefixes === true,
     variableSize,
     ignoresMod,
     allowsRegister: fixedModRM >= 0xc0 || rm === undefined || rm.allows !== "memory",

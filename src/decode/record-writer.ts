@@ -61,13 +61,11 @@ export class RecordWriter {
   readonly #u8: Uint8Array;
   readonly #u16: Uint16Array;
   readonly #i32: Int32Array;
-  readonly #i64: BigInt64Array;
 
   constructor(buffer: ArrayBufferLike) {
     this.#u8 = new Uint8Array(buffer);
     this.#u16 = new Uint16Array(buffer);
     this.#i32 = new Int32Array(buffer);
-    this.#i64 = new BigInt64Array(buffer);
   }
 
   /** A record without operands. */
@@ -145,16 +143,16 @@ export class RecordWriter {
       const opcode = ((d.opcode & 7) << 8) | (d.mod << 6) | (d.digit << 3) | (d.rm & 7);
       this.#i32[(here + record.IMMEDIATE) >> 2] = opcode | (d.segment << 16);
     }
-    if (d.form.form.repeatable || d.form.form.addressPrefixes) {
+    if (d.form.takesStringPrefixes) {
       this.#u16[(here + record.REG_C) >> 1] = stringPrefixes(d.addressBits, d.repeat, d.segment);
-    } else if (usesCounter(shape)) {
+    } else if (shape.usesCounter) {
       this.#u16[(here + record.REG_C) >> 1] = stringPrefixes(d.addressBits, 0, 3);
     }
     return here + record.RECORD_BYTES;
   }
 
   #addressHandler(d: DecodedInstruction, codeBits: CodeBits): number {
-    if (codeBits !== 64) return d.form.form.offsetOnly ? HANDLER_ADDRESS_OFFSET : HANDLER_ADDRESS_SEGMENTED;
+    if (codeBits !== 64) return d.form.offsetOnly ? HANDLER_ADDRESS_OFFSET : HANDLER_ADDRESS_SEGMENTED;
     return needsAbsolute(d) ? HANDLER_ADDRESS_ABSOLUTE : HANDLER_ADDRESS_32;
   }
 
@@ -168,7 +166,7 @@ export class RecordWriter {
     let displacement = d.displacement;
     let base = cpu.ZERO;
     // POP computes the address after it has incremented RSP (Intel SDM Vol. 2B, POP).
-    if (d.form.form.popsFirst && d.base === 4) displacement += d.operandBits / 8;
+    if (d.form.popsFirst && d.base === 4) displacement += d.operandBits / 8;
     if (d.base === BASE_RIP) {
       base = cpu.RIP_BASE;
       displacement += nextOffset;
@@ -179,7 +177,7 @@ export class RecordWriter {
     this.#u8[at + record.SCALE] = d.scale;
     this.#i32[(at + record.DISPLACEMENT) >> 2] = displacement;
     this.#u16[(at + record.REG_B) >> 1] = d.addressBits;
-    if (d.form.form.offsetOnly) return;
+    if (d.form.offsetOnly) return;
     if (codeBits === 64) {
       if (d.segment >= 4) this.#u16[(at + record.SEGMENT_SLOT) >> 1] = segmentBaseSlot(d.segment);
     } else {
@@ -187,9 +185,8 @@ export class RecordWriter {
       this.#u16[(at + record.REG_A) >> 1] = d.segment;
       this.#u16[(at + record.REG_C) >> 1] = use.bytes * 2 + (use.write ? 1 : 0);
     }
-    if (needsAbsolute(d)) this.#i64[(at + record.IMMEDIATE) >> 3] = BigInt.asIntN(64, d.immediate);
-    else if (d.form.operands.some((o) => o.source === "moffs"))
-      this.#i32[(at + record.DISPLACEMENT) >> 2] = Number(d.immediate) | 0;
+    if (needsAbsolute(d)) this.#setImmediate(at, d);
+    else if (d.form.hasMoffs) this.#i32[(at + record.DISPLACEMENT) >> 2] = d.immediateLow;
   }
 
   #writeOperands(at: number, d: DecodedInstruction, shape: HandlerShape, nextOffset: number): void {
@@ -214,14 +211,13 @@ export class RecordWriter {
           break;
         }
         case "immediate":
-          if (spec.source !== "moffs")
-            this.#i64[(at + record.IMMEDIATE) >> 3] = BigInt.asIntN(64, d.immediate);
+          if (spec.source !== "moffs") this.#setImmediate(at, d);
           break;
         case "immediate2":
           this.#i32[(at + record.DISPLACEMENT) >> 2] = d.immediate2;
           break;
         case "relative": {
-          const target = nextOffset + Number(d.immediate);
+          const target = nextOffset + d.immediateLow;
           this.#i32[(at + record.LINK) >> 2] = 0;
           this.#i32[(at + record.TARGET_OFFSET) >> 2] = target;
           if (target >= 0 && target < 4096 && d.operandBits !== 16)
@@ -232,6 +228,11 @@ export class RecordWriter {
           break;
       }
     }
+  }
+
+  #setImmediate(at: number, d: DecodedInstruction): void {
+    this.#i32[(at + record.IMMEDIATE) >> 2] = d.immediateLow;
+    this.#i32[(at + record.IMMEDIATE + 4) >> 2] = d.immediateHigh;
   }
 
   #setSlot(at: number, slot: RegisterSlot, value: number): void {
@@ -257,7 +258,7 @@ export function encodedRegister(d: DecodedInstruction, source: OperandSource): n
     case "vvvv":
       return d.vvvv;
     case "is4":
-      return Number((d.immediate >> 4n) & 15n);
+      return (d.immediateLow >> 4) & 15;
     case "index":
       return d.index;
     default:
@@ -267,11 +268,7 @@ export function encodedRegister(d: DecodedInstruction, source: OperandSource): n
 
 /** A memory operand whose offset is a full 64-bit immediate. */
 function needsAbsolute(d: DecodedInstruction): boolean {
-  return d.addressBits === 64 && d.form.operands.some((o) => o.source === "moffs");
-}
-
-function usesCounter(shape: HandlerShape): boolean {
-  return shape.operands.some((o) => o.kind === "relative");
+  return d.addressBits === 64 && d.form.hasMoffs;
 }
 
 /** REG_C of string instructions: address size / 16 in bits 0..2, repetition in 3..4, segment in 5..7. */

@@ -35,6 +35,8 @@ export interface HandlerShape {
   readonly privileged: boolean;
   readonly operands: readonly OperandShape[];
   readonly hasMemory: boolean;
+  /** Some operand is relative to the next instruction: a jump, of which LOOP and JRCXZ count in rCX. */
+  readonly usesCounter: boolean;
   /** Encoded with a VEX prefix. */
   readonly vex: boolean;
 }
@@ -135,6 +137,7 @@ export class ShapeTable {
         hasMemory: operands.some(
           (o) => o.kind === "memory" || o.kind === "vectorMemory" || o.kind === "address",
         ),
+        usesCounter: operands.some((o) => o.kind === "relative"),
         vex: form.vex !== undefined,
       };
       this.shapes.push(shape);

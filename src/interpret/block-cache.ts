@@ -179,8 +179,8 @@ export class BlockCache implements RegionStore {
       }
       here += length;
       const shape = this.#shapes.shapeOf(d.form, d.operandBits, codeBits === 64, d.isMemory);
-      const separate = writer.recordsFor(d, codeBits) === 2;
       const behind = writer.write(at, d, shape, codeBits, here, count);
+      const separate = behind - at > record.RECORD_BYTES;
       if (previousShape !== undefined && !separate) {
         const fused = this.#fusion.fusedHandler(previousShape, shape);
         if (fused !== undefined) writer.setHandler(previous, fused);
@@ -202,7 +202,10 @@ export class BlockCache implements RegionStore {
     );
     const place = this.#settle(old, first, at);
     const block = old ?? newBlock(codePage, key);
-    Object.assign(block, { start: offset, end: here, ...place });
+    block.start = offset;
+    block.end = here;
+    block.records = place.records;
+    block.recordsEnd = place.recordsEnd;
     this.#setTemplate(block, made);
     if (old === undefined) codePage.index(block);
     else block.rewrites++;
@@ -467,7 +470,7 @@ export class BlockCache implements RegionStore {
 function newBlock(
   page: CodePage,
   key: number,
-  place = { start: 0, end: 0, records: 0, recordsEnd: 0 },
+  { start, end, records, recordsEnd } = { start: 0, end: 0, records: 0, recordsEnd: 0 },
 ): Block {
-  return { page, key, ...place, isLive: false, rewrites: 0 };
+  return { page, key, start, end, records, recordsEnd, isLive: false, rewrites: 0 };
 }

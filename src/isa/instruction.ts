@@ -98,10 +98,14 @@ interface InstructionDefinition {
 
 /** Defines one instruction: what it is called, how it is encoded, what it does. */
 export function instruction(definition: InstructionDefinition): Instruction {
+  // All of one hidden class, since whoever decodes or translates reads them all the time.
   return {
-    ...definition,
+    mnemonic: definition.mnemonic,
+    source: definition.source,
     access: definition.access.split(" ").filter(Boolean) as Access[],
     flags: definition.flags ?? {},
+    forms: definition.forms,
+    execute: definition.execute,
     unit: definition.unit ?? "general",
     features: definition.features ?? [],
     simdExceptions: definition.simdExceptions ?? false,
