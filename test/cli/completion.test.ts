@@ -70,7 +70,9 @@ test("bash completes the names of machines that run", () => {
 });
 
 test.each(SHELLS)("%s finds no error in its script, where it is installed", (shell) => {
-  const check = spawnSync(shell, ["-n"], { input: completionScript(shell), encoding: "utf8" });
+  const script = path.join(folder, `ringfence.${shell}`);
+  writeFileSync(script, completionScript(shell));
+  const check = spawnSync(shell, ["-n", script], { encoding: "utf8" });
   if (check.error === undefined) expect([check.status, check.stderr]).toEqual([0, ""]);
   for (const { name } of COMMANDS) expect(completionScript(shell)).toContain(name);
 });
