@@ -21,8 +21,9 @@ export const REGION_FUNCTIONS = {
   /** `findRegion(slot) -> handler`: the region at RIP, which a link slot, unless it is 0, then leads to; or 0. */
   findRegion: { params: ["i32"], results: ["i32"] },
   /**
-   * `hostAddress(linear, last, table, unused) -> host`: where an access is that starts at most `last` bytes into its page, by the TLB's
-   * table for reads (0) or writes (TLB_WRITE), which is filled where it misses, or what splitRead gives; 0 where the access has to be
+   * `hostAddress(linear, last, table, unused) -> ~host`: the complement, because V8 extends to 64 bits what it cannot see to be extended, in front
+   * of each access and behind every path to it: where an access is that starts at most `last` bytes into its page, by the TLB's
+   * table for reads (0) or writes (TLB_WRITE), which is filled where it misses, or what splitRead gives; -1 where the access has to be
    * the interpreter's. A region gives the tag it has found for `unused`: V8 would read a tag that is used only once twice.
    */
   hostAddress: { params: ["i64", "i32", "i32", "i64"], results: ["i32"] },

@@ -19,6 +19,7 @@ import { CodeSurroundings, jumpCacheEntry } from "./code-surroundings.ts";
 import { buildHandlerModule, type MemoryPages } from "./handler-module.ts";
 import { HotHandlers } from "./hot-handlers.ts";
 import { buildRunModule } from "./run-module-builder.ts";
+import { TranslationAttempts } from "./translation-attempts.ts";
 
 /**
  * A jump forwards counts as hot after so many times as many, because the code that it is part of becomes hot as a whole: where it is
@@ -27,8 +28,6 @@ import { buildRunModule } from "./run-module-builder.ts";
 const FORWARD_AGAIN = 8;
 /** Rooms in the handler table; a machine meets a few thousand shapes at most. */
 const TABLE_SIZE = 16384;
-/** A hot place whose code was rewritten becomes hot again after this many times as many jumps to it. */
-const HOT_AGAIN = 64;
 /** Of how many undecodable instructions the bytes are kept: a guest can make up any number. */
 const MAX_UNDEFINED_NOTED = 1000;
 
@@ -93,6 +92,7 @@ export class Interpreter implements Engine {
   readonly #run: RunExports;
   readonly #surroundings: CodeSurroundings;
   readonly #translator: RegionTranslator | undefined;
+  readonly #attempts = new TranslationAttempts();
   readonly #available: ReadonlySet<string>;
   readonly #i32: Int32Array;
   readonly #u8: Uint8Array;
@@ -323,7 +323,7 @@ export class Interpreter implements Engine {
     this.#parts.core.enterCode(physical, -1, at);
     // What has become hot and was rewritten may become hot again.
     const count = (jumpCacheEntry(linear) + JUMP_COUNT) >> 2;
-    if (this.#i32[count]! >= JUMP_COUNT_SETTLED) this.#i32[count] = -HOT_AGAIN * (this.#parts.hotCount ?? 0);
+    if (this.#i32[count]! >= JUMP_COUNT_SETTLED) this.#i32[count] = 0;
     return at;
   }
 
@@ -357,10 +357,13 @@ export class Interpreter implements Engine {
   /** Offers the code at RIP, whose physical address is in RAM, to the translator. */
   #translateCode(physical: number): void {
     if (this.#translator === undefined || this.#codeBits() !== 64) return;
-    this.#setRipBase(physical & (PAGE_BYTES - 1));
+    const [page, offset] = [physical >>> 12, physical & (PAGE_BYTES - 1)];
+    if (this.#blocks.hasRegion(page, offset)) return;
+    if (!this.#translatesAhead && !this.#attempts.isDue(physical)) return;
+    this.#setRipBase(offset);
     this.#translator.translate({
-      page: physical >>> 12,
-      offset: physical & (PAGE_BYTES - 1),
+      page,
+      offset,
       recentTargets: () => this.#surroundings.recentTargets(),
     });
     if (this.#parts.eager === true) this.#translator.compileWaiting();

@@ -209,6 +209,7 @@ export function buildSplitStore(): FunctionBuilder {
 export function buildHostAddress(fill: FunctionRef, splitRead: FunctionRef): FunctionBuilder {
   const b = new FunctionBuilder(REGION_FUNCTIONS.hostAddress);
   const [linear, last, table] = [b.parameter(0), b.parameter(1), b.parameter(2)];
+  const answer = (host: Expr): void => b.return(b.op("i32.xor", host, b.i32(-1)));
   const bank = b.op("i32.add", stateOf(b).get32(cpu.TLB_BASE), table);
   const entry = b.bind(tlbEntry(b, bank, linear));
   const into = b.op("i64.sub", linear, b.load("i64.load", entry, TLB_TAG));
@@ -216,12 +217,12 @@ export function buildHostAddress(fill: FunctionRef, splitRead: FunctionRef): Fun
   b.if(misses, () => {
     const inPage = b.op("i64.and", linear, b.i64(4095n));
     b.if(b.op("i64.gt_u", inPage, b.op("i64.extend_i32_u", last)), () => {
-      b.if(table, () => b.return(b.i32(0)));
-      b.returnCall(splitRead, linear, b.op("i32.sub", b.i32(PAGE_BYTES), last));
+      b.if(table, () => answer(b.i32(0)));
+      answer(b.call(splitRead, linear, b.op("i32.sub", b.i32(PAGE_BYTES), last))!);
     });
-    b.returnCall(fill, linear, table);
+    answer(b.call(fill, linear, table)!);
   });
   const addend = b.load("i32.load", entry, TLB_ADDEND);
-  b.return(b.op("i32.add", b.op("i32.wrap_i64", linear), addend));
+  answer(b.op("i32.add", b.op("i32.wrap_i64", linear), addend));
   return b;
 }

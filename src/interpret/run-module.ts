@@ -177,9 +177,10 @@ export function buildJumpBudget(): FunctionBuilder {
   return b;
 }
 
-/** A relative jump that has been taken often. */
+/** A relative jump that has been taken often. It is counted anew: a region that is made now may be dropped when its code is rewritten. */
 export function buildJumpHot(): FunctionBuilder {
   const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
+  b.store("i32.store", b.parameter(0), b.i32(0), record.DISPLACEMENT);
   setRipToTarget(b, b.parameter(0));
   leaveWith(b, cpu.EXIT_HOT);
   return b;

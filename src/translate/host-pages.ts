@@ -100,7 +100,8 @@ export class HostPages {
     const end = displacement + BigInt(bytes);
     const lookUp = (group: AccessGroup, tag: Expr): Expr => {
       const last = b.i32(PAGE_BYTES - bytes);
-      const found = b.call(this.#lookUp, address, last, b.i32(writes ? TLB_WRITE : 0), tag)!;
+      const answer = b.call(this.#lookUp, address, last, b.i32(writes ? TLB_WRITE : 0), tag)!;
+      const found = b.bind(b.op("i32.xor", answer, b.i32(-1)));
       const isMissing = b.op("i32.eqz", found);
       const host = bytes === SPLIT_STORE_BYTES && stored !== undefined ? b.variable("i32", found) : undefined;
       if (host === undefined) b.if(isMissing, miss, undefined, "unlikely");

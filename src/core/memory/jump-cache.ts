@@ -4,10 +4,13 @@
 // MODE_KEY's top 16 bits: 0 | paging 1 | code size 2 | CPL 2 | generation 10. The first bit is 0, so that no two keys
 // are complements: a linear address has 16 equal bits there. The code size is never 0, so no key is 0 and
 // no tag equals that of an empty entry.
-import { CPU_STATE, JUMP_CACHE, JUMP_CACHE_ENTRIES, JUMP_CACHE_ENTRY_BYTES, JUMP_EMPTY_TAG_BYTE, LINK_SLOTS, LINK_SLOTS_END, TLB_FLAG_GLOBAL } from "../../layout/memory-map";
+import { CPU_STATE, JUMP_CACHE, JUMP_CACHE_ENTRIES, JUMP_CACHE_ENTRY_BYTES, JUMP_EMPTY_TAG_BYTE, JUMP_TAG, LINK_SLOTS, LINK_SLOTS_END, TLB_FLAG_GLOBAL } from "../../layout/memory-map";
 import { CODE_BITS, CPL, CR0, MODE_KEY, STALE_CALLERS } from "../../layout/cpu-state";
 import { TLB_FLAG_HUGE, TLB_FLAG_LARGE } from "./tlb";
 
+const JUMP_CACHE_END: usize = JUMP_CACHE + JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES;
+/** All bits of a mode key, which none has. */
+const NO_MODE_KEY: u64 = 0xffff << 48;
 const GENERATIONS: i32 = 1024;
 const PAGING_BIT: u64 = 31;
 
@@ -42,6 +45,17 @@ export function updateModeKey(): void {
 export function flushJumpCache(): void {
   memory.fill(LINK_SLOTS, <u8>JUMP_EMPTY_TAG_BYTE, LINK_SLOTS_END - LINK_SLOTS);
   memory.fill(JUMP_CACHE, <u8>JUMP_EMPTY_TAG_BYTE, JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES);
+}
+
+/**
+ * Voids everything under every key when generations begin anew, but keeps which places were led to and how often: a guest that
+ * switches between processes does this every thousand switches, and little of its kernel would become hot in between.
+ */
+function beginGenerationsAnew(): void {
+  memory.fill(LINK_SLOTS, <u8>JUMP_EMPTY_TAG_BYTE, LINK_SLOTS_END - LINK_SLOTS);
+  for (let entry: usize = JUMP_CACHE; entry < JUMP_CACHE_END; entry += JUMP_CACHE_ENTRY_BYTES) {
+    store<u64>(entry, load<u64>(entry, JUMP_TAG) | NO_MODE_KEY, JUMP_TAG);
+  }
 }
 
 /** Notes that code on a page was translated, and may enter the jump cache. `flags` are those of a TLB entry. */
@@ -96,7 +110,7 @@ function bumpUser(): void {
   memory.fill(userFilters, 0, FILTERS_BYTES);
   if (++userGeneration < GENERATIONS) return;
   userGeneration = 0;
-  flushJumpCache();
+  beginGenerationsAnew();
 }
 
 function bumpSupervisor(): void {
@@ -105,5 +119,5 @@ function bumpSupervisor(): void {
   supervisorHasLocal = false;
   if (++supervisorGeneration < GENERATIONS) return;
   supervisorGeneration = 0;
-  flushJumpCache();
+  beginGenerationsAnew();
 }

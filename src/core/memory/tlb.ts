@@ -51,7 +51,7 @@ const HUGE_SHIFT: u64 = 30;
 // @ts-ignore: decorator
 @inline
 export function tlbSlot(va: u64): usize {
-  return <usize>((<u32>(va >> 12) ^ <u32>(va >> 24)) & (TLB_ENTRIES - 1)) * TLB_ENTRY_BYTES;
+  return <usize>(<u32>(va >> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_BYTES;
 }
 
 /** Empties all tables and lists, whatever they hold. To be called before the first access. */

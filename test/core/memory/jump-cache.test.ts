@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { MODE_KEY, SEG_CS } from "../../../src/layout/cpu-state.ts";
-import { JUMP_CACHE } from "../../../src/layout/memory-map.ts";
+import { JUMP_CACHE, JUMP_RECORD } from "../../../src/layout/memory-map.ts";
 import { CoreMachine } from "./core-machine.ts";
 import {
   G,
@@ -151,15 +151,17 @@ describe("INVLPG", () => {
   });
 });
 
-test("when the generations are used up, the cache itself is emptied", () => {
+test("when the generations are used up, all entries are voided and their places and counts stay", () => {
   machine.core.flushTlb(0);
   const first = userKey();
   machine.setHost64(JUMP_CACHE, 0x1234n);
+  machine.setHost64(JUMP_CACHE + JUMP_RECORD, (77n << 32n) | 0x20n);
   // The machine's start and the flush above have used generations 0 and 1.
   for (let generation = 3; generation < 1024; generation++) machine.core.flushTlb(1);
   expect(machine.host64(JUMP_CACHE)).toBe(0x1234n);
   expect(userKey() - first).toBe(1021n << 48n);
   machine.core.flushTlb(1);
-  expect(machine.host64(JUMP_CACHE)).toBe(0xffff_ffff_ffff_ffffn);
+  expect(machine.host64(JUMP_CACHE)).toBe(0xffff_0000_0000_1234n);
+  expect(machine.host64(JUMP_CACHE + JUMP_RECORD) >> 32n).toBe(77n);
   expect(first - userKey()).toBe(2n << 48n);
 });
