@@ -79,6 +79,8 @@ export class Guest {
   readonly view: DataView;
   /** Vectors that wait at the interrupt controller. */
   interrupts: number[] = [];
+  /** Each comes as an NMI. */
+  performanceInterrupts = 0;
   /** Called for a port write: port, value. */
   onPort: (port: number, value: number) => void = () => {};
   /** Accesses outside of RAM: "r 0xfee00000 4". */
@@ -94,6 +96,10 @@ export class Guest {
       },
       writeDevice: (address, bytes) => {
         this.deviceLog.push(`w ${address.toString(16)} ${bytes}`);
+      },
+      raisePerformanceInterrupt: () => {
+        this.performanceInterrupts++;
+        this.parts.processor.raiseNonMaskableInterrupt();
       },
       acknowledgeInterrupt: () => {
         const vector = this.interrupts.shift() ?? -1;
@@ -126,6 +132,7 @@ export class Guest {
   restart(): this {
     this.ram.fill(0);
     this.interrupts = [];
+    this.performanceInterrupts = 0;
     this.onPort = () => {};
     this.deviceLog = [];
     const { processor } = this.parts;
