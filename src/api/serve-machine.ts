@@ -1,5 +1,6 @@
 import { AGENT_PORT_NAME } from "../control/qemu-guest-agent/agent-link.ts";
 import { codeVersion } from "../host/node/code-version.ts";
+import { compileRegions } from "../host/node/compile-regions.ts";
 import { CORE_WASM, ensureCore } from "../host/node/core-module.ts";
 import { EventLoop } from "../host/node/event-loop.ts";
 import { readWholeFile } from "../host/node/files.ts";
@@ -64,7 +65,15 @@ class MachineThread {
           const { ramBytes, deterministic } = options;
           const { engine } = request;
           const code = "state" in options.boot ? options.boot.code : undefined;
-          const common = { coreModule, ramBytes, deterministic, engine, surroundings, memory };
+          const common = {
+            coreModule,
+            ramBytes,
+            deterministic,
+            engine,
+            surroundings,
+            memory,
+            compileRegions,
+          };
           return createProcessor({ ...common, codeVersion: codeVersion(), code }).processor;
         },
       });

@@ -1,6 +1,7 @@
 import type { BootRequest } from "../boot/boot-plan.ts";
 import type { FeatureName } from "../cpu/cpuid-tables.ts";
 import { Meter } from "../cpu/meter.ts";
+import type { CompileRegions } from "../cpu/region-translator.ts";
 import { createLockstepProcessor } from "../lockstep/create-lockstep-processor.ts";
 import type { LockstepProcessor } from "../lockstep/lockstep-processor.ts";
 import {
@@ -39,6 +40,8 @@ export interface MachineRequest {
   readonly codeVersion?: string;
   readonly memoryBytes: number;
   readonly engine: EngineName;
+  /** Compiles modules of translated code; the host's usual compiler when absent. */
+  readonly compileRegions?: CompileRegions;
   /** What CPUID announces; the default model when absent. */
   readonly features?: ReadonlySet<FeatureName>;
   readonly deterministic: boolean;
@@ -103,6 +106,7 @@ export function createMachine(request: MachineRequest): RunnableMachine {
         ramBytes: request.memoryBytes,
         deterministic: request.deterministic,
         ...(request.features && { features: request.features }),
+        compileRegions: request.compileRegions,
         surroundings: traceAccesses(surroundings, request.trace, request.report),
         memory,
         meter,

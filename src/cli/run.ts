@@ -2,6 +2,7 @@ import process from "node:process";
 import { PassThrough } from "node:stream";
 import type { BootRequest } from "../boot/boot-plan.ts";
 import { codeVersion } from "../host/node/code-version.ts";
+import { compileRegions } from "../host/node/compile-regions.ts";
 import { CORE_WASM, ensureCore } from "../host/node/core-module.ts";
 import { EventLoop } from "../host/node/event-loop.ts";
 import { readWholeFile, writeWholeFile } from "../host/node/files.ts";
@@ -137,6 +138,7 @@ async function runSession(
   const { machine: started, close } = await startMachine(options, snapshot, {
     core,
     codeVersion: codeVersion(),
+    compileRegions,
     host,
     report: tell,
     ...session.agentParts,
@@ -186,6 +188,7 @@ async function startMachine(
     MachineRequest,
     | "core"
     | "codeVersion"
+    | "compileRegions"
     | "host"
     | "report"
     | "disks"

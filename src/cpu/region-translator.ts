@@ -37,6 +37,9 @@ export interface CodeTicket {
   install(): void;
 }
 
+/** Compiles a module of regions, whose functions are worth optimising when each has executed about `budget` bytes of its code. */
+export type CompileRegions = (bytes: Uint8Array<ArrayBuffer>, budget: number) => WebAssembly.Module;
+
 /** What a translator works on. */
 export interface TranslatorHost {
   readonly memory: WebAssembly.Memory;
@@ -54,6 +57,8 @@ export interface TranslatorHost {
   pageAt(delta: number): number | undefined;
   /** Whether some jump has led to code at an offset of a guest physical page: what no jump has led to is left out of regions. */
   hasBeenReached(page: number, offset: number): boolean;
+  /** The host's usual compiler when absent. */
+  readonly compile?: CompileRegions | undefined;
 }
 
 /** A place in 64-bit code that has become hot, and what is known of its surroundings. */

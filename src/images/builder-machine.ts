@@ -1,5 +1,6 @@
 import { openDisk } from "../disk/open-disk.ts";
 import type { BlockDevice } from "../host/block-device.ts";
+import { compileRegions } from "../host/node/compile-regions.ts";
 import { CORE_WASM, ensureCore } from "../host/node/core-module.ts";
 import { nodeDiskHost } from "../host/node/disk-host.ts";
 import { EventLoop } from "../host/node/event-loop.ts";
@@ -60,8 +61,10 @@ export async function runBuilder(request: BuilderRequest): Promise<void> {
         serialCongested: () => false,
       },
       createProcessor: (surroundings, memory) =>
-        createProcessor({ coreModule, ramBytes, deterministic: false, engine: "auto", surroundings, memory })
-          .processor,
+        createProcessor({
+          ...{ coreModule, ramBytes, deterministic: false, engine: "auto", surroundings, memory },
+          compileRegions,
+        }).processor,
       createDevices: ({ operations }) =>
         disks.map(
           (disk, index) =>

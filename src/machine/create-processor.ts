@@ -5,7 +5,7 @@ import { cpuid } from "../cpu/cpuid.ts";
 import type { FeatureName } from "../cpu/cpuid-tables.ts";
 import type { Meter } from "../cpu/meter.ts";
 import type { ProcessorSurroundings } from "../cpu/processor.ts";
-import type { RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
+import type { CompileRegions, RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
 import type { RestoredCode } from "../cpu/saved-code.ts";
 import { StateView } from "../cpu/state-view.ts";
 import { VirtualProcessor } from "../cpu/virtual-processor.ts";
@@ -48,6 +48,8 @@ export interface ProcessorRequest {
   readonly engine?: EngineName;
   /** Times a jump is taken before what it leads to is translated; the usual number when absent. */
   readonly hotCount?: number | undefined;
+  /** Compiles modules of translated code; the host's usual compiler when absent. */
+  readonly compileRegions?: CompileRegions | undefined;
   /** What CPUID announces; instructions of what it does not are #UD. The default model when absent. */
   readonly features?: ReadonlySet<FeatureName>;
   /** Times everything that is not the guest's own code; costs time itself. */
@@ -125,7 +127,8 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
     code: request.code,
     ...(translates
       ? {
-          createTranslator: (host) => createTranslator(host, meter, tiers),
+          createTranslator: (host) =>
+            createTranslator({ ...host, compile: request.compileRegions }, meter, tiers),
           hotCount: request.hotCount ?? HOT_COUNT,
           eager: request.engine === "translator",
         }
