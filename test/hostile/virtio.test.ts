@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { MemoryStore } from "../../src/disk/memory-store.ts";
 import { RawDisk } from "../../src/disk/raw-disk.ts";
 import type { HostStream, HostStreamEvents } from "../../src/host/network.ts";
+import { FileStore } from "../../src/host/node/file-store.ts";
 import { NodeSharedFolder } from "../../src/host/node/shared-folder/node-shared-folder.ts";
 import { Virtio9p } from "../../src/virtio/9p/virtio-9p.ts";
 import { BalloonControl } from "../../src/virtio/balloon/balloon-control.ts";
@@ -63,6 +64,18 @@ const subjects: Record<string, () => Promise<Subject>> = {
     const operations = new TestOperations();
     const device = new VirtioBlk({ disk: await RawDisk.open(store), operations, serial: "fuzz" });
     return { device, settle: () => operations.idle() };
+  },
+  // In the guest's memory itself: at once, or by other threads.
+  "blk over a file": async () => {
+    const store = FileStore.createTemporary(tmpdir());
+    await store.truncate(DISK_BYTES);
+    const operations = new TestOperations(true);
+    const device = new VirtioBlk({ disk: await RawDisk.open(store), operations, serial: "fuzz" });
+    const settle = async () => {
+      for (const act of operations.whenIdleActions.splice(0)) act(true);
+      await operations.idle();
+    };
+    return { device, settle, remove: () => void store.close() };
   },
   console: async () => {
     const port = new HostPort("fuzz", { receive() {} });
