@@ -100,6 +100,7 @@ export function startCore(): Core {
       random: () => host.random,
       cpuid: () => host.log.push("cpuid"),
       codeWritten: () => undefined,
+      pageNeeded: () => undefined,
     },
   });
   const functions = instance.exports as Record<string, CoreFunction>;
