@@ -27,7 +27,8 @@ import { openSnapshot, PageComparison, type Snapshot } from "./read-snapshot.ts"
 /** Chunks that are packed at once. */
 const PIPELINE_DEPTH = 16;
 /** Pages are unpacked so many at a time, when one of them is needed. More pack hardly better. */
-const CHUNK_PAGES = 16;
+const PACKED_CHUNK_PAGES = 16;
+const PLAIN_CHUNK_PAGES = LARGEST_CHUNK_BYTES / PAGE_BYTES;
 const CHUNK_BLOCKS = LARGEST_CHUNK_BYTES / LAYER_BLOCK_BYTES;
 
 export interface SnapshotOptions {
@@ -148,7 +149,8 @@ class SnapshotWriter {
   async #writePages(pages: GuestPages, changed: readonly number[]): Promise<MemoryChunk[]> {
     const chunks: MemoryChunk[] = [];
     const groups: number[][] = [];
-    for (let i = 0; i < changed.length; i += CHUNK_PAGES) groups.push(changed.slice(i, i + CHUNK_PAGES));
+    const chunkPages = this.#packed ? PACKED_CHUNK_PAGES : PLAIN_CHUNK_PAGES;
+    for (let i = 0; i < changed.length; i += chunkPages) groups.push(changed.slice(i, i + chunkPages));
     const waiting: { pages: number[]; chunk: Promise<() => Promise<Chunk>> }[] = [];
     const writeFirst = async () => {
       const first = waiting.shift();

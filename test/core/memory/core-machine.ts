@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import * as cpu from "../../../src/layout/cpu-state.ts";
-import { CORE_DATA, CPU_STATE, GUEST_RAM, SCRATCH } from "../../../src/layout/memory-map.ts";
+import { ABSENT_PAGES, CORE_DATA, CPU_STATE, GUEST_RAM, SCRATCH } from "../../../src/layout/memory-map.ts";
 import type { CoreApi } from "./core-api.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../../..");
@@ -23,6 +23,10 @@ export class CoreMachine {
   deviceValue: (address: number, size: number) => number = () => 0;
   /** "page first last" of every write to decoded code, in hexadecimal. */
   readonly codeWrites: string[] = [];
+  /** Every page that was asked for because it was absent. */
+  readonly pagesNeeded: number[] = [];
+  /** What a page of RAM is filled with that was absent. */
+  absentByte = 0;
   readonly core: CoreApi;
   readonly bytes: Uint8Array = bytes;
 
@@ -30,6 +34,7 @@ export class CoreMachine {
     bytes.fill(0, CORE_DATA, CORE_DATA + 0x10000);
     bytes.fill(0, CPU_STATE, SCRATCH + 64);
     bytes.fill(0, 0x40_0000, 0x40_4000);
+    bytes.fill(0, ABSENT_PAGES, ABSENT_PAGES + RAM_BYTES / 4096 / 8);
     bytes.fill(0, GUEST_RAM, GUEST_RAM + RAM_BYTES);
     const instance = new WebAssembly.Instance(compiled, { env: { memory }, host: this.#host() });
     this.core = instance.exports as unknown as CoreApi;
@@ -53,6 +58,11 @@ export class CoreMachine {
       codeWritten: (page, first, last) => {
         this.codeWrites.push(`${page!.toString(16)} ${first!.toString(16)} ${last!.toString(16)}`);
       },
+      pageNeeded: (page) => {
+        this.pagesNeeded.push(page!);
+        bytes[ABSENT_PAGES + (page! >> 3)]! &= ~(1 << (page! & 7));
+        bytes.fill(this.absentByte, GUEST_RAM + page! * 4096, GUEST_RAM + (page! + 1) * 4096);
+      },
       // Leaf 1: family, model and stepping.
       cpuid: () => this.set64(cpu.RAX, 0x0080_0f11n),
       portRead: ignore,
@@ -64,6 +74,11 @@ export class CoreMachine {
       timeStampCounter: () => 0,
       random: () => 0n,
     };
+  }
+
+  /** Makes a page of RAM absent. */
+  takeAway(page: number): void {
+    bytes[ABSENT_PAGES + (page >> 3)]! |= 1 << (page & 7);
   }
 
   // Processor state, by offset.
