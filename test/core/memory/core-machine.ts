@@ -54,7 +54,6 @@ export class CoreMachine {
       deviceWrite: (address, size, value) => {
         this.deviceLog.push(`write ${(address! >>> 0).toString(16)} ${size} ${(value! >>> 0).toString(16)}`);
       },
-      pageNeeded: () => undefined,
       codeWritten: (page, first, last) => {
         this.codeWrites.push(`${page!.toString(16)} ${first!.toString(16)} ${last!.toString(16)}`);
       },
