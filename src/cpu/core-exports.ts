@@ -16,6 +16,10 @@ export interface CoreExports {
   offerStates(components: bigint, variants: number): void;
   /** Whether the performance counters' MSRs exist. */
   offerPerformanceCounters(offered: number): void;
+  /** How many instructions may be executed until a performance counter is to interrupt; Infinity where none is. */
+  instructionsToPerformanceInterrupt(): number;
+  /** 1 when a performance counter is to interrupt since the last call. */
+  takePerformanceInterrupt(): number;
   updateMode(): void;
   readFlags(): bigint;
   writeFlags(value: bigint, mask: bigint): void;

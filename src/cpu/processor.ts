@@ -10,6 +10,8 @@ export interface ProcessorSurroundings {
   writeDevice(address: number, bytes: AccessBytes, value: number): void;
   /** The local APIC's (or, through it, the PIC's) answer to an interrupt acknowledge cycle: a vector, or -1 for none after all. */
   acknowledgeInterrupt(): number;
+  /** A performance counter has overflowed that is to interrupt then: an event of the local APIC. */
+  raisePerformanceInterrupt(): void;
   /** MSRs that live in the local APIC: APIC_BASE, TSC_DEADLINE, 0x800-0x8ff. `undefined`: no such MSR, or refused; the guest gets #GP. */
   readMsr(index: number): bigint | undefined;
   /** Returns false where the guest must get #GP. */

@@ -77,8 +77,9 @@ export class VirtualProcessor implements Processor {
 
   run(maxInstructions: number): RunOutcome {
     const state = this.#state;
-    state.set32(cpu.BUDGET, maxInstructions);
-    state.set32(cpu.BUDGET_START, maxInstructions);
+    const budget = Math.min(maxInstructions, this.#core.instructionsToPerformanceInterrupt());
+    state.set32(cpu.BUDGET, budget);
+    state.set32(cpu.BUDGET_START, budget);
     this.#stopAsked = false;
     this.#running = true;
     try {
@@ -88,6 +89,7 @@ export class VirtualProcessor implements Processor {
       state.set64(cpu.INSTRUCTIONS, state.get64(cpu.INSTRUCTIONS) + BigInt(this.#executedInRun()));
       state.set32(cpu.BUDGET, 0);
       state.set32(cpu.BUDGET_START, 0);
+      if (this.#core.takePerformanceInterrupt() !== 0) this.#surroundings.raisePerformanceInterrupt();
     }
   }
 

@@ -226,6 +226,10 @@ export const STALE_CALLERS = 0xe5c;
 export const PERFORMANCE_COUNTERS = 0xe60;
 /** i64: where the region that is called next by another returns to if it returns to its caller; or an address that RET never goes to. */
 export const EXPECTED_RETURN = 0xeb0;
+/** i64: IA32_PERF_GLOBAL_STATUS. */
+export const PERFORMANCE_STATUS = 0xec0;
+/** i32: 1 when an overflowing performance counter is to interrupt. */
+export const PERFORMANCE_INTERRUPT = 0xec8;
 
 // Why an engine returned.
 /** RIP is exact; its record is in no cache. */

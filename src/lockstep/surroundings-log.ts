@@ -129,6 +129,7 @@ function forward(call: (name: CallName, parameters: readonly Value[]) => Value):
     readDevice: (...parameters) => call("readDevice", parameters) as number,
     writeDevice: (...parameters) => void call("writeDevice", parameters),
     acknowledgeInterrupt: () => call("acknowledgeInterrupt", []) as number,
+    raisePerformanceInterrupt: () => void call("raisePerformanceInterrupt", []),
     readMsr: (...parameters) => call("readMsr", parameters) as bigint | undefined,
     writeMsr: (...parameters) => call("writeMsr", parameters) as boolean,
     readTaskPriority: () => call("readTaskPriority", []) as number,

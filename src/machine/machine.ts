@@ -452,6 +452,7 @@ export class Machine {
       readDevice: (address, bytes) => this.#board.readDevice(address, bytes),
       writeDevice: (address, bytes, value) => this.#board.writeDevice(address, bytes, value),
       acknowledgeInterrupt: () => this.#board.localApic.acknowledge(),
+      raisePerformanceInterrupt: () => this.#board.localApic.performanceEvent(),
       readMsr: (index) => readApicMsr(this.#board.localApic, index),
       writeMsr: (index, value) => writeApicMsr(this.#board.localApic, index, value),
       readTaskPriority: () => this.#board.localApic.taskPriorityClass,

@@ -15,7 +15,7 @@ const TIMEOUT_MS = 240_000;
 const SOURCE = path.join(import.meta.dirname, "programs", "processor-features.c");
 
 test.skipIf(obstacle !== undefined)(
-  `Debian's kernel counts instructions and guards pages by protection keys${suffix}`,
+  `Debian's kernel counts instructions, samples them, and guards pages by protection keys${suffix}`,
   { timeout: TIMEOUT_MS + 5000 },
   async () => {
     if (!guest.available) return;
@@ -35,6 +35,10 @@ test.skipIf(obstacle !== undefined)(
     expect(instructions).toBeGreaterThan(2_000_001);
     expect(instructions).toBeLessThan(2_200_000);
     expect(Number(/^cycles (\d+)/m.exec(output)?.[1])).toBeGreaterThan(2_000_001);
+    // 20,000,010 instructions, and those of the kernel meanwhile.
+    const samples = Number(/^samples (\d+)/m.exec(output)?.[1]);
+    expect(samples).toBeGreaterThanOrEqual(19);
+    expect(samples).toBeLessThanOrEqual(24);
     // SIGSEGV, SEGV_PKUERR
     expect(output.match(/^signal 11 code 4 key 1\r$/gm)).toHaveLength(2);
     expect(output).toContain("key 1, write-disabled: reads 1");

@@ -51,6 +51,7 @@ export class HostileRig {
       readDevice: (_address, bytes) => this.#noted(bytes === 4 ? random() : 0xff),
       writeDevice: () => void this.#noted(0),
       acknowledgeInterrupt: () => this.storm,
+      raisePerformanceInterrupt: () => undefined,
       readMsr: (index) => (index === 0x1b ? 0xfee00900n : undefined),
       writeMsr: () => true,
       readTaskPriority: () => 0,

@@ -74,6 +74,7 @@ const surroundings: ProcessorSurroundings = {
   readDevice: () => 0,
   writeDevice() {},
   acknowledgeInterrupt: () => -1,
+  raisePerformanceInterrupt: () => undefined,
   readMsr: () => undefined,
   writeMsr: () => false,
   readTaskPriority: () => 0,

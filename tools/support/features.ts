@@ -110,7 +110,7 @@ export const FEATURE_SUPPORT: Readonly<Record<FeatureName, FeatureSupport>> = {
   invpcid: works("invpcid"),
   pku: works("rdpkru wrpkru"),
   "arch-perfmon": partly(
-    "instructions, and cycles, of which each takes one, at all privilege levels; no interrupts",
+    "instructions, and cycles, of which each takes one, at all privilege levels",
     "rdpmc",
   ),
   pclmulqdq: works("pclmulqdq"),

@@ -10,7 +10,12 @@ export { ldmxcsr, stmxcsr } from "./mxcsr";
 export { offerStates } from "./offered-states";
 export { checkPort, portIn, portOut } from "./ports";
 export { fxrstor, fxsave, xrstor, xsave, xsavec, xsaveopt } from "./save-area";
-export { offerPerformanceCounters, rdpmc } from "./performance-counters";
+export {
+  instructionsToPerformanceInterrupt,
+  offerPerformanceCounters,
+  rdpmc,
+  takePerformanceInterrupt,
+} from "./performance-counters";
 export { rdpkru, wrpkru } from "./protection-keys";
 export { invpcid } from "./process-context";
 export { monitor, mwait } from "./waiting";

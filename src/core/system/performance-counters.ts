@@ -2,7 +2,8 @@
 // SDM 3B "Architectural Performance Monitoring"; SDM 2 "RDPMC". CPUID leaf 0xa says the same (src/cpu/cpuid.ts).
 //
 // All events that exist are counted by instructions: the processor executes one a cycle, and a halted one executes
-// none. A counter counts at every privilege level if it is to count at any. No counter interrupts at its overflow.
+// none. A counter counts at every privilege level if it is to count at any. Its interrupt at an overflow comes where
+// the run ends in which it overflows: the caller makes runs no longer than instructionsToPerformanceInterrupt().
 import { CPU_STATE, RECORDS } from "../../layout/memory-map";
 import {
   BUDGET,
@@ -12,6 +13,8 @@ import {
   CURRENT_RECORD,
   INSTRUCTIONS,
   PERFORMANCE_COUNTERS,
+  PERFORMANCE_INTERRUPT,
+  PERFORMANCE_STATUS,
   RAX,
   RCX,
   RDX,
@@ -19,6 +22,7 @@ import {
 } from "../../layout/cpu-state";
 import { INDEX } from "../../layout/record";
 import { raiseGP } from "../processor/faults";
+import { endRunSoon } from "../processor/interrupts";
 import { CR4_PCE } from "./control-bits";
 
 const STATE: usize = CPU_STATE + PERFORMANCE_COUNTERS;
@@ -45,8 +49,14 @@ const VALUE_BITS: u64 = 0xffffffffffff;
 /** Event, unit mask, USR, OS, E, PC, INT, EN, INV, counter mask. */
 const SELECT_BITS: u64 = 0xffdfffff;
 const SELECT_USR_OS: u64 = 3 << 16;
+const SELECT_INT: u64 = 1 << 20;
 const SELECT_EN: u64 = 1 << 22;
+/** Of each fixed counter's four bits. */
+const FIXED_ENABLE: u64 = 3;
+const FIXED_PMI: u64 = 8;
 const GLOBAL_CONTROL_BITS: u64 = (1 << 0) | (1 << 1) | (7 << 32);
+/** The counters' overflows, and the two bits that are never set here: OvfBuffer and CondChgd. */
+const OVERFLOW_BITS: u64 = GLOBAL_CONTROL_BITS | (3 << 62);
 const FIXED_CONTROL_BITS: u64 = 0xbbb;
 /** RDPMC: the fixed counters. */
 const RDPMC_FIXED: u32 = 1 << 30;
@@ -63,6 +73,8 @@ export function offerPerformanceCounters(exist: i32): void {
 
 export function resetPerformanceCounters(): void {
   memory.fill(STATE, 0, STATE_BYTES);
+  store<u64>(CPU_STATE + PERFORMANCE_STATUS, 0);
+  store<i32>(CPU_STATE + PERFORMANCE_INTERRUPT, 0);
 }
 
 /** Sets `performanceMsr`; false where there is no such register. */
@@ -74,7 +86,8 @@ export function readPerformanceMsr(index: u32): bool {
     performanceMsr = load<u64>(at);
     return true;
   }
-  performanceMsr = 0;
+  if (index == GLOBAL_STATUS) bringUpToDate();
+  performanceMsr = index == GLOBAL_STATUS ? load<u64>(CPU_STATE + PERFORMANCE_STATUS) : 0;
   return index == GLOBAL_STATUS || index == GLOBAL_OVF_CTRL;
 }
 
@@ -85,11 +98,17 @@ export let performanceMsr: u64 = 0;
 export function writePerformanceMsr(index: u32, value: u64): i32 {
   if (!offered) return 0;
   if (index == GLOBAL_STATUS) return -1;
-  // Nothing ever overflows that could be cleared.
-  if (index == GLOBAL_OVF_CTRL) return 1;
+  if (index == GLOBAL_OVF_CTRL) {
+    if (value & ~OVERFLOW_BITS) return -1;
+    bringUpToDate();
+    store<u64>(CPU_STATE + PERFORMANCE_STATUS, load<u64>(CPU_STATE + PERFORMANCE_STATUS) & ~value);
+    return 1;
+  }
   const at = addressOf(index);
   if (!at) return 0;
   bringUpToDate();
+  // The next run's length is chosen anew.
+  endRunSoon();
   if (isValue(at)) {
     // A write of an event counter extends the sign of 32 bits.
     const isEvent = at < VALUES + EVENT_COUNTERS * 8;
@@ -99,6 +118,27 @@ export function writePerformanceMsr(index: u32, value: u64): i32 {
   if (value & ~existingBits(at)) return -1;
   store<u64>(at, value);
   return 1;
+}
+
+/** How many instructions may be executed until a counter overflows that is to interrupt then; infinity where none is. */
+export function instructionsToPerformanceInterrupt(): f64 {
+  if (!load<u64>(GLOBAL_CONTROL)) return Infinity;
+  bringUpToDate();
+  let least: u64 = u64.MAX_VALUE;
+  for (let counter: u32 = 0; counter < EVENT_COUNTERS + FIXED_COUNTERS; counter++) {
+    if (!counts(counter) || !interrupts(counter)) continue;
+    least = min(least, VALUE_BITS + 1 - load<u64>(VALUES + <usize>counter * 8));
+  }
+  return least == u64.MAX_VALUE ? Infinity : <f64>least;
+}
+
+/** Whether a counter that is to interrupt has overflowed since the last call. */
+export function takePerformanceInterrupt(): i32 {
+  if (!load<u64>(GLOBAL_CONTROL)) return 0;
+  bringUpToDate();
+  const due = load<i32>(CPU_STATE + PERFORMANCE_INTERRUPT);
+  store<i32>(CPU_STATE + PERFORMANCE_INTERRUPT, 0);
+  return due;
 }
 
 /** RDPMC: EDX:EAX from the counter that ECX names. */
@@ -137,26 +177,48 @@ function bringUpToDate(): void {
   const now = executed();
   const count = now - load<u64>(COUNTED);
   store<u64>(COUNTED, now);
-  for (let n: u32 = 0; n < EVENT_COUNTERS; n++) if (countsEvent(n)) add(n, count);
-  for (let n: u32 = 0; n < FIXED_COUNTERS; n++) if (countsFixed(n)) add(EVENT_COUNTERS + n, count);
+  for (let counter: u32 = 0; counter < EVENT_COUNTERS + FIXED_COUNTERS; counter++) {
+    if (counts(counter)) add(counter, count);
+  }
 }
 
 function add(counter: u32, count: u64): void {
   const at = VALUES + <usize>counter * 8;
-  store<u64>(at, (load<u64>(at) + count) & VALUE_BITS);
+  const sum = load<u64>(at) + count;
+  store<u64>(at, sum & VALUE_BITS);
+  if (sum <= VALUE_BITS) return;
+  store<u64>(CPU_STATE + PERFORMANCE_STATUS, load<u64>(CPU_STATE + PERFORMANCE_STATUS) | globalBit(counter));
+  if (interrupts(counter)) store<i32>(CPU_STATE + PERFORMANCE_INTERRUPT, 1);
 }
 
-function countsEvent(n: u32): bool {
-  const select = load<u64>(EVENT_SELECTS + <usize>n * 8);
+function isFixed(counter: u32): bool {
+  return counter >= EVENT_COUNTERS;
+}
+
+/** A counter's bit in IA32_PERF_GLOBAL_CTRL and IA32_PERF_GLOBAL_STATUS. */
+function globalBit(counter: u32): u64 {
+  return <u64>1 << <u64>(isFixed(counter) ? 32 + counter - EVENT_COUNTERS : counter);
+}
+
+function eventSelect(counter: u32): u64 {
+  return load<u64>(EVENT_SELECTS + <usize>counter * 8);
+}
+
+function fixedControl(counter: u32): u64 {
+  return load<u64>(FIXED_CONTROL) >> <u64>(4 * (counter - EVENT_COUNTERS));
+}
+
+function counts(counter: u32): bool {
+  if (!(load<u64>(GLOBAL_CONTROL) & globalBit(counter))) return false;
+  if (isFixed(counter)) return (fixedControl(counter) & FIXED_ENABLE) != 0;
+  const select = eventSelect(counter);
   if (!(select & SELECT_EN) || !(select & SELECT_USR_OS)) return false;
-  if (!((load<u64>(GLOBAL_CONTROL) >> <u64>n) & 1)) return false;
   const event = select & 0xffff;
   return event == CYCLES || event == REFERENCE_CYCLES || event == INSTRUCTIONS_RETIRED;
 }
 
-function countsFixed(n: u32): bool {
-  if (!((load<u64>(GLOBAL_CONTROL) >> <u64>(32 + n)) & 1)) return false;
-  return ((load<u64>(FIXED_CONTROL) >> <u64>(4 * n)) & 3) != 0;
+function interrupts(counter: u32): bool {
+  return isFixed(counter) ? (fixedControl(counter) & FIXED_PMI) != 0 : (eventSelect(counter) & SELECT_INT) != 0;
 }
 
 /** Instructions executed since RESET, without the running one. */

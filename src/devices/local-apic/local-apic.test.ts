@@ -89,6 +89,21 @@ test("LINT1 as NMI interrupts on the rising edge only", () => {
   expect(log).toEqual(["0: NMI"]);
 });
 
+test("a performance event comes once as its entry says, which it masks", () => {
+  const { apic, log } = apicRig();
+  apic.performanceEvent();
+  expect(log).toEqual([]);
+  apic.writeMemory(0x340, 4, 0x400); // NMI
+  apic.performanceEvent();
+  expect(log).toEqual(["0: NMI"]);
+  expect(apic.readMemory(0x340, 4)).toBe(0x1_0400);
+  apic.performanceEvent();
+  expect(log).toEqual(["0: NMI"]);
+  apic.writeMemory(0x340, 4, 0x51);
+  apic.performanceEvent();
+  expect(apic.acknowledge()).toBe(0x51);
+});
+
 test("software disable masks every LVT entry, keeps them masked and refuses new interrupts", () => {
   const { apic } = apicRig();
   apic.writeMemory(0x350, 4, 0x700);

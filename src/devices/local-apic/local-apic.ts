@@ -1,18 +1,15 @@
 // Longer than 300 lines: the registers, what they cause and the acceptance of
-// interrupts all work on one state; the timer, the x2APIC's MSR rules and the
-// message types have files of their own.
+// interrupts all work on one state.
 import type { Clock } from "../../bus/clock.ts";
 import type { InterruptLine } from "../../bus/interrupt-line.ts";
 import type { MmioDevice } from "../../bus/mmio-bus.ts";
 import type { AccessBytes } from "../../bus/port-bus.ts";
 import { cloneState } from "../../bus/structured-clone.ts";
 import { ApicTimer } from "./apic-timer.ts";
-import {
-  BROADCAST,
-  deliveryModeOf,
-  type InterruptFabric,
-  type InterruptMessage,
-} from "./interrupt-message.ts";
+import { isDestination, x2apicLogicalId } from "./destination.ts";
+import { decodeCommand } from "./interrupt-command.ts";
+import { BROADCAST, type InterruptFabric, type InterruptMessage } from "./interrupt-message.ts";
+import { LocalVectors } from "./local-vectors.ts";
 import * as R from "./registers.ts";
 import { type LocalApicState, resetRegisters } from "./state.ts";
 import { addVector, hasVector, highestVector, removeVector } from "./vector-set.ts";
@@ -43,14 +40,14 @@ const VERSION_VALUE = 0x00050014;
  * INTR is recomputed with every change, so an acknowledge cycle always finds
  * what it was raised for and the spurious vector is never delivered. Not
  * modelled: level-triggered LINT inputs in fixed mode (taken as edges), SMI,
- * thermal and performance events (their LVT entries only store), focus
- * processor checking.
+ * thermal events (their LVT entry only stores), focus processor checking.
  *
  * Source: Intel SDM Vol. 3A, "Advanced Programmable Interrupt Controller (APIC)".
  */
 export class LocalApic implements MmioDevice {
   readonly #to: LocalApicConnections;
   readonly #state: LocalApicState;
+  readonly #vectors = new LocalVectors(() => this.#state.localVectors);
   #timer: ApicTimer;
   #interruptPending = false;
 
@@ -175,18 +172,9 @@ export class LocalApic implements MmioDevice {
   // The fabric's side.
 
   isAddressedBy(message: InterruptMessage): boolean {
-    if (!this.enabled) return false;
-    const destination = message.destination;
-    if (destination === BROADCAST) return true;
-    if (this.x2apic) {
-      if (message.destinationMode === "physical") return destination === this.#state.id;
-      const own = this.#x2apicLogicalId;
-      return destination >>> 16 === own >>> 16 && (destination & own & 0xffff) !== 0;
-    }
-    if (message.destinationMode === "physical") return destination === (this.#state.id & 0xff);
-    const own = this.#state.logicalDestination >>> 24;
-    if (this.#state.destinationFormat >>> 28 === 0xf) return (destination & own) !== 0;
-    return destination >>> 4 === own >>> 4 && (destination & own & 0xf) !== 0;
+    const { id, logicalDestination, destinationFormat } = this.#state;
+    const addressed = { id, x2apic: this.x2apic, logicalDestination, destinationFormat };
+    return this.enabled && isDestination(addressed, message);
   }
 
   accept(message: InterruptMessage): void {
@@ -235,7 +223,7 @@ export class LocalApic implements MmioDevice {
     if (offset >= R.ISR && offset < R.TMR) return s.inService[(offset - R.ISR) >> 4] ?? 0;
     if (offset >= R.TMR && offset < R.IRR) return s.triggerMode[(offset - R.TMR) >> 4] ?? 0;
     if (offset >= R.IRR && offset < R.ESR) return s.requested[(offset - R.IRR) >> 4] ?? 0;
-    if (offset in R.LVT_WRITABLE) return s.localVectors[offset] ?? 0;
+    if (this.#vectors.has(offset)) return this.#vectors.read(offset);
     switch (offset) {
       case R.ID:
         return this.x2apic ? s.id : (s.id << 24) >>> 0;
@@ -250,7 +238,7 @@ export class LocalApic implements MmioDevice {
       case R.RRD:
         return 0;
       case R.LDR:
-        return this.x2apic ? this.#x2apicLogicalId : s.logicalDestination;
+        return this.x2apic ? x2apicLogicalId(s.id) : s.logicalDestination;
       case R.DFR:
         return s.destinationFormat;
       case R.SVR:
@@ -276,7 +264,7 @@ export class LocalApic implements MmioDevice {
   /** Writes the register at `offset`, a multiple of 16. Read-only registers ignore it. */
   writeRegister(offset: number, value: number): void {
     const s = this.#state;
-    if (offset in R.LVT_WRITABLE) {
+    if (this.#vectors.has(offset)) {
       this.#writeLocalVector(offset, value);
       return;
     }
@@ -295,7 +283,7 @@ export class LocalApic implements MmioDevice {
         break;
       case R.SVR:
         s.spuriousVector = value & 0x3ff;
-        if ((value & R.SVR_ENABLED) === 0) this.#maskLocalVectors();
+        if ((value & R.SVR_ENABLED) === 0) this.#vectors.maskAll();
         break;
       case R.ESR:
         s.errorStatus = s.errorsSince;
@@ -339,42 +327,16 @@ export class LocalApic implements MmioDevice {
   sendCommand(low: number, destination: number): void {
     const s = this.#state;
     s.interruptCommandLow = low & R.ICR_WRITABLE;
-    const deliveryMode = deliveryModeOf(low);
-    if (deliveryMode === undefined || deliveryMode === "external") return;
-    // INIT de-assert only re-synchronised arbitration IDs of processors long gone.
-    if (deliveryMode === "init" && (low & R.ICR_LEVEL) !== 0 && (low & R.ICR_ASSERT) === 0) return;
-    const vector = low & 0xff;
-    if ((deliveryMode === "fixed" || deliveryMode === "lowest-priority") && vector < 16) {
+    const command = decodeCommand(low, destination, this.x2apic ? BROADCAST : 0xff);
+    if (command === "nothing") return;
+    if (command === "illegal vector") {
       this.#error(R.ESR_SEND_ILLEGAL_VECTOR);
       return;
     }
-    const toAll = this.x2apic ? BROADCAST : 0xff;
-    const message: InterruptMessage = {
-      deliveryMode,
-      vector,
-      level: false,
-      destinationMode: (low & R.ICR_LOGICAL) !== 0 ? "logical" : "physical",
-      destination: destination === toAll ? BROADCAST : destination,
-    };
-    switch ((low >>> 18) & 3) {
-      case 0:
-        this.#to.fabric.send(message);
-        break;
-      case 1:
-        this.accept(message);
-        break;
-      case 2:
-        this.#to.fabric.send({ ...message, destination: BROADCAST });
-        break;
-      case 3:
-        this.#to.fabric.sendToOthers(s.id, message);
-        break;
-    }
-  }
-
-  get #x2apicLogicalId(): number {
-    const id = this.#state.id;
-    return (((id >>> 4) << 16) | (1 << (id & 15))) >>> 0;
+    const { message, recipients } = command;
+    if (recipients === "self") this.accept(message);
+    else if (recipients === "others") this.#to.fabric.sendToOthers(s.id, message);
+    else this.#to.fabric.send(message);
   }
 
   get #softwareEnabled(): boolean {
@@ -386,9 +348,14 @@ export class LocalApic implements MmioDevice {
     const s = this.#state;
     if (s.externalRequested) return true;
     if (!s.lint0) return false;
-    if (!this.enabled) return true;
-    const lvt = s.localVectors[R.LVT_LINT0] ?? R.LVT_MASKED;
-    return (lvt & R.LVT_MASKED) === 0 && deliveryModeOf(lvt) === "external";
+    return !this.enabled || this.#vectors.passesExternal;
+  }
+
+  /** A performance counter asks for its interrupt, which masks its own entry. */
+  performanceEvent(): void {
+    if (!this.enabled) return;
+    this.#localEvent(R.LVT_PERFORMANCE);
+    this.#vectors.mask(R.LVT_PERFORMANCE);
   }
 
   #setLint0(asserted: boolean): void {
@@ -410,11 +377,9 @@ export class LocalApic implements MmioDevice {
 
   /** An edge at the source of a local vector. ExtINT is a level and shows in `#externalPending`. */
   #localEvent(offset: number): void {
-    const lvt = this.#state.localVectors[offset] ?? R.LVT_MASKED;
-    if ((lvt & R.LVT_MASKED) !== 0) return;
-    const mode = offset === R.LVT_TIMER || offset === R.LVT_ERROR ? "fixed" : deliveryModeOf(lvt);
-    if (mode === "fixed") this.#request(lvt & 0xff, false);
-    else if (mode === "nmi") this.#to.onNonMaskableInterrupt();
+    const event = this.#vectors.event(offset);
+    if (event.kind === "interrupt") this.#request(event.vector, false);
+    else if (event.kind === "nmi") this.#to.onNonMaskableInterrupt();
   }
 
   #request(vector: number, level: boolean): void {
@@ -444,9 +409,7 @@ export class LocalApic implements MmioDevice {
   }
 
   #writeLocalVector(offset: number, value: number): void {
-    const s = this.#state;
-    const masked = this.#softwareEnabled ? 0 : R.LVT_MASKED;
-    s.localVectors[offset] = (value & (R.LVT_WRITABLE[offset] ?? 0)) | masked;
+    this.#vectors.write(offset, value, this.#softwareEnabled);
     if (offset === R.LVT_TIMER) {
       const mode = value & R.LVT_TIMER_MODE;
       if (mode === R.LVT_TIMER_TSC_DEADLINE) this.#timer.setMode("tsc-deadline");
@@ -455,20 +418,13 @@ export class LocalApic implements MmioDevice {
     this.#updatePending();
   }
 
-  #maskLocalVectors(): void {
-    const lvt = this.#state.localVectors;
-    for (const offset of Object.keys(R.LVT_WRITABLE).map(Number)) {
-      lvt[offset] = (lvt[offset] ?? 0) | R.LVT_MASKED;
-    }
-  }
-
   /** The error interrupt is raised when a bit becomes set that was not. */
   #error(bit: number): void {
     const s = this.#state;
     if ((s.errorsSince & bit) !== 0) return;
     s.errorsSince |= bit;
     // An illegal vector in the error LVT itself would otherwise report itself.
-    if (((s.localVectors[R.LVT_ERROR] ?? 0) & 0xff) >= 16) this.#localEvent(R.LVT_ERROR);
+    if ((this.#vectors.read(R.LVT_ERROR) & 0xff) >= 16) this.#localEvent(R.LVT_ERROR);
   }
 
   #resetRegisters(): void {

@@ -1,5 +1,6 @@
 /* The first process of a guest: what the kernel makes of performance counters and protection keys. */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <linux/perf_event.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -42,6 +43,32 @@ static void count(const char *name, uint64_t event) {
   close(counter);
 }
 
+static volatile int samples;
+
+static void on_sample(int signal) { samples++; }
+
+/* A signal for every million instructions that 10 loops execute. */
+static void sample(void) {
+  struct perf_event_attr attributes = {.type = PERF_TYPE_HARDWARE, .size = sizeof attributes};
+  attributes.config = PERF_COUNT_HW_INSTRUCTIONS;
+  attributes.sample_period = 1000000;
+  attributes.disabled = 1;
+  attributes.wakeup_events = 1;
+  int counter = (int)syscall(SYS_perf_event_open, &attributes, 0, -1, -1, 0);
+  if (counter < 0) {
+    perror("perf_event_open");
+    return;
+  }
+  signal(SIGIO, on_sample);
+  fcntl(counter, F_SETFL, O_RDWR | O_NONBLOCK | O_ASYNC);
+  fcntl(counter, F_SETOWN, getpid());
+  ioctl(counter, PERF_EVENT_IOC_ENABLE, 0);
+  for (int i = 0; i < 10; i++) loop();
+  ioctl(counter, PERF_EVENT_IOC_DISABLE, 0);
+  printf("samples %d\n", samples);
+  close(counter);
+}
+
 static void protect(void) {
   volatile char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   int key = pkey_alloc(0, 0);
@@ -66,6 +93,7 @@ int main(void) {
   setvbuf(stdout, NULL, _IONBF, 0);
   count("instructions", PERF_COUNT_HW_INSTRUCTIONS);
   count("cycles", PERF_COUNT_HW_CPU_CYCLES);
+  sample();
   protect();
   reboot(RB_POWER_OFF);
 }
