@@ -1,3 +1,4 @@
+import { GENERAL_REGISTERS } from "../../src/isa/registers.ts";
 import {
   COMPARED_FLAGS,
   IMAGE_YMM,
@@ -11,24 +12,6 @@ import {
 import type { ResultIndex } from "./results.ts";
 import { NO_TOLERANCE, type Tolerance } from "./tolerance.ts";
 
-const NAMES = [
-  "rax",
-  "rcx",
-  "rdx",
-  "rbx",
-  "rsp",
-  "rbp",
-  "rsi",
-  "rdi",
-  "r8",
-  "r9",
-  "r10",
-  "r11",
-  "r12",
-  "r13",
-  "r14",
-  "r15",
-];
 const STATUS_NAMES = ["ends normally", "faults", "times out", "makes a system call", "ends the process"];
 const PAGE_FAULT = 14;
 const ALIGNMENT_FAULT = 17;
@@ -119,7 +102,7 @@ export function describeDifferences(judge: TestResult, other: TestResult, tolera
   )
     differ("cr2", hex(judge.cr2), hex(other.cr2));
   judge.registers.forEach((value, i) => {
-    differ(NAMES[i]!, hex(value), hex(other.registers[i]!));
+    differ(GENERAL_REGISTERS[i]!, hex(value), hex(other.registers[i]!));
   });
   differ("FS base", hex(judge.fsBase), hex(other.fsBase));
   differ("GS base", hex(judge.gsBase), hex(other.gsBase));
@@ -273,7 +256,7 @@ function describeMemory(a: TestResult, b: TestResult, differ: Differ, tolerance:
 /** The initial state of a case, without what is 0. */
 export function describeCase(c: TestCase): string[] {
   const registers = c.registers
-    .map((value, i) => (value === 0n ? "" : `${NAMES[i]}=0x${value.toString(16)}`))
+    .map((value, i) => (value === 0n ? "" : `${GENERAL_REGISTERS[i]}=0x${value.toString(16)}`))
     .filter(Boolean);
   const bases = [
     c.fsBase && `FS base 0x${c.fsBase.toString(16)}`,

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { CPU_MODELS } from "../../src/cpu/cpu-model.ts";
 import type { ProcessorSurroundings, RunOutcome } from "../../src/cpu/processor.ts";
+import { GENERAL_REGISTERS } from "../../src/isa/registers.ts";
 import * as cpu from "../../src/layout/cpu-state.ts";
 import { GUEST_RAM } from "../../src/layout/memory-map.ts";
 import {
@@ -48,6 +49,7 @@ export const USER_DATA = 0x2b;
 export const USER_CODE = 0x33;
 const TASK = 0x40;
 
+const SYSTEM_STATE = ["cr0", "cr2", "cr3", "cr4", "efer", "dr6", "cpl"];
 const VECTORS_WITH_ERROR_CODE = [8, 10, 11, 12, 13, 14, 17];
 
 /** What a handler of `Guest` found: the frame on its stack. */
@@ -276,37 +278,7 @@ export class Guest {
 
   /** Everything that a program can have changed, for comparison. */
   summary(): Record<string, unknown> {
-    const names = [
-      "rax",
-      "rcx",
-      "rdx",
-      "rbx",
-      "rsp",
-      "rbp",
-      "rsi",
-      "rdi",
-      "r8",
-      "r9",
-      "r10",
-      "r11",
-      "r12",
-      "r13",
-      "r14",
-      "r15",
-      "rip",
-      "rflags",
-      "cs",
-      "ss",
-      "ds",
-      "es",
-      "cr0",
-      "cr2",
-      "cr3",
-      "cr4",
-      "efer",
-      "dr6",
-      "cpl",
-    ];
+    const names = [...GENERAL_REGISTERS, "rip", "rflags", "cs", "ss", "ds", "es"].concat(SYSTEM_STATE);
     let hash = 0;
     const words = new Int32Array(this.memory.buffer, GUEST_RAM, (4 << 20) >> 2);
     for (let i = 0; i < words.length; i++) hash = (Math.imul(hash, 31) + words[i]!) | 0;
