@@ -39,6 +39,8 @@ interface Subject {
   settle(): Promise<void>;
   /** Cleans up behind the device. */
   remove?(): void;
+  /** Asks for what random acts never come to. */
+  provoke?(driver: TestDriver, dice: Dice): void;
 }
 
 /** A device over a folder that it may do anything with. */
@@ -75,7 +77,17 @@ const subjects: Record<string, () => Promise<Subject>> = {
       for (const act of operations.whenIdleActions.splice(0)) act(true);
       await operations.idle();
     };
-    return { device, settle, remove: () => void store.close() };
+    const provoke = (driver: TestDriver, dice: Dice) => {
+      if (dice.below(2) === 0) driver.initialise({ features: 2n ** 32n + 2n ** 9n });
+      driver.memory.writeU32(0, dice.below(2));
+      driver.memory.writeU64(8, BigInt(dice.below(DISK_BYTES / 512)));
+      const data = { address: 4096 * dice.below(200), length: 65536 + 512 * dice.below(200) };
+      const header = { address: 0, length: 16 };
+      const write = driver.memory.bytes[0] === 0;
+      driver.add(0, [header, { ...data, write }, { address: 4096, length: 1, write: true }]);
+      driver.notify(0);
+    };
+    return { device, settle, provoke, remove: () => void store.close() };
   },
   console: async () => {
     const port = new HostPort("fuzz", { receive() {} });
@@ -224,11 +236,12 @@ test.each(Object.keys(all))(
     let resets = 0;
     for (let seed = 0; seed * perDevice < CASES; seed++) {
       const dice = new Dice(seed);
-      const { device, settle, remove } = await make();
+      const { device, settle, remove, provoke } = await make();
       const driver = new TestDriver(device);
       driver.initialise();
       for (let i = 0; i < perDevice; i++) {
         act(driver, dice, device.queueSizes.length);
+        if (provoke !== undefined && dice.below(20) === 0) provoke(driver, dice);
         if (dice.below(20) === 0) await settle();
         if ((driver.status & 64) !== 0) {
           resets++;
