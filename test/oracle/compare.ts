@@ -117,8 +117,10 @@ export function describeDifferences(judge: TestResult, other: TestResult, tolera
 
 function sameFaultAddress(a: bigint, b: bigint, tolerance: Tolerance): boolean {
   if (tolerance.anyFaultAddress) return true;
-  const distance = a < b ? b - a : a - b;
-  return distance < (tolerance.anyFaultOffset ? LONGEST_OPERAND : 1n);
+  // An operand may lie around the end of the address space.
+  const distances = [a - b, b - a].map((distance) => BigInt.asUintN(64, distance));
+  const limit = tolerance.anyFaultOffset ? LONGEST_OPERAND : 1n;
+  return distances.some((distance) => distance < limit);
 }
 
 type Differ = (what: string, a: unknown, b: unknown) => void;

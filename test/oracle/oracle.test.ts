@@ -11,7 +11,7 @@ import { initialImage } from "./corner-values.ts";
 import { Generator, MAX_INSTRUCTIONS } from "./generate.ts";
 import { judgeCases } from "./judge.ts";
 import { type NativeTarget, nativeUnavailable, openNativeTarget } from "./native-target.ts";
-import { MEMORY_BYTES, STATUS_EXIT, type TestCase, type TestResult } from "./protocol.ts";
+import { MEMORY_BYTES, STATUS_EXIT, STATUS_FAULT, type TestCase, type TestResult } from "./protocol.ts";
 import { decodeResult, indexResults } from "./results.ts";
 import { type ExecutionTarget, runCase, targetFromCases } from "./target.ts";
 import { NO_TOLERANCE } from "./tolerance.ts";
@@ -84,6 +84,21 @@ describe("the protocol", () => {
     expect(differences).toEqual(["rflags: if natively, cf if here"]);
   });
 });
+
+test.each([
+  [0x19fn, 0xffff_ffff_ffff_ffa0n, 0],
+  [0xffff_ffff_ffff_ffa0n, 0x19fn, 0],
+  [0x1a0n, 0xffff_ffff_ffff_ffa0n, 1],
+])(
+  "faults in two parts of a long operand, also around the end of addresses: %o and %o",
+  (a, b, differences) => {
+    const fault = { ...unchanged(testCase), status: STATUS_FAULT, vector: 14, errorCode: 4 };
+    const tolerance = { ...NO_TOLERANCE, anyFaultOffset: true };
+    expect(describeDifferences({ ...fault, cr2: a }, { ...fault, cr2: b }, tolerance)).toHaveLength(
+      differences,
+    );
+  },
+);
 
 describe("the generator", () => {
   test("one seed gives the same cases, another gives others", () => {
