@@ -16,7 +16,7 @@ import type { TranslatorHost } from "../src/cpu/region-translator.ts";
 import { StateView } from "../src/cpu/state-view.ts";
 import { formsWithin } from "../src/decode/form-table.ts";
 import { EventLoop } from "../src/host/node/event-loop.ts";
-import { monotonicNowNs } from "../src/host/node/monotonic-clock.ts";
+import { hostTime } from "../src/host/node/host-time.ts";
 import { Interpreter } from "../src/interpret/interpreter.ts";
 import * as cpu from "../src/layout/cpu-state.ts";
 import { CPU_STATE, GUEST_RAM, PAGE_BYTES, TLB_BANK_USER } from "../src/layout/memory-map.ts";
@@ -76,11 +76,7 @@ async function record(directory: string, file: string, hotCount: number): Promis
       return createProcessor({ ...common, engine: "auto", hotCount }).processor;
     },
     host: {
-      monotonicNowNs,
-      wallClockNowMs: () => Date.now(),
-      yield: () => loop.yield(),
-      sleep: (ns) => loop.sleep(ns),
-      wake: () => loop.wake(),
+      ...hostTime(loop),
       writeSerial: (bytes) => void process.stderr.write(bytes),
       serialCongested: () => false,
     },

@@ -12,7 +12,7 @@ import type { EngineName } from "../src/cli/options.ts";
 import { CORE_WASM, ensureCore } from "../src/host/node/core-module.ts";
 import { EventLoop } from "../src/host/node/event-loop.ts";
 import { readWholeFile } from "../src/host/node/files.ts";
-import { monotonicNowNs } from "../src/host/node/monotonic-clock.ts";
+import { hostTime } from "../src/host/node/host-time.ts";
 
 const MINUTE_MS = 60_000;
 const [folder, minutes = "30", engine = "auto"] = process.argv.slice(2);
@@ -39,11 +39,7 @@ const runnable = createMachine({
   rng: false,
   networks: [],
   host: {
-    monotonicNowNs,
-    wallClockNowMs: () => Date.now(),
-    yield: () => loop.yield(),
-    sleep: (durationNs) => loop.sleep(durationNs),
-    wake: () => loop.wake(),
+    ...hostTime(loop),
     writeSerial: (bytes) => noteOutput(Buffer.from(bytes).toString("latin1")),
     serialCongested: () => false,
   },

@@ -9,7 +9,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import type { HandlerShape } from "../src/decode/shape.ts";
 import { EventLoop } from "../src/host/node/event-loop.ts";
-import { monotonicNowNs } from "../src/host/node/monotonic-clock.ts";
+import { hostTime } from "../src/host/node/host-time.ts";
 import { createProcessor } from "../src/machine/create-processor.ts";
 import { Machine } from "../src/machine/machine.ts";
 
@@ -88,11 +88,7 @@ async function profile(kernel: string, initrd: string, append: string): Promise<
       createProcessor({ coreModule, ramBytes: RAM_BYTES, deterministic: true, surroundings, memory, observe })
         .processor,
     host: {
-      monotonicNowNs,
-      wallClockNowMs: () => Date.now(),
-      yield: () => loop.yield(),
-      sleep: (ns) => loop.sleep(ns),
-      wake: () => loop.wake(),
+      ...hostTime(loop),
       writeSerial: (bytes) => void process.stderr.write(bytes),
       serialCongested: () => false,
     },

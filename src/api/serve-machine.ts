@@ -4,8 +4,8 @@ import { compileRegions } from "../host/node/compile-regions.ts";
 import { CORE_WASM, ensureCore } from "../host/node/core-module.ts";
 import { EventLoop } from "../host/node/event-loop.ts";
 import { readWholeFile } from "../host/node/files.ts";
+import { hostTime } from "../host/node/host-time.ts";
 import { type ThreadEnd, thisThread } from "../host/node/machine-thread.ts";
-import { monotonicNowNs } from "../host/node/monotonic-clock.ts";
 import { snapshotHost } from "../host/node/snapshot-files.ts";
 import { VmError } from "../layout/vm-error.ts";
 import { createProcessor } from "../machine/create-processor.ts";
@@ -133,11 +133,7 @@ class MachineThread {
 
   #host(): MachineHost {
     return {
-      monotonicNowNs,
-      wallClockNowMs: () => Date.now(),
-      yield: () => this.#loop.yield(),
-      sleep: (durationNs) => this.#loop.sleep(durationNs),
-      wake: () => this.#loop.wake(),
+      ...hostTime(this.#loop),
       writeSerial: (bytes) => this.#sendSerial("console", bytes),
       writeSecondSerial: (bytes) => this.#sendSerial("agent", bytes),
       serialCongested: () => this.#isBehind,

@@ -6,7 +6,7 @@ import { compileRegions } from "../host/node/compile-regions.ts";
 import { CORE_WASM, ensureCore } from "../host/node/core-module.ts";
 import { EventLoop } from "../host/node/event-loop.ts";
 import { readWholeFile, writeWholeFile } from "../host/node/files.ts";
-import { monotonicNowNs } from "../host/node/monotonic-clock.ts";
+import { hostTime } from "../host/node/host-time.ts";
 import { FileSerialOutput, type SerialOutput, StreamSerialOutput } from "../host/node/serial-output.ts";
 import { snapshotHost } from "../host/node/snapshot-files.ts";
 import { invariant } from "../layout/invariant.ts";
@@ -121,11 +121,7 @@ async function runSession(
   });
   ensureCore();
   const host: MachineHost = {
-    monotonicNowNs,
-    wallClockNowMs: () => Date.now(),
-    yield: () => loop.yield(),
-    sleep: (durationNs) => loop.sleep(durationNs),
-    wake: () => loop.wake(),
+    ...hostTime(loop),
     writeSerial: (bytes) => {
       session.consoleWrote(bytes);
       output.write(bytes);

@@ -5,7 +5,7 @@ import { CORE_WASM, ensureCore } from "../host/node/core-module.ts";
 import { nodeDiskHost } from "../host/node/disk-host.ts";
 import { EventLoop } from "../host/node/event-loop.ts";
 import { readWholeFile } from "../host/node/files.ts";
-import { monotonicNowNs } from "../host/node/monotonic-clock.ts";
+import { hostTime } from "../host/node/host-time.ts";
 import { VmError } from "../layout/vm-error.ts";
 import { createProcessor } from "../machine/create-processor.ts";
 import { Machine } from "../machine/machine.ts";
@@ -52,11 +52,7 @@ export async function runBuilder(request: BuilderRequest): Promise<void> {
       deterministic: false,
       noReboot: true,
       host: {
-        monotonicNowNs,
-        wallClockNowMs: () => Date.now(),
-        yield: () => loop.yield(),
-        sleep: (durationNs) => loop.sleep(durationNs),
-        wake: () => loop.wake(),
+        ...hostTime(loop),
         writeSerial: (bytes) => lines.take(bytes),
         serialCongested: () => false,
       },

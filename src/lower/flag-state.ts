@@ -11,7 +11,7 @@ import type { RecordContext } from "./record-context.ts";
 const ALL_FLAGS = ["cf", "pf", "af", "zf", "sf", "of"] as const;
 const SIGN = 1n << 63n;
 /** Inverts a subtrahend in all bits but bit 4, so that X, Y and R mean the same as after an addition. */
-const SUBTRAHEND_MASK = ~0x10n;
+export const SUBTRAHEND_MASK = ~0x10n;
 
 /** Where the flag words of layout/cpu-state.ts lie. */
 export type FlagStorage = Pick<RecordContext, "b" | "loadState" | "storeState">;

@@ -1,5 +1,5 @@
 import { FLAG_C, FLAG_R, FLAG_X, FLAG_Y } from "../layout/cpu-state.ts";
-import type { FlagState } from "../lower/flag-state.ts";
+import { type FlagState, SUBTRAHEND_MASK } from "../lower/flag-state.ts";
 import type { Expr, FunctionBuilder } from "../wasm/function-builder.ts";
 import type { RegionState } from "./region-state.ts";
 
@@ -9,8 +9,6 @@ const IS_OPERANDS = 1 << 31;
 const IS_DIFFERENCE = 1 << 30;
 /** By how many bits the operands are shifted to the top of 64. */
 const SHIFT = 0x3f;
-/** See FlagState: what the subtrahend is inverted by in Y. */
-const SUBTRAHEND_MASK = ~0x10n;
 
 /**
  * Flag words that nobody reads before the exit block: there the locals may hold the operands that the flags follow from,

@@ -4,7 +4,7 @@ import { createMachine } from "../../src/cli/create-machine.ts";
 import { CORE_WASM } from "../../src/host/node/core-module.ts";
 import { EventLoop } from "../../src/host/node/event-loop.ts";
 import { readWholeFile } from "../../src/host/node/files.ts";
-import { monotonicNowNs } from "../../src/host/node/monotonic-clock.ts";
+import { hostTime } from "../../src/host/node/host-time.ts";
 import { HostPort } from "../../src/virtio/console/host-port.ts";
 import { fetchGuest } from "../../tools/fetch-guests.ts";
 import { PROMPT } from "./console.ts";
@@ -38,11 +38,7 @@ async function runWithPorts(ports: readonly HostPort[], lines: readonly string[]
     rng: false,
     ports,
     host: {
-      monotonicNowNs,
-      wallClockNowMs: () => Date.now(),
-      yield: () => loop.yield(),
-      sleep: (durationNs) => loop.sleep(durationNs),
-      wake: () => loop.wake(),
+      ...hostTime(loop),
       serialCongested: () => false,
       writeSerial: (bytes) => {
         output += new TextDecoder("latin1").decode(bytes);

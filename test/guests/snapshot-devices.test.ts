@@ -14,7 +14,7 @@ import { codeVersion } from "../../src/host/node/code-version.ts";
 import { CORE_WASM } from "../../src/host/node/core-module.ts";
 import { EventLoop } from "../../src/host/node/event-loop.ts";
 import { readWholeFile } from "../../src/host/node/files.ts";
-import { monotonicNowNs } from "../../src/host/node/monotonic-clock.ts";
+import { hostTime } from "../../src/host/node/host-time.ts";
 import { snapshotHost } from "../../src/host/node/snapshot-files.ts";
 import type { Snapshot } from "../../src/machine/snapshot/read-snapshot.ts";
 import { restoreMachine } from "../../src/machine/snapshot/restore-machine.ts";
@@ -71,8 +71,7 @@ class Guest {
         ...{ deterministic: false, debugExitPort: undefined, noReboot: true, boot, trace: [], rng: true },
         ...{ disks, networks: networks.networks, report: () => {} },
         host: {
-          ...{ monotonicNowNs, wallClockNowMs: () => Date.now() },
-          ...{ yield: () => loop.yield(), sleep: (ns) => loop.sleep(ns), wake: () => loop.wake() },
+          ...hostTime(loop),
           ...{ writeSerial: say, serialCongested: () => false },
         },
       });
