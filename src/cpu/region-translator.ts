@@ -40,6 +40,13 @@ export interface CodeTicket {
 /** Compiles a module of regions, whose functions are worth optimising when each has executed about `budget` bytes of its code. */
 export type CompileRegions = (bytes: Uint8Array<ArrayBuffer>, budget: number) => WebAssembly.Module;
 
+/** Regions that were built before, in this run or another, as bytes that only the translator understands. */
+export interface RegionCache {
+  /** What was added by a number, the newest first. Several regions may have the same. */
+  find(key: number): Iterable<Uint8Array>;
+  add(key: number, region: Uint8Array<ArrayBuffer>): void;
+}
+
 /** What a translator works on. */
 export interface TranslatorHost {
   readonly memory: WebAssembly.Memory;
@@ -59,6 +66,7 @@ export interface TranslatorHost {
   hasBeenReached(page: number, offset: number): boolean;
   /** The host's usual compiler when absent. */
   readonly compile?: CompileRegions | undefined;
+  readonly cache?: RegionCache | undefined;
 }
 
 /** A place in 64-bit code that has become hot, and what is known of its surroundings. */

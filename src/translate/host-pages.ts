@@ -6,6 +6,7 @@ import {
   constantOf,
   type Expr,
   type FunctionBuilder,
+  type LinkedNumber,
   type Variable,
 } from "../wasm/function-builder.ts";
 import type { FunctionRef } from "../wasm/module-writer.ts";
@@ -50,7 +51,7 @@ export interface HostPagesParts {
   readonly lookUp: FunctionRef;
   readonly splitStore: FunctionRef;
   /** Address of a cell for the addend that a look-up at a root finds; undefined where guessing does not pay. */
-  addendCell(root: number): number | undefined;
+  addendCell(root: number): LinkedNumber | undefined;
 }
 
 /**
@@ -176,7 +177,7 @@ export class HostPages {
     const plus = (x: Expr): void => b.set(group.host, b.op("i32.add", b.op("i32.wrap_i64", lowest), x));
     const place = this.#addendCell(group.root);
     if (place === undefined) return plus(addend);
-    const cell = b.i32(place);
+    const cell = b.linked(place);
     const guessed = b.load("i32.load", cell);
     b.if(
       b.op("i32.eq", guessed, addend),

@@ -14,7 +14,7 @@ import { HostPages } from "./host-pages.ts";
 import { isMxcsrSimple } from "./inline-float.ts";
 import { RegionCalls } from "./region-calls.ts";
 import { type Position, pageDelta, type RegionBlock, type RegionInstruction } from "./region-code.ts";
-import { REGION_TYPE, type RegionPlan } from "./region-plan.ts";
+import { HANDLERS, REGION_TYPE, type RegionPlan } from "./region-plan.ts";
 import { type RegionExits, RegionRecord } from "./region-record.ts";
 import { RegionState, StateUse } from "./region-state.ts";
 import { RegionWayOut } from "./region-way-out.ts";
@@ -58,7 +58,7 @@ export class RegionBuilder {
       lookUp: plan.imports.link("hostAddress"),
       splitStore: plan.imports.link("splitStore"),
       // The stack pointer is known long before the stack is accessed.
-      addendCell: (root) => (state.rootOf(cpu.RSP) === root ? undefined : plan.places.addendCell()),
+      addendCell: (root) => (state.rootOf(cpu.RSP) === root ? undefined : plan.symbols.addendCell()),
     });
     this.#flagLiveness = new FlagLiveness(plan.flow);
     this.#flagOperands = new FlagOperands(b, state, !plan.use.staysInMemory);
@@ -77,14 +77,15 @@ export class RegionBuilder {
   /** The region can be entered only under conditions; otherwise the interpreter executes its first block. */
   #checkEntry(): void {
     const b = this.#b;
-    const { flow, entry, pageCount, places, imports, use } = this.#plan;
-    const first = flow.node(entry)!.block!.instructions[0]!.firstRecord;
+    const { flow, entry, pageCount, symbols, imports, use } = this.#plan;
+    const first = symbols.record(flow.node(entry)!.block!.instructions[0]!);
     const refuseWhen = (condition: Expr): void =>
-      b.if(condition, () => b.return(b.i32(first)), undefined, "unlikely");
+      b.if(condition, () => b.return(b.linked(first)), undefined, "unlikely");
     if (pageCount > 1) {
       const key = b.bind(b.op("i64.xor", this.#state.ripBase, this.#state.modeKey));
-      const slot = b.i32(places.validation);
-      const validate = (): Expr => b.call(imports.validate, b.i32(places.pages), b.i32(pageCount - 1), slot)!;
+      const slot = b.linked(symbols.validation);
+      const pages = b.linked(symbols.pages);
+      const validate = (): Expr => b.call(imports.validate, pages, b.i32(pageCount - 1), slot)!;
       b.if(
         b.op("i64.ne", b.load("i64.load", slot, LINK_TAG), key),
         () => refuseWhen(b.op("i32.eqz", validate())),
@@ -158,16 +159,16 @@ export class RegionBuilder {
       if (instruction.interpreted) {
         flags.flush();
         if (instruction.transfers) return this.#transfer(instruction);
-        return this.#out.resume(instruction.position, instruction.firstRecord);
+        return this.#out.resume(instruction);
       }
       const exits: RegionExits = {
         resume: () => {
           this.#flagOperands.spill(flags);
-          this.#out.resume(instruction.position, instruction.firstRecord);
+          this.#out.resume(instruction);
         },
         status: (status) => {
           this.#flagOperands.spill(flags);
-          this.#out.status(instruction.position, instruction.record, status);
+          this.#out.status(instruction, status);
         },
         jumpToKnown: (rip) => {
           if (block.end.kind !== "indirect") return;
@@ -219,7 +220,7 @@ export class RegionBuilder {
     const codeWrites = (): Expr => b.load("i64.load", b.i32(0), CPU_STATE + cpu.COUNT_CODE_WRITE);
     const before = codeWrites();
     const next = this.#callHandler(instruction);
-    const elsewhere = b.op("i32.ne", next, b.i32(instruction.record + RECORD_BYTES));
+    const elsewhere = b.op("i32.ne", next, this.#out.recordOf(instruction, RECORD_BYTES));
     const key = b.load("i64.load", b.i32(0), CPU_STATE + cpu.MODE_KEY);
     const written = b.op("i64.ne", before, codeWrites());
     const isOther = b.op("i32.or", b.op("i64.ne", key, this.#state.modeKey), this.#state.hasOtherTlbBank());
@@ -242,11 +243,12 @@ export class RegionBuilder {
   }
 
   /** The next record by the interpreter's handler of an instruction, which finds the state in memory. */
-  #callHandler({ shape, record, position }: RegionInstruction): Expr {
+  #callHandler(instruction: RegionInstruction): Expr {
     const b = this.#b;
-    this.#out.storeRipBase(position);
+    this.#out.storeRipBase(instruction.position);
     this.#out.writeBack();
-    return b.callIndirect(this.#plan.imports.handlers, REGION_TYPE, b.i32(shape.id), b.i32(record))!;
+    const handler = b.linked(this.#plan.symbols.handler(instruction));
+    return b.callIndirect(HANDLERS, REGION_TYPE, handler, this.#out.recordOf(instruction))!;
   }
 
   #record(instruction: RegionInstruction, exits: RegionExits): RegionRecord {
@@ -284,7 +286,7 @@ export class RegionBuilder {
     if (to === undefined) {
       this.#flagOperands.spill(flags);
       this.#out.storeRip(this.#out.ripOf(next));
-      const slot = this.#plan.places.slot(next);
+      const slot = this.#plan.symbols.slot(next);
       return atPageEnd ? this.#out.jumpBySlot(slot) : this.#out.onwardBySlot(slot);
     }
     if (atPageEnd || to.block!.crosses)
@@ -305,7 +307,7 @@ export class RegionBuilder {
     if (to === undefined) {
       this.#flagOperands.spill(flags);
       this.#out.storeRip(this.#out.ripOf(target));
-      return this.#out.jumpBySlot(this.#plan.places.slot(target));
+      return this.#out.jumpBySlot(this.#plan.symbols.slot(target));
     }
     this.#out.leaveWithoutBudget(target, () => this.#flagOperands.spill(flags));
     this.#goTo(node, to, flags);
@@ -331,16 +333,16 @@ export class RegionBuilder {
   /** An indirect jump into the entry's page goes by the dispatcher, which knows what of it is in the region. */
   #dispatchIndirect(target: Expr, instructions: number): void {
     const b = this.#b;
-    const { flow, places } = this.#plan;
+    const { flow, symbols } = this.#plan;
     const { dispatcher } = flow;
-    if (dispatcher === undefined || places.dispatchTable === 0) return;
+    if (dispatcher === undefined || !flow.hasIndirectTargets) return;
     const rip = b.bind(target);
     const offset = b.bind(b.op("i64.sub", rip, this.#state.ripBase));
     const inPage = (): void => {
       this.#out.count(instructions);
       this.#out.storeRip(rip);
-      const at = b.op("i32.wrap_i64", offset);
-      b.set(this.#dispatchTo, b.load("i32.load8_u", at, places.dispatchTable));
+      const at = b.op("i32.add", b.op("i32.wrap_i64", offset), b.linked(symbols.dispatchTable));
+      b.set(this.#dispatchTo, b.load("i32.load8_u", at));
       b.br(this.#loops.get(dispatcher)!);
     };
     b.if(
@@ -365,7 +367,7 @@ export class RegionBuilder {
     }
     this.#state.reload();
     this.#pages.forget();
-    const resume = (): void => this.#out.resumeSynced(next, to.block!.instructions[0]!.firstRecord);
+    const resume = (): void => this.#out.resumeSynced(to.block!.instructions[0]!);
     b.if(this.#state.hasDenormal(), resume, undefined, "unlikely");
     const { use } = this.#plan;
     if (use.inlinesX87) b.if(this.#state.x87IsUnready(), resume, undefined, "unlikely");

@@ -6,9 +6,9 @@ import {
 } from "../cpu/region-functions.ts";
 import * as cpu from "../layout/cpu-state.ts";
 import { CPU_STATE, LINK_HANDLER, LINK_TAG, RECORDS } from "../layout/memory-map.ts";
-import type { Expr, FunctionBuilder } from "../wasm/function-builder.ts";
+import type { Expr, FunctionBuilder, LinkedNumber } from "../wasm/function-builder.ts";
 import type { Position } from "./region-code.ts";
-import { REGION_TYPE, type RegionPlan } from "./region-plan.ts";
+import { HANDLERS, REGION_TYPE, type RegionPlan } from "./region-plan.ts";
 import type { RegionState } from "./region-state.ts";
 import type { RegionWayOut } from "./region-way-out.ts";
 
@@ -99,7 +99,7 @@ export class RegionCalls {
 
   #run(target: Position | undefined, rip: Expr, depth: Expr): Expr {
     const b = this.#b;
-    const { places, imports, entry, callsItselfAlone } = this.#plan;
+    const { symbols, imports, entry, callsItselfAlone } = this.#plan;
     if (target === entry) {
       if (!callsItselfAlone) this.#out.storeRipBase(0);
       return b.call(imports.self, depth)!;
@@ -107,16 +107,16 @@ export class RegionCalls {
     const handler =
       target === undefined
         ? b.call(imports.link("findRegion"), b.i32(0))!
-        : this.#linked(rip, places.slot(target));
+        : this.#linked(rip, symbols.slot(target));
     b.if(b.op("i32.eqz", handler), () => this.#out.jumpSynced(), undefined, "unlikely");
-    return b.callIndirect(imports.handlers, REGION_TYPE, handler, depth)!;
+    return b.callIndirect(HANDLERS, REGION_TYPE, handler, depth)!;
   }
 
   /** The handler that a link slot leads to for `rip`; 0 when there is no region. */
-  #linked(rip: Expr, slot: number): Expr {
+  #linked(rip: Expr, slot: LinkedNumber): Expr {
     const b = this.#b;
     const handler = b.local("i32");
-    const at = b.i32(slot);
+    const at = b.linked(slot);
     const tag = b.op("i64.xor", rip, this.#state.modeKey);
     b.if(
       b.op("i64.eq", b.load("i64.load", at, LINK_TAG), tag),

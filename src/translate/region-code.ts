@@ -8,6 +8,8 @@ export type Position = number;
 
 /** One instruction of a region, with the records the interpreter has for it. */
 export interface RegionInstruction {
+  /** Counts the region's instructions in the order in which they were described. */
+  readonly number: number;
   readonly shape: HandlerShape;
   /** The record with the operands. */
   readonly record: number;

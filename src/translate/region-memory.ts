@@ -1,4 +1,5 @@
 import type { RegionStore } from "../cpu/region-translator.ts";
+import { invariant } from "../layout/invariant.ts";
 import {
   LINK_SLOT_BYTES,
   LINK_SLOTS,
@@ -9,18 +10,24 @@ import {
   REGION_PAGE_NUMBER,
 } from "../layout/memory-map.ts";
 import { RECORD_BYTES } from "../layout/record.ts";
-import type { ControlFlow } from "./control-flow.ts";
 import type { Position, RegionPage } from "./region-code.ts";
-import type { RegionPlaces } from "./region-plan.ts";
 
 /** The tag of an empty link slot, as of an empty entry of the jump cache: all bits set. */
 const EMPTY = 0xff;
 
-/** What a look-up in the TLB has found; as many as fit share a slot. */
-const CELL_BYTES = 4;
-
 /** In a dispatch table: beyond the number of any dispatched block. */
 const NOT_DISPATCHED = 255;
+
+/** Link slots that regions may take which have been scanned and wait to be compiled: two for each of their instructions. */
+const RESERVED_SLOTS = 10_000;
+
+/** Where what belongs to a region lies in the one memory; its slots are taken last. */
+export interface RegionPlaces {
+  /** Its pages but the one of the entry, for the validation. */
+  readonly pages: number;
+  /** For each byte of the entry's page: the number of the dispatched block that begins there, or NOT_DISPATCHED. 0 where there is none. */
+  readonly dispatchTable: number;
+}
 
 /** Places in the one memory that regions use besides their records. */
 export class RegionMemory {
@@ -36,7 +43,7 @@ export class RegionMemory {
 
   /** Whether there is room for another region's slots. */
   get isFull(): boolean {
-    return this.#nextSlot + 1024 * LINK_SLOT_BYTES > LINK_SLOTS_END;
+    return this.#nextSlot + RESERVED_SLOTS * LINK_SLOT_BYTES > LINK_SLOTS_END;
   }
 
   /** All slots are free. */
@@ -50,40 +57,32 @@ export class RegionMemory {
     this.#bytes.fill(EMPTY, LINK_SLOTS, this.#nextSlot);
   }
 
-  /** Places for a region that is executed by `handler`; undefined when there is no room for them. */
-  placesFor(handler: number, flow: ControlFlow, pages: readonly RegionPage[]): RegionPlaces | undefined {
+  /**
+   * Places for a region; undefined when there is no room for them. `dispatched` are the blocks that its indirect jumps go to by
+   * number, if it has any such jump.
+   */
+  placesFor(
+    dispatched: readonly Position[] | undefined,
+    pages: readonly RegionPage[],
+  ): RegionPlaces | undefined {
     const others = this.#describePages(pages.slice(1));
     if (others === undefined) return undefined;
-    let dispatchTable = 0;
-    if (flow.hasIndirectTargets) {
-      dispatchTable = this.#regions.allocateRecords(PAGE_BYTES / RECORD_BYTES);
-      if (dispatchTable === 0) return undefined;
-      this.#bytes.fill(NOT_DISPATCHED, dispatchTable, dispatchTable + PAGE_BYTES);
-      for (const [number, start] of flow.dispatched.entries())
-        if (number < NOT_DISPATCHED && start >= 0 && start < PAGE_BYTES)
-          this.#bytes[dispatchTable + start] = number;
-    }
-    const slots = new Map<Position, number>();
-    let cells = 0;
-    let cell = 0;
-    return {
-      addendCell: () => {
-        if (cells++ % (LINK_SLOT_BYTES / CELL_BYTES) === 0) cell = this.#takeSlot();
-        else cell += CELL_BYTES;
-        return cell;
-      },
-      handler,
-      pages: others,
-      dispatchTable,
-      validation: this.#takeSlot(),
-      slot: (target) => {
-        const known = slots.get(target);
-        if (known !== undefined) return known;
-        const slot = this.#takeSlot();
-        slots.set(target, slot);
-        return slot;
-      },
-    };
+    if (dispatched === undefined) return { pages: others, dispatchTable: 0 };
+    const dispatchTable = this.#regions.allocateRecords(PAGE_BYTES / RECORD_BYTES);
+    if (dispatchTable === 0) return undefined;
+    this.#bytes.fill(NOT_DISPATCHED, dispatchTable, dispatchTable + PAGE_BYTES);
+    for (const [number, start] of dispatched.entries())
+      if (number < NOT_DISPATCHED && start >= 0 && start < PAGE_BYTES)
+        this.#bytes[dispatchTable + start] = number;
+    return { pages: others, dispatchTable };
+  }
+
+  /** Link slots beside each other. */
+  takeSlots(count: number): number {
+    const first = this.#nextSlot;
+    this.#nextSlot += count * LINK_SLOT_BYTES;
+    invariant(this.#nextSlot <= LINK_SLOTS_END, "regions are forgotten before their slots run out");
+    return first;
   }
 
   /** Leaves in memory where a region's pages are; undefined when there is no room. */
@@ -97,11 +96,5 @@ export class RegionMemory {
       view.setInt32(i * REGION_PAGE_BYTES + REGION_PAGE_NUMBER, page, true);
     }
     return at;
-  }
-
-  #takeSlot(): number {
-    const slot = this.#nextSlot;
-    this.#nextSlot += LINK_SLOT_BYTES;
-    return slot;
   }
 }

@@ -5,6 +5,7 @@ import type { FunctionType } from "../wasm/value-type.ts";
 import type { ControlFlow } from "./control-flow.ts";
 import type { Position } from "./region-code.ts";
 import type { StateUse } from "./region-state.ts";
+import type { RegionSymbols } from "./region-symbols.ts";
 
 /** `region(caller) -> record`: see REGION_FUNCTIONS. */
 export const REGION_TYPE: FunctionType = { params: ["i32"], results: ["i32"] };
@@ -12,29 +13,16 @@ export const LEAVE_STATUS_TYPE: FunctionType = { params: ["i32", "i32"], results
 /** `validate(pages, count, slot) -> whether the region's pages are where they were`. */
 export const VALIDATE_TYPE: FunctionType = { params: ["i32", "i32", "i32"], results: ["i32"] };
 
-/** What a region's code refers to besides the records. */
+/** The table of handlers is the only one of a region's module. */
+export const HANDLERS: TableRef = 0;
+
+/** The functions that a region calls. */
 export interface RegionImports {
   readonly self: FunctionRef;
   helper(name: HelperName): FunctionRef;
   link(name: RegionFunction): FunctionRef;
   readonly leaveStatus: FunctionRef;
   readonly validate: FunctionRef;
-  readonly handlers: TableRef;
-}
-
-/** Places in memory that belong to a region. */
-export interface RegionPlaces {
-  /** A link slot for what leads out of the region at a position. */
-  slot(target: Position): number;
-  /** Another cell of four bytes for what a look-up in the TLB has found. */
-  addendCell(): number;
-  /** The slot that says for which address space the region's pages have been validated. */
-  readonly validation: number;
-  /** Its pages but the one of the entry, for the validation. */
-  readonly pages: number;
-  /** For each byte of the entry's page: the number of the dispatched block that begins there, or NOT_DISPATCHED. 0 where there is none. */
-  readonly dispatchTable: number;
-  readonly handler: number;
 }
 
 /** What is known of a region before its code is built. */
@@ -48,7 +36,7 @@ export interface RegionPlan {
   readonly pageCount: number;
   /** All that its instructions use. */
   readonly use: StateUse;
-  readonly places: RegionPlaces;
+  readonly symbols: RegionSymbols;
   readonly imports: RegionImports;
   /** The one memory, in which the records are. */
   readonly memory: DataView;

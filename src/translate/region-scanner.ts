@@ -43,12 +43,26 @@ interface Flow {
   readonly end: "onward" | "branch" | "jump" | "call" | "indirect" | "return" | "leave";
 }
 
+/** What a region consists of besides the guest's code: with this the same region is found in the same code again. */
+export interface RegionChoice {
+  /** The pages, in pages from that of the entry. */
+  readonly deltas: readonly number[];
+  /** Targets of conditional jumps that are followed. */
+  readonly followed: readonly Position[];
+  /** Blocks that an indirect jump may go to. */
+  readonly indirectTargets: readonly Position[];
+}
+
 /** A region and what became of it in memory. */
 export interface ScannedRegion {
   readonly code: RegionCode;
+  readonly choice: RegionChoice;
   /** The first is the entry block's. */
   readonly ranges: readonly CodeRange[];
-  readonly instructions: number;
+  /** Where the code lies: each start is followed by its end. */
+  readonly spans: readonly Position[];
+  /** All that have been described, by their number. */
+  readonly instructions: readonly RegionInstruction[];
 }
 
 /** Finds the blocks of a region: what is reached from its entry without calls and returns. */
@@ -63,6 +77,10 @@ export class RegionScanner {
   readonly #pageAt: (delta: number) => number | undefined;
   readonly #hasBeenReached: TranslatorHost["hasBeenReached"];
   #pages: RegionPage[] = [];
+  #instructions: RegionInstruction[] = [];
+  /** What has been followed, and what is to be, if that is known. */
+  #followed = new Set<Position>();
+  #choice: RegionChoice | undefined;
 
   constructor(
     host: TranslatorHost,
@@ -77,9 +95,15 @@ export class RegionScanner {
     this.#isTranslatable = isTranslatable;
   }
 
-  /** Undefined when there is nothing to translate, or no room for the records. */
-  scan(place: HotPlace): ScannedRegion | undefined {
+  /**
+   * Undefined when there is nothing to translate, or no room for the records. With a choice, profiles are not asked: code that has not
+   * changed since that was made is scanned in the same way.
+   */
+  scan(place: HotPlace, choice?: RegionChoice): ScannedRegion | undefined {
     this.#pages = [{ delta: 0, page: place.page }];
+    this.#instructions = [];
+    this.#followed = new Set();
+    this.#choice = choice;
     const entry = place.offset;
     const { flows, indirectTargets } = this.#explore(place);
     const first = flows.get(entry);
@@ -93,7 +117,7 @@ export class RegionScanner {
     }
     const blocks = new Map<Position, RegionBlock>();
     const ranges: CodeRange[] = [];
-    let instructions = 0;
+    const spans: Position[] = [];
     for (const start of [...leaders].sort((a, b) => a - b)) {
       // Long runs are cut where a block is full.
       for (let at: Position | undefined = start; at !== undefined; ) {
@@ -101,22 +125,22 @@ export class RegionScanner {
         const block = this.#block(at, flows, leaders);
         if (block === undefined) return undefined;
         blocks.set(at, block);
-        instructions += block.instructions.length;
-        if (at === entry) ranges.unshift(...this.#rangesOf(block));
-        else ranges.push(...this.#rangesOf(block));
+        const span = spanOf(block);
+        spans.push(...span);
+        if (at === entry) ranges.unshift(...this.#ranges(...span));
+        else ranges.push(...this.#ranges(...span));
         if (block.end.kind === "call" && block.end.body !== undefined) {
-          instructions += block.end.body.instructions.length;
-          ranges.push(...this.#rangesOf(block.end.body));
+          const inlined = spanOf(block.end.body);
+          spans.push(...inlined);
+          ranges.push(...this.#ranges(...inlined));
         }
         at = block.end.kind === "onward" && !leaders.has(block.end.next) ? block.end.next : undefined;
       }
     }
     const code = { blocks, entry, indirectTargets, pages: this.#pages };
-    return { code, ranges, instructions };
-  }
-
-  #rangesOf({ start, instructions }: RegionBlock): CodeRange[] {
-    return this.#ranges(start, instructions.at(-1)!.next);
+    const deltas = this.#pages.map(({ delta }) => delta);
+    const chosen = { deltas, followed: [...this.#followed], indirectTargets };
+    return { code, choice: chosen, ranges, spans, instructions: this.#instructions };
   }
 
   #ranges(start: Position, end: Position): CodeRange[] {
@@ -140,7 +164,7 @@ export class RegionScanner {
         if (flow.target !== undefined && this.#isFollowed(flow.end, flow.target)) queue.push(flow.target);
         if (flow.end === "indirect" && !knowsTargets) {
           knowsTargets = true;
-          indirectTargets.push(...likelyTargets(place, at));
+          indirectTargets.push(...(this.#choice?.indirectTargets ?? likelyTargets(place, at)));
           queue.push(...indirectTargets);
         }
         if (flow.end === "jump" || flow.end === "indirect" || flow.end === "return" || flow.end === "leave")
@@ -155,7 +179,14 @@ export class RegionScanner {
   #isFollowed(end: Flow["end"], target: Position): boolean {
     if (end === "call") return false;
     if (end !== "branch") return true;
+    if (!this.#isBranchFollowed(target)) return false;
+    this.#followed.add(target);
+    return true;
+  }
+
+  #isBranchFollowed(target: Position): boolean {
     const page = this.#pageOf(target);
+    if (this.#choice !== undefined) return this.#choice.followed.includes(target);
     return page !== undefined && this.#hasBeenReached(page, target & (PAGE_BYTES - 1));
   }
 
@@ -198,7 +229,7 @@ export class RegionScanner {
     const delta = pageDelta(position);
     const known = this.#pages.find((page) => page.delta === delta);
     if (known !== undefined) return known.page;
-    if (this.#pages.length === MAX_PAGES) return undefined;
+    if (this.#pages.length === MAX_PAGES || this.#choice?.deltas.includes(delta) === false) return undefined;
     const page = this.#pageAt(delta);
     if (page !== undefined) this.#pages.push({ delta, page });
     return page;
@@ -270,6 +301,7 @@ export class RegionScanner {
       const next = position + flow.length;
       const behind = this.#regions.writer.write(to, d, flow.shape, 64, next - base, index);
       const instruction = {
+        number: this.#instructions.length,
         shape: flow.shape,
         firstRecord: to,
         record: behind - RECORD_BYTES,
@@ -284,7 +316,9 @@ export class RegionScanner {
       const hasHandler = interpreted && !flow.separateAddress;
       const stepped = hasHandler && isStepped(flow.shape);
       const transfers = hasHandler && isTransfer(flow.shape);
-      instructions.push({ ...instruction, interpreted, stepped, transfers });
+      const described = { ...instruction, interpreted, stepped, transfers };
+      instructions.push(described);
+      this.#instructions.push(described);
       to = behind;
     }
     const last = instructions.at(-1)!;
@@ -297,6 +331,10 @@ export class RegionScanner {
       this.#regions.trackRecords(range, records, to + RECORD_BYTES);
     return { start, instructions, end, crosses };
   }
+}
+
+function spanOf({ start, instructions }: RegionBlock): [Position, Position] {
+  return [start, instructions.at(-1)!.next];
 }
 
 /** Where an indirect jump at a position may go: nearest first, because only so many instructions have room. */

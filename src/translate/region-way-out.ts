@@ -6,9 +6,9 @@ import {
 } from "../cpu/region-functions.ts";
 import * as cpu from "../layout/cpu-state.ts";
 import { CPU_STATE, PAGE_BYTES, RECORDS } from "../layout/memory-map.ts";
-import type { Expr, FunctionBuilder, Label, Variable } from "../wasm/function-builder.ts";
+import type { Expr, FunctionBuilder, Label, LinkedNumber, Variable } from "../wasm/function-builder.ts";
 import type { FlagOperands } from "./flag-operands.ts";
-import { type Position, pageDelta } from "./region-code.ts";
+import { type Position, pageDelta, type RegionInstruction } from "./region-code.ts";
 import type { RegionPlan } from "./region-plan.ts";
 import type { RegionState } from "./region-state.ts";
 
@@ -88,24 +88,22 @@ export class RegionWayOut {
     b.returnCall(imports.link("continueAt"), caller);
   }
 
-  /** To the interpreter, at a record of the instruction at a position. */
-  resume(position: Position, record: number): void {
-    this.setRipBase(position);
-    this.#b.set(this.#record, this.#b.i32(record));
+  /** To the interpreter, at an instruction. */
+  resume(instruction: RegionInstruction): void {
+    this.#setRecord(instruction);
     this.#b.br(this.#exit!);
   }
 
-  resumeSynced(position: Position, record: number): void {
-    this.setRipBase(position);
-    this.#b.set(this.#record, this.#b.i32(record));
+  resumeSynced(instruction: RegionInstruction): void {
+    this.#setRecord(instruction);
     this.#b.br(this.#syncedExit!);
   }
 
   /** After a helper's status. */
-  status(position: Position, record: number, status: Expr): void {
+  status(instruction: RegionInstruction, status: Expr): void {
     const b = this.#b;
-    this.setRipBase(position);
-    b.set(this.#record, b.i32(record));
+    this.setRipBase(instruction.position);
+    b.set(this.#record, this.recordOf(instruction));
     b.set(this.#status, status);
     this.#leave(EXIT_STATUS);
   }
@@ -120,14 +118,14 @@ export class RegionWayOut {
   }
 
   /** To RIP in memory, which a link slot may know. */
-  jumpBySlot(slot: number): void {
-    this.#b.set(this.#record, this.#b.i32(slot));
+  jumpBySlot(slot: LinkedNumber): void {
+    this.#b.set(this.#record, this.#b.linked(slot));
     this.#leave(EXIT_SLOT);
   }
 
   /** The same without a jump. */
-  onwardBySlot(slot: number): void {
-    this.#b.set(this.#record, this.#b.i32(slot));
+  onwardBySlot(slot: LinkedNumber): void {
+    this.#b.set(this.#record, this.#b.linked(slot));
     this.#leave(EXIT_ONWARD);
   }
 
@@ -205,6 +203,12 @@ export class RegionWayOut {
     this.#b.store("i64.store", this.#b.i32(0), rip, CPU_STATE + cpu.RIP);
   }
 
+  /** What is `offset` bytes from an instruction's record with the operands. */
+  recordOf(instruction: RegionInstruction, offset = 0): Expr {
+    const { record, firstRecord } = instruction;
+    return this.#b.linked(this.#plan.symbols.record(instruction, record - firstRecord + offset));
+  }
+
   /** The interpreter goes on at a position: RIP_BASE in memory follows. Where there is one page only, the exit block sees to it. */
   setRipBase(position: Position): void {
     if (this.#plan.pageCount > 1) this.storeRipBase(position);
@@ -227,6 +231,11 @@ export class RegionWayOut {
     const isCalled = b.op("i32.lt_u", caller, b.i32(RECORDS));
     b.if(isCalled, () => b.return(b.i32(REGION_RETURNED_TO_RIP)), undefined, "likely");
     b.returnCall(this.#plan.imports.link("returnTo"), caller);
+  }
+
+  #setRecord(instruction: RegionInstruction): void {
+    this.setRipBase(instruction.position);
+    this.#b.set(this.#record, this.#b.linked(this.#plan.symbols.record(instruction)));
   }
 
   #leave(kind: number): void {

@@ -2,14 +2,26 @@ import type { CodeTicket, HotPlace, RegionTranslator, TranslatorHost } from "../
 import type { HandlerShape } from "../decode/shape.ts";
 import type { HelperName } from "../isa/helpers.ts";
 import { TLB_BASE, X87_FCW } from "../layout/cpu-state.ts";
-import { CPU_STATE, TLB_BANK_USER } from "../layout/memory-map.ts";
+import { invariant } from "../layout/invariant.ts";
+import { CPU_STATE, LINK_SLOT_BYTES, TLB_BANK_USER } from "../layout/memory-map.ts";
+import { type BuiltRegion, buildRegion, type RegionSource } from "./built-region.ts";
+import {
+  type CachedRegion,
+  codeAt,
+  decodeRegion,
+  encodeRegion,
+  isSameBytes,
+  isSameRegion,
+  regionKey,
+} from "./cached-region.ts";
 import { ControlFlow } from "./control-flow.ts";
-import type { RegionBlock, RegionInstruction } from "./region-code.ts";
-import { RegionMemory } from "./region-memory.ts";
-import { buildRegionModule, type RegionSource } from "./region-module.ts";
+import type { Position, RegionBlock, RegionInstruction } from "./region-code.ts";
+import { RegionMemory, type RegionPlaces } from "./region-memory.ts";
+import { buildRegionModule, type ModuleRegion } from "./region-module.ts";
 import { keepsX87FromInlining } from "./region-record.ts";
 import { RegionScanner, type ScannedRegion } from "./region-scanner.ts";
 import { isControlPlain, StateUse } from "./region-state.ts";
+import { SYMBOL_DISPATCH_TABLE, SYMBOL_HANDLER, SYMBOL_PAGES, SYMBOL_RECORD } from "./region-symbols.ts";
 import { ShapeUse } from "./shape-use.ts";
 import { hasTightLoop } from "./tight-loops.ts";
 
@@ -28,10 +40,26 @@ const BATCH_RUNS = 64;
 
 type RegionFunction = (caller: number) => number;
 
+/** Modes in which the same code becomes another region: a program's page tables, and the usual x87 control word. */
+const MODE_USER = 1;
+const MODE_X87_PLAIN = 2;
+
 /** A region that waits to be compiled. */
 interface Waiting {
-  readonly source: RegionSource;
+  readonly name: string;
+  readonly handler: number;
+  readonly scanned: ScannedRegion;
+  readonly places: RegionPlaces;
   readonly ticket: CodeTicket;
+  built(): BuiltRegion;
+}
+
+/** A region that has no place yet. */
+interface NewRegion {
+  readonly scanned: ScannedRegion;
+  /** The blocks that indirect jumps go to by number; undefined when it has none. */
+  readonly dispatched: readonly Position[] | undefined;
+  built(): BuiltRegion;
 }
 
 /** Translates hot code into regions: WebAssembly functions that the interpreter runs like handlers. */
@@ -40,6 +68,7 @@ export class Translator implements RegionTranslator {
   readonly #scanner: RegionScanner;
   readonly #places: RegionMemory;
   readonly #memory: DataView;
+  readonly #bytes: Uint8Array;
   readonly #shapes = new Map<HandlerShape, ShapeUse>();
   readonly #freeHandlers: number[] = [];
   readonly #handlers: number[] = [];
@@ -51,12 +80,14 @@ export class Translator implements RegionTranslator {
   #made = 0;
   #modules = 0;
   #instructions = 0;
-  #bytes = 0;
+  #bytesMade = 0;
   #refused = 0;
+  #cached = 0;
 
   constructor(host: TranslatorHost) {
     this.#host = host;
     this.#memory = new DataView(host.memory.buffer);
+    this.#bytes = new Uint8Array(host.memory.buffer);
     this.#places = new RegionMemory(host.memory.buffer, host.regions);
     this.#scanner = new RegionScanner(
       host,
@@ -67,10 +98,11 @@ export class Translator implements RegionTranslator {
   get statistics(): Readonly<Record<string, number>> {
     return {
       regionsMade: this.#made,
+      regionsFromCache: this.#cached,
       regionsLive: this.#live,
       regionModules: this.#modules,
       regionInstructions: this.#instructions,
-      regionBytes: this.#bytes,
+      regionBytes: this.#bytesMade,
       regionsRefused: this.#refused,
     };
   }
@@ -79,19 +111,24 @@ export class Translator implements RegionTranslator {
     const { regions } = this.#host;
     if (regions.hasRegion(place.page, place.offset)) return;
     if (this.#live >= MOST_REGIONS || this.#places.isFull) regions.flushAll();
-    const scanned = this.#scanner.scan(place);
-    if (scanned === undefined || !isWorthwhile(scanned)) {
+    const mode = this.#mode();
+    const known = this.#fromCache(place, mode);
+    const region = known ?? this.#fresh(place, mode);
+    if (region === undefined) {
       this.#refused++;
       return;
     }
-    const source = this.#prepare(place, scanned);
-    if (source === undefined) {
+    const { scanned, dispatched, built } = region;
+    const places = this.#places.placesFor(dispatched, scanned.code.pages);
+    if (places === undefined) {
       this.#refused++;
       return;
     }
-    const ticket = regions.expectRegion(source.places.handler, scanned.ranges);
+    const handler = this.#takeHandler();
+    const ticket = regions.expectRegion(handler, scanned.ranges);
     this.#live++;
-    this.#waiting.push({ source, ticket });
+    const name = `region_${place.page.toString(16)}_${place.offset.toString(16)}`;
+    this.#waiting.push({ name, handler, scanned, places, ticket, built });
     if (this.#waiting.length >= BATCH_REGIONS) this.compileWaiting();
   }
 
@@ -104,11 +141,11 @@ export class Translator implements RegionTranslator {
     this.#waiting = [];
     this.#runsWaited = 0;
     if (ready.length === 0) return;
-    const functions = this.#compile(ready.map(({ source }) => source));
-    for (const [i, { source, ticket }] of ready.entries()) {
-      this.#host.handlers.set(source.places.handler, functions[i]!);
+    const functions = this.#compile(ready);
+    for (const [i, { handler, scanned, ticket }] of ready.entries()) {
+      this.#host.handlers.set(handler, functions[i]!);
       this.#made++;
-      this.#instructions += source.scanned.instructions;
+      this.#instructions += scanned.instructions.length;
       ticket.install();
     }
   }
@@ -126,14 +163,62 @@ export class Translator implements RegionTranslator {
     this.#places.forgetAll();
   }
 
-  #prepare(place: HotPlace, scanned: ScannedRegion): RegionSource | undefined {
-    const flow = new ControlFlow(scanned.code);
-    const handler = this.#takeHandler();
-    const places = this.#places.placesFor(handler, flow, scanned.code.pages);
-    if (places === undefined) {
-      this.#freeHandlers.push(handler);
-      return undefined;
+  #mode(): number {
+    const isUser = this.#memory.getInt32(CPU_STATE + TLB_BASE, true) === TLB_BANK_USER;
+    const isPlain = isControlPlain(this.#memory.getInt32(CPU_STATE + X87_FCW, true));
+    return (isUser ? MODE_USER : 0) | (isPlain ? MODE_X87_PLAIN : 0);
+  }
+
+  /** A region of which the cache has what it is built to. */
+  #fromCache(place: HotPlace, mode: number): NewRegion | undefined {
+    const { cache } = this.#host;
+    if (cache === undefined) return undefined;
+    const pageAt = (delta: number): number | undefined =>
+      delta === 0 ? place.page : this.#host.pageAt(delta);
+    for (const bytes of cache.find(regionKey(this.#bytes, place.page, place.offset, mode))) {
+      const cached = decodeRegion(bytes);
+      if (cached.offset !== place.offset || cached.mode !== mode) continue;
+      if (!cached.choice.deltas.every((delta) => pageAt(delta) !== undefined)) continue;
+      const code = codeAt(this.#bytes, cached.spans, pageAt);
+      if (code === undefined || !isSameBytes(code, cached.guestCode)) continue;
+      const scanned = this.#scanner.scan(place, cached.choice);
+      if (scanned === undefined || !isSameRegion(cached, scanned)) continue;
+      this.#cached++;
+      return { scanned, dispatched: cached.dispatched, built: () => cached.built };
     }
+    return undefined;
+  }
+
+  #fresh(place: HotPlace, mode: number): NewRegion | undefined {
+    const scanned = this.#scanner.scan(place);
+    if (scanned === undefined || !isWorthwhile(scanned)) return undefined;
+    const { code } = scanned;
+    const flow = new ControlFlow(code);
+    const source = { code, flow, use: this.#use(scanned, flow, mode), memory: this.#memory };
+    const dispatched = flow.hasIndirectTargets ? flow.dispatched : undefined;
+    return { scanned, dispatched, built: () => this.#build(source, scanned, dispatched, mode) };
+  }
+
+  #build(
+    source: RegionSource,
+    { code, choice, spans }: ScannedRegion,
+    dispatched: CachedRegion["dispatched"],
+    mode: number,
+  ): BuiltRegion {
+    const built = buildRegion(source);
+    const { cache } = this.#host;
+    if (cache === undefined) return built;
+    const { entry: offset, pages } = code;
+    const pageAt = (wanted: number): number | undefined => pages.find(({ delta }) => delta === wanted)?.page;
+    const guestCode = codeAt(this.#bytes, spans, pageAt);
+    invariant(guestCode !== undefined, "a region lies on its pages");
+    const region = { offset, mode, choice, spans, guestCode, dispatched, built };
+    cache.add(regionKey(this.#bytes, pages[0]!.page, offset, mode), encodeRegion(region));
+    return built;
+  }
+
+  /** What a region needs of the processor's state. */
+  #use({ code }: ScannedRegion, flow: ControlFlow, mode: number): StateUse {
     const use = new StateUse();
     const helpers = new Set<HelperName>();
     const note = ({ instructions, end }: RegionBlock): void => {
@@ -143,18 +228,13 @@ export class Translator implements RegionTranslator {
       }
       if (end.kind === "call" && end.body !== undefined) note(end.body);
     };
-    for (const block of scanned.code.blocks.values()) note(block);
+    for (const block of code.blocks.values()) note(block);
     // The kernel's functions may run with one bank and with another; a program's do not.
-    const bank = this.#memory.getInt32(CPU_STATE + TLB_BASE, true);
-    use.tlbBank = bank === TLB_BANK_USER && !use.changesTlbBank ? bank : 0;
-    use.inlinesX87 =
-      use.usesX87 &&
-      ![...helpers].some(keepsX87FromInlining) &&
-      isControlPlain(this.#memory.getInt32(CPU_STATE + X87_FCW, true));
+    use.tlbBank = (mode & MODE_USER) !== 0 && !use.changesTlbBank ? TLB_BANK_USER : 0;
+    use.inlinesX87 = use.usesX87 && ![...helpers].some(keepsX87FromInlining) && (mode & MODE_X87_PLAIN) !== 0;
     const computesFloats = use.floatLanes.size > 0 || use.usesHostFloat || use.inlinesX87;
     use.staysInMemory = !computesFloats && !hasTightLoop(flow);
-    const name = `region_${place.page.toString(16)}_${place.offset.toString(16)}`;
-    return { name, scanned, flow, use, helpers, places };
+    return use;
   }
 
   /** Puts a function in place of the region's that leads on, and lets go of the module. */
@@ -176,19 +256,37 @@ export class Translator implements RegionTranslator {
     return handler;
   }
 
-  #compile(sources: readonly RegionSource[]): RegionFunction[] {
+  #compile(waiting: readonly Waiting[]): RegionFunction[] {
     const host = this.#host;
-    const bytes = buildRegionModule(sources, host);
-    this.#bytes += bytes.length;
+    const bytes = buildRegionModule(
+      waiting.map((region) => this.#placed(region)),
+      host.pages,
+    );
+    this.#bytesMade += bytes.length;
     this.#modules++;
     const { compile = (code) => new WebAssembly.Module(code) } = host;
-    const module = compile(bytes, (OPTIMISED_AFTER * bytes.length) / sources.length);
+    const module = compile(bytes, (OPTIMISED_AFTER * bytes.length) / waiting.length);
     const { exports } = new WebAssembly.Instance(module, {
       env: { memory: host.memory, handlers: host.handlers },
       core: host.core,
       run: host.run,
     });
-    return sources.map((_, i) => exports[`${i}`] as RegionFunction);
+    return waiting.map((_, i) => exports[`${i}`] as RegionFunction);
+  }
+
+  /** A region with its place in memory. */
+  #placed({ name, scanned, places, ...region }: Waiting): ModuleRegion {
+    const built = region.built();
+    const slots = this.#places.takeSlots(built.slots);
+    const { instructions } = scanned;
+    const placeOf = (kind: number, index: number): number => {
+      if (kind === SYMBOL_RECORD) return instructions[index]!.firstRecord;
+      if (kind === SYMBOL_HANDLER) return instructions[index]!.shape.id;
+      if (kind === SYMBOL_PAGES) return places.pages;
+      if (kind === SYMBOL_DISPATCH_TABLE) return places.dispatchTable;
+      return slots + index * LINK_SLOT_BYTES;
+    };
+    return { name, built, placeOf };
   }
 
   #useOf(shape: HandlerShape, instruction: RegionInstruction): ShapeUse {

@@ -5,11 +5,15 @@ import {
   KIND_CONSTANT,
   KIND_GLOBAL,
   KIND_LATE,
+  KIND_LINKED,
   KIND_LOCAL,
   type LateNumber,
+  type LinkedNumber,
   MUTABLE,
 } from "./expression.ts";
+import { LINKED_BYTES, type LinkableFunction } from "./linking.ts";
 import { type LoopRange, shareLocals } from "./local-slots.ts";
+import type { FunctionRef } from "./module-writer.ts";
 import type { Opcode } from "./opcodes.ts";
 import { type FunctionType, VALUE_TYPE_BYTE, type ValueType } from "./value-type.ts";
 
@@ -19,6 +23,7 @@ const LOCAL_GET = 0x20;
 const LOCAL_SET = 0x21;
 const LOCAL_TEE = 0x22;
 const GLOBAL_GET = 0x23;
+const I32_CONST = 0x41;
 const I64_CONST = 0x42;
 
 /** Bytes that are kept free for a late number, which as LEB128 may have leading zeros. */
@@ -73,6 +78,7 @@ export class CodeEmitter {
     readonly value: LateNumber;
     readonly isSigned: boolean;
   }[] = [];
+  private readonly links: { readonly position: number; readonly number: LinkedNumber }[] = [];
   private readonly hints: { readonly position: number; readonly likely: boolean }[] = [];
 
   constructor(type: FunctionType) {
@@ -162,6 +168,18 @@ export class CodeEmitter {
     for (let i = 0; i < LATE_BYTES; i++) this.code.u8(0);
   }
 
+  /** Keeps room here for a number that is put in when the function is linked. */
+  linked(number: LinkedNumber): void {
+    this.links.push({ position: this.code.length, number });
+    for (let i = 0; i < LINKED_BYTES; i++) this.code.u8(0);
+  }
+
+  /** The index of a function that is called. */
+  callee({ index, symbol }: FunctionRef): void {
+    if (symbol === undefined) this.code.u32(index);
+    else this.linked({ symbol, addend: 0 });
+  }
+
   /** Notes that the code from `start` to here is a loop. */
   loopEnds(start: number): void {
     this.loops.push({ start, end: this.code.length });
@@ -193,6 +211,11 @@ export class CodeEmitter {
       this.late(e.payload as LateNumber, true);
       return;
     }
+    if (e.kind === KIND_LINKED) {
+      this.code.u8(I32_CONST);
+      this.linked(e.payload as LinkedNumber);
+      return;
+    }
     const frame = frameOfValue(e);
     if (frame !== undefined) {
       if (e.local < 0) this.share(e, frame);
@@ -212,27 +235,30 @@ export class CodeEmitter {
     e.local = -1;
   }
 
-  assemble(typeIndex: (type: FunctionType) => number): AssembledFunction {
-    const { code, hints, typeUses, localUses } = this;
+  assemble(typeIndex: (type: FunctionType) => number): LinkableFunction {
+    const { code, hints, links, typeUses, localUses } = this;
     for (const { position, value, isSigned } of this.lates)
       writeLate(code.bytes, position, value(), isSigned);
     const out = new ByteWriter(code.length + 4 * this.tees.length + 2 * typeUses.length + 32);
     const tees = Float64Array.from(this.tees).sort();
     const indices = this.writeLocals(out, this.shareSlots());
     const placedHints: BranchHint[] = [];
+    const placedLinks: number[] = [];
     const { length } = code;
     let from = 0;
     let teeAt = 0;
     let typeAt = 0;
     let hintAt = 0;
     let useAt = 0;
+    let linkAt = 0;
     for (;;) {
       const packed = tees[teeAt] ?? Number.POSITIVE_INFINITY;
       const tee = Math.floor(packed / LOCALS_LIMIT);
       const type = typeUses[typeAt]?.position ?? Number.POSITIVE_INFINITY;
       const hint = hints[hintAt]?.position ?? Number.POSITIVE_INFINITY;
       const use = localUses[useAt] ?? Number.POSITIVE_INFINITY;
-      const next = Math.min(tee, type, hint, use, length);
+      const link = links[linkAt]?.position ?? Number.POSITIVE_INFINITY;
+      const next = Math.min(tee, type, hint, use, link, length);
       out.rawRange(code.bytes, from, next);
       from = next;
       // A value's end may be where a branch begins, and then the tee comes first.
@@ -252,12 +278,15 @@ export class CodeEmitter {
         out.u32(indices[local] as number);
         from += bytesOfU32(local);
         useAt += 2;
+      } else if (next === link) {
+        const { symbol, addend } = (links[linkAt++] as { readonly number: LinkedNumber }).number;
+        placedLinks.push(out.length, symbol, addend);
       } else break;
     }
     // Results leave by `return`, so the end of the body, if code gets there, is a mistake.
     if (this.hasResults) out.u8(UNREACHABLE);
     out.u8(END);
-    return { body: out.toBytes(), hints: placedHints };
+    return { body: out.toBytes(), hints: placedHints, links: Int32Array.from(placedLinks) };
   }
 
   /** Which local's place each local takes. */
@@ -319,7 +348,7 @@ export class CodeEmitter {
     const code = this.code;
     switch (e.type) {
       case "i32":
-        code.u8(0x41);
+        code.u8(I32_CONST);
         code.s32(e.payload as number);
         return;
       case "i64":

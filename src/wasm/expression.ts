@@ -1,22 +1,30 @@
 import type { Opcode } from "./opcodes.ts";
 import type { ValueType } from "./value-type.ts";
 
-export type ExprKind = 0 | 1 | 2 | 3 | 4;
+export type ExprKind = 0 | 1 | 2 | 3 | 4 | 5;
 export const KIND_CONSTANT = 0;
 export const KIND_LOCAL = 1;
 export const KIND_GLOBAL = 2;
 export const KIND_OPERATION = 3;
 /** A constant that is known only when the function is finished. */
 export const KIND_LATE = 4;
+/** A constant that is put in when the function is linked. */
+export const KIND_LINKED = 5;
 
 /** A small number, -2^20 to 2^20 - 1, that is asked for when the function is finished. */
 export type LateNumber = () => number;
+
+/** What a symbol stands for, which only who links the function knows, plus an addend. */
+export interface LinkedNumber {
+  readonly symbol: number;
+  readonly addend: number;
+}
 
 /** The payload of a read of a local that may be assigned more than once. */
 export const MUTABLE = 1;
 
 /** A constant's value, or an operation's immediate. i64 values are signed, and so are i32 values. */
-export type Payload = number | bigint | Uint8Array | LateNumber | undefined;
+export type Payload = number | bigint | Uint8Array | LateNumber | LinkedNumber | undefined;
 
 /**
  * A span of code from whose start to whose end control runs straight, apart from spans nested in it.

@@ -1,12 +1,13 @@
 import { type Expr, type Frame, isConstant, type LateNumber } from "./expression.ts";
 import { simplifyCondition } from "./folding.ts";
+import type { LinkableFunction } from "./linking.ts";
 import type { FunctionRef, TableRef } from "./module-writer.ts";
 import { type AtomicStoreName, OPCODES, type Opcode, type OpName } from "./opcodes.ts";
 import { expectLane, expectTypes, ValueBuilder } from "./value-builder.ts";
 import type { FunctionType, ValueType } from "./value-type.ts";
 import { widthOfAccess } from "./width.ts";
 
-export type { Expr, LateNumber } from "./expression.ts";
+export type { Expr, LateNumber, LinkedNumber } from "./expression.ts";
 export { constantOf, isConstant } from "./expression.ts";
 export { lanesOf, vectorOf } from "./lane-folding.ts";
 export type { Variable } from "./value-builder.ts";
@@ -106,7 +107,7 @@ export class FunctionBuilder extends ValueBuilder {
   callMulti(target: FunctionRef, ...args: Expr[]): Expr[] {
     this.pushArguments(target.name, target.type, args);
     this.emitter.opcode(OPCODES.call);
-    this.emitter.code.u32(target.index);
+    this.emitter.callee(target);
     return this.bindResults(target.type.results);
   }
 
@@ -123,7 +124,7 @@ export class FunctionBuilder extends ValueBuilder {
     this.expectSameResults(target.name, target.type);
     this.pushArguments(target.name, target.type, args);
     this.emitter.opcode(OPCODES.return_call);
-    this.emitter.code.u32(target.index);
+    this.emitter.callee(target);
   }
 
   returnCallIndirect(table: TableRef, type: FunctionType, index: Expr, ...args: Expr[]): void {
@@ -205,6 +206,14 @@ export class FunctionBuilder extends ValueBuilder {
 
   unreachable(): void {
     this.emitter.opcode(OPCODES.unreachable);
+  }
+
+  /** The finished function, for any module whose first type is `onlyType`: the only one that it calls by a table. */
+  assemble(onlyType: FunctionType): LinkableFunction {
+    return this.emitter.assemble((type) => {
+      if (type !== onlyType) throw new TypeError("wasm: code to be linked uses another type");
+      return 0;
+    });
   }
 
   /** The innermost span of code that is open: what is computed in it is there until it closes. */

@@ -9,6 +9,8 @@ export interface FunctionRef {
   readonly index: number;
   readonly name: string;
   readonly type: FunctionType;
+  /** Stands for the index in a function that is linked later. */
+  readonly symbol?: number;
 }
 
 /** A table's index. */
@@ -123,13 +125,25 @@ export class ModuleWriter {
   }
 
   defineFunction(ref: FunctionRef, builder: FunctionBuilder): void {
-    const declared = this.functions[ref.index - this.importedFunctions.length];
-    if (declared?.ref !== ref) throw new Error(`wasm: ${ref.name} is not a declared function of this module`);
-    if (declared.body !== undefined) throw new Error(`wasm: ${ref.name} is defined twice`);
     if (this.typeIndex(builder.type) !== this.typeIndex(ref.type)) {
       throw new TypeError(`wasm: ${ref.name} is declared with another type than its builder has`);
     }
-    declared.body = builder.emitter.assemble((type) => this.typeIndex(type));
+    const assembled = builder.emitter.assemble((type) => this.typeIndex(type));
+    if (assembled.links.length > 0) throw new Error(`wasm: ${ref.name} is still to be linked`);
+    this.defineLinked(ref, assembled);
+  }
+
+  /** Defines a function by code that was assembled and linked before. */
+  defineLinked(ref: FunctionRef, body: AssembledFunction): void {
+    const declared = this.functions[ref.index - this.importedFunctions.length];
+    if (declared?.ref !== ref) throw new Error(`wasm: ${ref.name} is not a declared function of this module`);
+    if (declared.body !== undefined) throw new Error(`wasm: ${ref.name} is defined twice`);
+    declared.body = body;
+  }
+
+  /** The type is the module's first, which code that was assembled elsewhere relies on. */
+  declareFirstType(type: FunctionType): void {
+    if (this.typeIndex(type) !== 0) throw new Error("wasm: the module has another first type");
   }
 
   addTable(limits: TableLimits): TableRef {

@@ -7,9 +7,11 @@ import {
   isConstant,
   KIND_GLOBAL,
   KIND_LATE,
+  KIND_LINKED,
   KIND_LOCAL,
   KIND_OPERATION,
   type LateNumber,
+  type LinkedNumber,
   MUTABLE,
   operation,
 } from "./expression.ts";
@@ -97,6 +99,11 @@ export class ValueBuilder {
   /** An i64 constant that is known only when the function is finished. */
   lateI64(value: LateNumber): Expr {
     return new Expr(KIND_LATE, "i64", undefined, undefined, undefined, undefined, value, -1, undefined);
+  }
+
+  /** An i32 constant, 0 to 2^27 - 1, that is put in when the function is linked (linking.ts). */
+  linked(number: LinkedNumber): Expr {
+    return new Expr(KIND_LINKED, "i32", undefined, undefined, undefined, undefined, number, -1, undefined);
   }
 
   /** An imported global, which does not change. */

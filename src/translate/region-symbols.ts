@@ -1,0 +1,98 @@
+import type { RegionFunction } from "../cpu/region-functions.ts";
+import { REGION_FUNCTIONS } from "../cpu/region-functions.ts";
+import type { HelperName } from "../isa/helpers.ts";
+import { LINK_SLOT_BYTES } from "../layout/memory-map.ts";
+import { helperType } from "../lower/helper-type.ts";
+import type { LinkedNumber } from "../wasm/function-builder.ts";
+import type { FunctionRef } from "../wasm/module-writer.ts";
+import type { FunctionType } from "../wasm/value-type.ts";
+import type { Position, RegionInstruction } from "./region-code.ts";
+import { LEAVE_STATUS_TYPE, REGION_TYPE, type RegionImports, VALIDATE_TYPE } from "./region-plan.ts";
+
+/** What a symbol stands for; its number has these in the lowest bits, and an index above them. */
+export const SYMBOL_KIND_BITS = 3;
+/** The first record of an instruction, by the instruction's number. */
+export const SYMBOL_RECORD = 0;
+/** The handler of an instruction's shape. */
+export const SYMBOL_HANDLER = 1;
+/** A link slot. */
+export const SYMBOL_SLOT = 2;
+/** The description of the region's other pages. */
+export const SYMBOL_PAGES = 3;
+export const SYMBOL_DISPATCH_TABLE = 4;
+/** A function's index in the module, by the place of its name in `RegionSymbols.functions`. */
+export const SYMBOL_FUNCTION = 5;
+
+/** What a look-up in the TLB has found; as many as fit share a slot. */
+const CELL_BYTES = 4;
+
+/** The name of the region itself among the functions that it calls; others are \`module.name\`. */
+export const SELF = "self";
+
+const symbol = (kind: number, index: number, addend = 0): LinkedNumber => ({
+  symbol: (index << SYMBOL_KIND_BITS) | kind,
+  addend,
+});
+
+/** What the code of one region refers to, which is known only when it is put into a module: places in memory, and functions. */
+export class RegionSymbols {
+  readonly pages = symbol(SYMBOL_PAGES, 0);
+  readonly dispatchTable = symbol(SYMBOL_DISPATCH_TABLE, 0);
+  /** The slot that says for which address space the region's pages have been validated. */
+  readonly validation = symbol(SYMBOL_SLOT, 0);
+  readonly functions: string[] = [];
+  readonly #refs = new Map<string, FunctionRef>();
+  readonly #slots = new Map<Position, LinkedNumber>();
+  #slotCount = 1;
+  #cellCount = 0;
+  #cellSlot = 0;
+
+  /** Link slots that the region takes. */
+  get slotCount(): number {
+    return this.#slotCount;
+  }
+
+  /** A link slot for what leads out of the region at a position. */
+  slot(target: Position): LinkedNumber {
+    const known = this.#slots.get(target);
+    if (known !== undefined) return known;
+    const slot = symbol(SYMBOL_SLOT, this.#slotCount++);
+    this.#slots.set(target, slot);
+    return slot;
+  }
+
+  /** Another cell of four bytes for what a look-up in the TLB has found. */
+  addendCell(): LinkedNumber {
+    const inSlot = this.#cellCount++ % (LINK_SLOT_BYTES / CELL_BYTES);
+    if (inSlot === 0) this.#cellSlot = this.#slotCount++;
+    return symbol(SYMBOL_SLOT, this.#cellSlot, inSlot * CELL_BYTES);
+  }
+
+  /** What is `offset` bytes from the first record of an instruction. */
+  record({ number }: RegionInstruction, offset = 0): LinkedNumber {
+    return symbol(SYMBOL_RECORD, number, offset);
+  }
+
+  handler({ number }: RegionInstruction): LinkedNumber {
+    return symbol(SYMBOL_HANDLER, number);
+  }
+
+  imports(): RegionImports {
+    return {
+      self: this.#function(SELF, REGION_TYPE),
+      helper: (name: HelperName) => this.#function(`core.${name}`, helperType(name)),
+      link: (name: RegionFunction) => this.#function(`run.${name}`, REGION_FUNCTIONS[name]),
+      leaveStatus: this.#function("run.leaveStatus", LEAVE_STATUS_TYPE),
+      validate: this.#function("core.validateRegion", VALIDATE_TYPE),
+    };
+  }
+
+  #function(name: string, type: FunctionType): FunctionRef {
+    const known = this.#refs.get(name);
+    if (known !== undefined) return known;
+    const index = this.functions.push(name) - 1;
+    const ref = { index, name, type, ...symbol(SYMBOL_FUNCTION, index) };
+    this.#refs.set(name, ref);
+    return ref;
+  }
+}
