@@ -1,7 +1,7 @@
 import type { BootRequest } from "../boot/boot-plan.ts";
 import type { FeatureName } from "../cpu/cpuid-tables.ts";
 import { Meter } from "../cpu/meter.ts";
-import type { CompileRegions } from "../cpu/region-translator.ts";
+import type { CompileRegions, RegionCache } from "../cpu/region-translator.ts";
 import { createLockstepProcessor } from "../lockstep/create-lockstep-processor.ts";
 import type { LockstepProcessor } from "../lockstep/lockstep-processor.ts";
 import {
@@ -38,6 +38,7 @@ export interface MachineRequest {
   readonly core: Uint8Array<ArrayBuffer>;
   /** Names the version of what decodes and generates code; absent: snapshots go without decoded code. */
   readonly codeVersion?: string;
+  readonly openRegionCache?: (version: string) => RegionCache;
   readonly memoryBytes: number;
   readonly engine: EngineName;
   /** Compiles modules of translated code; the host's usual compiler when absent. */
@@ -111,6 +112,7 @@ export function createMachine(request: MachineRequest): RunnableMachine {
         memory,
         meter,
         codeVersion: request.codeVersion,
+        openRegionCache: request.openRegionCache,
         code: "state" in request.boot ? request.boot.code : undefined,
       };
       const against = AGAINST[request.engine];

@@ -7,6 +7,7 @@ import { CORE_WASM, ensureCore } from "../host/node/core-module.ts";
 import { EventLoop } from "../host/node/event-loop.ts";
 import { readWholeFile, writeWholeFile } from "../host/node/files.ts";
 import { hostTime } from "../host/node/host-time.ts";
+import { RegionCacheFolder } from "../host/node/region-cache-file.ts";
 import { FileSerialOutput, type SerialOutput, StreamSerialOutput } from "../host/node/serial-output.ts";
 import { snapshotHost } from "../host/node/snapshot-files.ts";
 import { invariant } from "../layout/invariant.ts";
@@ -120,6 +121,7 @@ async function runSession(
     machine?.stop();
   });
   ensureCore();
+  const regionCaches = new RegionCacheFolder();
   const host: MachineHost = {
     ...hostTime(loop),
     writeSerial: (bytes) => {
@@ -135,6 +137,7 @@ async function runSession(
     core,
     codeVersion: codeVersion(),
     compileRegions,
+    openRegionCache: (version) => regionCaches.open(version),
     host,
     report: tell,
     ...session.agentParts,
@@ -172,6 +175,7 @@ async function runSession(
     process.off("SIGUSR2", save);
     disconnect();
     output.close();
+    regionCaches.close();
     await close();
   }
 }
@@ -185,6 +189,7 @@ async function startMachine(
     | "core"
     | "codeVersion"
     | "compileRegions"
+    | "openRegionCache"
     | "host"
     | "report"
     | "disks"

@@ -45,6 +45,8 @@ export interface RegionCache {
   /** What was added by a number, the newest first. Several regions may have the same. */
   find(key: number): Iterable<Uint8Array>;
   add(key: number, region: Uint8Array<ArrayBuffer>): void;
+  /** The host's clock. */
+  nowMs(): number;
 }
 
 /** What a translator works on. */
@@ -80,6 +82,8 @@ export interface HotPlace {
 
 /** Makes regions of hot code. */
 export interface RegionTranslator {
+  /** Whether the region that begins at a place is to be made although it is only warm: the cache has it, or there is time to make it for the next run. */
+  wants(place: HotPlace): boolean;
   translate(place: HotPlace): void;
   /** The engine is about to run: regions that wait to be compiled with others may have waited long enough. */
   runStarts(): void;

@@ -17,15 +17,11 @@ import * as record from "../layout/record.ts";
 import { BlockCache } from "./block-cache.ts";
 import { CodeSurroundings, jumpCacheEntry } from "./code-surroundings.ts";
 import { buildHandlerModule, type MemoryPages } from "./handler-module.ts";
+import { Heat } from "./heat.ts";
 import { HotHandlers } from "./hot-handlers.ts";
 import { buildRunModule } from "./run-module-builder.ts";
 import { TranslationAttempts } from "./translation-attempts.ts";
 
-/**
- * A jump forwards counts as hot after so many times as many, because the code that it is part of becomes hot as a whole: where it is
- * called, or where its loop begins.
- */
-const FORWARD_AGAIN = 8;
 /** Rooms in the handler table; a machine meets a few thousand shapes at most. */
 const TABLE_SIZE = 16384;
 /** Of how many undecodable instructions the bytes are kept: a guest can make up any number. */
@@ -43,6 +39,8 @@ export interface InterpreterParts {
   readonly createTranslator?: ((host: TranslatorHost) => RegionTranslator) | undefined;
   /** Taken jumps after which a place counts as hot, when there is a translator. */
   readonly hotCount?: number | undefined;
+  /** The same for what the translator knows already; at most `hotCount`, which it is when absent. */
+  readonly warmCount?: number | undefined;
   /** Code is translated whenever it is looked up, hot or not. For tests. */
   readonly eager?: boolean | undefined;
   /** Times what is not the guest's own code, for `--stats`. */
@@ -93,6 +91,7 @@ export class Interpreter implements Engine {
   readonly #surroundings: CodeSurroundings;
   readonly #translator: RegionTranslator | undefined;
   readonly #attempts = new TranslationAttempts();
+  readonly #heat: Heat;
   readonly #available: ReadonlySet<string>;
   readonly #i32: Int32Array;
   readonly #u8: Uint8Array;
@@ -114,6 +113,7 @@ export class Interpreter implements Engine {
   constructor(parts: InterpreterParts) {
     this.#parts = parts;
     this.#translatesAhead = parts.eager === true;
+    this.#heat = new Heat(parts.hotCount, parts.warmCount);
     const { buffer } = parts.memory;
     this.#i32 = new Int32Array(buffer);
     this.#u8 = new Uint8Array(buffer);
@@ -133,7 +133,7 @@ export class Interpreter implements Engine {
     });
     this.#runModule =
       code?.runModule ??
-      buildRunModule(this.#hot.inline, parts.pages, this.#available, observe !== undefined, parts.hotCount);
+      buildRunModule(this.#hot.inline, parts.pages, this.#available, observe !== undefined, this.#heat.mark);
     const instance = new WebAssembly.Instance(new WebAssembly.Module(this.#runModule), {
       env: { memory: parts.memory, handlers: this.#table, observe: (pc: number) => this.#observe(pc) },
       core: parts.core,
@@ -183,7 +183,7 @@ export class Interpreter implements Engine {
   }
 
   saveCode(): SavedCode | undefined {
-    const { codeKey, pages, hotCount } = this.#parts;
+    const { codeKey, pages } = this.#parts;
     if (codeKey === undefined) return undefined;
     const { shapes } = this.#shapes;
     const called = shapes.filter((shape) => this.#isInTable(shape));
@@ -193,7 +193,7 @@ export class Interpreter implements Engine {
       inlineShapes: this.#hot.inlineShapes,
       nextHandler: this.#shapes.nextId,
       runModule: this.#runModule,
-      handlerModule: buildHandlerModule(called, pages, this.#available, hotCount),
+      handlerModule: buildHandlerModule(called, pages, this.#available, this.#heat.mark),
       ...this.#blocks.save(),
     };
   }
@@ -218,7 +218,7 @@ export class Interpreter implements Engine {
           pc = this.#lookup();
           break;
         case cpu.EXIT_HOT:
-          pc = this.#heat();
+          pc = this.#becameHot(this.#state32(cpu.EXIT_RECORD));
           break;
         case cpu.EXIT_STALE:
           if (this.#isBudgetUsedUp()) return cpu.EXIT_BUDGET;
@@ -335,38 +335,49 @@ export class Interpreter implements Engine {
   /** Translates the code at RIP at once, if there is a translator and RIP can be fetched from. For tests. */
   translateHere(): void {
     this.#translatesAhead = true;
-    const at = this.#heat();
+    const at = this.#becameHot(0);
     this.#translatesAhead = this.#parts.eager === true;
     this.#translator?.compileWaiting();
     if (at === 0) this.#setState32(cpu.FAULT_VECTOR, -1);
     else this.#lookup();
   }
 
-  /** The code at RIP has become hot. */
-  #heat(): number {
+  /** The code at RIP has become hot, or warm: by the count in the record of the jump that leads there, or, where that is 0, of the jump cache. */
+  #becameHot(from: number): number {
     const linear = this.#linearAddress();
     if (this.#parts.core.mustStep(linear) !== 0) return this.#lookup();
     const physical = this.#translate(linear);
     if (physical < 0) return 0;
-    if (this.#isRam(physical)) this.#translateCode(physical);
+    const goesOn = this.#isRam(physical) && !this.#translateCode(physical, from === 0 ? -1 - physical : from);
+    if (goesOn && from !== 0)
+      this.#i32[(from + record.DISPLACEMENT) >> 2] = this.#heat.restart(this.#leadsForward(from));
     const at = this.#lookup();
-    this.#i32[(jumpCacheEntry(linear) + JUMP_COUNT) >> 2] = JUMP_COUNT_SETTLED;
+    if (goesOn && from !== 0) return at;
+    this.#i32[(jumpCacheEntry(linear) + JUMP_COUNT) >> 2] = goesOn
+      ? this.#heat.restart(false)
+      : JUMP_COUNT_SETTLED;
     return at;
   }
 
-  /** Offers the code at RIP, whose physical address is in RAM, to the translator. */
-  #translateCode(physical: number): void {
-    if (this.#translator === undefined || this.#codeBits() !== 64) return;
+  /**
+   * Offers the code at RIP, whose physical address is in RAM, to the translator. False when it is to go on being counted, by the counter that
+   * has reached the mark.
+   */
+  #translateCode(physical: number, counter?: number): boolean {
+    if (this.#translator === undefined || this.#codeBits() !== 64) return true;
     const [page, offset] = [physical >>> 12, physical & (PAGE_BYTES - 1)];
-    if (this.#blocks.hasRegion(page, offset)) return;
-    if (!this.#translatesAhead && !this.#attempts.isDue(physical)) return;
+    if (this.#blocks.hasRegion(page, offset)) return true;
     this.#setRipBase(offset);
-    this.#translator.translate({
-      page,
-      offset,
-      recentTargets: () => this.#surroundings.recentTargets(),
-    });
+    const place = { page, offset, recentTargets: () => this.#surroundings.recentTargets() };
+    const isHot = this.#translatesAhead || counter === undefined || this.#heat.isHot(counter);
+    if (!isHot && !this.#translator.wants(place)) {
+      this.#heat.goesOn(counter);
+      return false;
+    }
+    if (!this.#translatesAhead && !this.#attempts.isDue(physical)) return true;
+    this.#translator.translate(place);
     if (this.#parts.eager === true) this.#translator.compileWaiting();
+    return true;
   }
 
   /** A stale record was reached: the code is decoded anew, and what leads to the record leads there from now on. */
@@ -404,8 +415,7 @@ export class Interpreter implements Engine {
     if (flushes === this.#blocks.flushes && from >= record.RECORD_BYTES) {
       this.#i32[(from + record.LINK) >> 2] = at;
       // The count of a relative jump (InterpretedRecord).
-      if (this.#leadsForward(from))
-        this.#i32[(from + record.DISPLACEMENT) >> 2] = (1 - FORWARD_AGAIN) * (this.#parts.hotCount ?? 0);
+      this.#i32[(from + record.DISPLACEMENT) >> 2] = this.#heat.start(this.#leadsForward(from));
     }
     this.#setRipBase(physical & (PAGE_BYTES - 1));
     if (this.#state32(cpu.BUDGET) <= 0) this.#setState32(cpu.EXIT_REASON, cpu.EXIT_BUDGET);
@@ -465,7 +475,7 @@ export class Interpreter implements Engine {
     invariant(this.#shapes.nextId <= TABLE_SIZE, "the handler table has room for every shape");
     const meter = this.#parts.meter;
     meter?.enter(meter.kind("translation/handlers of the interpreter"));
-    this.#instantiate(buildHandlerModule(pending, this.#parts.pages, this.#available, this.#parts.hotCount));
+    this.#instantiate(buildHandlerModule(pending, this.#parts.pages, this.#available, this.#heat.mark));
     meter?.leave();
   }
 
@@ -487,6 +497,7 @@ export class Interpreter implements Engine {
   #forgetRecords(): void {
     this.#parts.core.flushJumpCache();
     this.#parts.core.forgetCode();
+    this.#heat.forget();
     this.#translator?.allRegionsDropped();
   }
 

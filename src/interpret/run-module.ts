@@ -97,7 +97,11 @@ export function tagOf(b: FunctionBuilder, linear: Expr): Expr {
 export function countHit(b: FunctionBuilder, entry: Expr, hotCount: number): void {
   const hits = b.bind(b.op("i32.add", b.load("i32.load", entry, JUMP_CACHE + JUMP_COUNT), b.i32(1)));
   b.store("i32.store", entry, hits, JUMP_CACHE + JUMP_COUNT);
-  b.if(b.op("i32.eq", hits, b.i32(hotCount)), () => leaveWith(b, cpu.EXIT_HOT), undefined, "unlikely");
+  const hot = (): void => {
+    stateOf(b).set32(cpu.EXIT_RECORD, b.i32(0));
+    leaveWith(b, cpu.EXIT_HOT);
+  };
+  b.if(b.op("i32.eq", hits, b.i32(hotCount)), hot, undefined, "unlikely");
 }
 
 /** #DE and #PF, which kernels live on, are delivered at once where that is allowed; everything else leaves. */
@@ -193,6 +197,7 @@ export function buildJumpBudget(): FunctionBuilder {
 export function buildJumpHot(): FunctionBuilder {
   const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
   b.store("i32.store", b.parameter(0), b.i32(0), record.DISPLACEMENT);
+  stateOf(b).set32(cpu.EXIT_RECORD, b.parameter(0));
   setRipToTarget(b, b.parameter(0));
   leaveWith(b, cpu.EXIT_HOT);
   return b;

@@ -5,7 +5,12 @@ import { cpuid } from "../cpu/cpuid.ts";
 import type { FeatureName } from "../cpu/cpuid-tables.ts";
 import type { Meter } from "../cpu/meter.ts";
 import type { ProcessorSurroundings } from "../cpu/processor.ts";
-import type { CompileRegions, RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
+import type {
+  CompileRegions,
+  RegionCache,
+  RegionTranslator,
+  TranslatorHost,
+} from "../cpu/region-translator.ts";
 import type { RestoredCode } from "../cpu/saved-code.ts";
 import { StateView } from "../cpu/state-view.ts";
 import { VirtualProcessor } from "../cpu/virtual-processor.ts";
@@ -20,7 +25,9 @@ import { TierCounter } from "./tier-counter.ts";
 
 const WASM_PAGE_BYTES = 65536;
 /** Times a jump is taken before what it leads to is translated. */
-const HOT_COUNT = 100000;
+const HOT_COUNT = Number((globalThis as any).process?.env.RF_HOT ?? 100000);
+/** The same where the cache knows what it is translated to. */
+const WARM_COUNT = Number((globalThis as any).process?.env.RF_WARM ?? 3000);
 
 /** CR4 bits that exist with a feature. */
 const CONTROL_4_BITS: readonly (readonly [FeatureName, bigint])[] = [
@@ -50,6 +57,8 @@ export interface ProcessorRequest {
   readonly hotCount?: number | undefined;
   /** Compiles modules of translated code; the host's usual compiler when absent. */
   readonly compileRegions?: CompileRegions | undefined;
+  /** Opens the cache of regions of a version, which names all that a region's code depends on besides the guest's; none when absent. */
+  readonly openRegionCache?: ((version: string) => RegionCache) | undefined;
   /** What CPUID announces; instructions of what it does not are #UD. The default model when absent. */
   readonly features?: ReadonlySet<FeatureName>;
   /** Times everything that is not the guest's own code; costs time itself. */
@@ -114,6 +123,10 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
   const isShared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
   const translates = request.engine === "auto" || request.engine === "translator";
   const limits = { initialPages: pages, maximumPages: pages, shared: isShared };
+  const cache =
+    request.engine === "auto" && request.codeVersion !== undefined
+      ? request.openRegionCache?.([request.codeVersion, isShared, ...[...features].sort()].join(" "))
+      : undefined;
   const tiers = meter === undefined ? undefined : new TierCounter(memory, limits);
   engine = new Interpreter({
     memory,
@@ -123,13 +136,14 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
     state,
     forms: formsWithin(extensionsOf(features)),
     observe: request.observe,
-    codeKey: codeKeyOf(request, features, isShared),
+    codeKey: codeKeyOf(request, features, isShared, cache !== undefined),
     code: request.code,
     ...(translates
       ? {
           createTranslator: (host) =>
-            createTranslator({ ...host, compile: request.compileRegions }, meter, tiers),
+            createTranslator({ ...host, compile: request.compileRegions, cache }, meter, tiers),
           hotCount: request.hotCount ?? HOT_COUNT,
+          warmCount: cache === undefined ? undefined : WARM_COUNT,
           eager: request.engine === "translator",
         }
       : {}),
@@ -147,9 +161,10 @@ function codeKeyOf(
   { codeVersion, ramBytes, engine = "interpreter", observe }: ProcessorRequest,
   features: ReadonlySet<FeatureName>,
   isShared: boolean,
+  hasCache: boolean,
 ): string | undefined {
   if (codeVersion === undefined || observe !== undefined || engine === "translator") return undefined;
-  return [codeVersion, engine, ramBytes, isShared, ...[...features].sort()].join(" ");
+  return [codeVersion, engine, ramBytes, isShared, hasCache, ...[...features].sort()].join(" ");
 }
 
 function createTranslator(

@@ -4,7 +4,7 @@ import { RegionBuilder } from "./region-builder.ts";
 import type { RegionCode } from "./region-code.ts";
 import { REGION_TYPE } from "./region-plan.ts";
 import type { StateUse } from "./region-state.ts";
-import { RegionSymbols } from "./region-symbols.ts";
+import { type InstructionAddress, RegionSymbols } from "./region-symbols.ts";
 
 /** The code of a region, for any place in memory: it depends on the guest's code alone, and on what `translationMode` says. */
 export interface BuiltRegion {
@@ -13,6 +13,8 @@ export interface BuiltRegion {
   readonly functions: readonly string[];
   /** Link slots that it takes. */
   readonly slots: number;
+  /** Addresses that the code takes from the guest's instructions when it is linked: they may be others in code that is else the same. */
+  readonly addresses: readonly InstructionAddress[];
 }
 
 /** What a region's code is built from. */
@@ -48,5 +50,6 @@ export function buildRegion({ code, flow, use, memory }: RegionSource): BuiltReg
     memory,
   });
   const linkable = builder.build().assemble(REGION_TYPE);
-  return { code: linkable, functions: symbols.functions, slots: symbols.slotCount };
+  const { functions, slotCount: slots, addresses } = symbols;
+  return { code: linkable, functions, slots, addresses };
 }

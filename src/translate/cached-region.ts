@@ -3,6 +3,7 @@ import type { BranchHint } from "../wasm/code-emitter.ts";
 import type { BuiltRegion } from "./built-region.ts";
 import { type Position, pageDelta } from "./region-code.ts";
 import type { RegionChoice, ScannedRegion } from "./region-scanner.ts";
+import { changesWithPlace, type InstructionAddress } from "./region-symbols.ts";
 
 /** A region as it is kept for other runs of the same guest: the guest's code, and what was built of it. */
 export interface CachedRegion {
@@ -13,24 +14,32 @@ export interface CachedRegion {
   readonly choice: RegionChoice;
   /** Where the guest's code lies: each start is followed by its end. */
   readonly spans: readonly Position[];
-  /** What is there. */
+  /** What is there, with zeros in place of addresses. */
   readonly guestCode: Uint8Array;
+  /** Where in `guestCode` addresses are, of four bytes each: which they are does not matter. */
+  readonly addresses: readonly number[];
   /** The blocks that indirect jumps go to by number; undefined when it has none. */
   readonly dispatched: readonly Position[] | undefined;
-  readonly built: BuiltRegion;
+  readonly built: Pick<BuiltRegion, "code" | "functions" | "slots">;
 }
 
-/** Bytes at the entry that a look-up goes by. */
-const KEY_BYTES = 16;
+/** Bytes at the entry that a look-up goes by: few, lest there be an address in them. */
+const KEY_BYTES = 5;
+/** What Linux's functions begin with, where they may be traced. */
+const TRACED = [0x0f, 0x1f, 0x44, 0x00, 0x00];
+const ADDRESS_BYTES = 4;
+
 /** Numbers at the head of an encoded region, and sizes of its parts behind them. */
 const HEAD_WORDS = 4;
-const LISTS = 7;
+const LISTS = 8;
 const SIZE_WORDS = LISTS + 3;
 
 /** A number that the same code, entered at the same offset of a page in the same mode, always has. */
 export function regionKey(memory: Uint8Array, page: number, offset: Position, mode: number): number {
-  const start = GUEST_RAM + page * PAGE_BYTES + offset;
-  const end = GUEST_RAM + Math.min((page + 1) * PAGE_BYTES, page * PAGE_BYTES + offset + KEY_BYTES);
+  const entry = GUEST_RAM + page * PAGE_BYTES + offset;
+  const pageEnd = GUEST_RAM + (page + 1) * PAGE_BYTES;
+  const start = TRACED.every((byte, i) => memory[entry + i] === byte) ? entry + TRACED.length : entry;
+  const end = Math.min(pageEnd, start + KEY_BYTES);
   // FNV-1a.
   let hash = 0x811c9dc5 ^ (offset | (mode << 12));
   for (let at = start; at < end; at++) hash = Math.imul(hash ^ memory[at]!, 0x01000193);
@@ -63,6 +72,44 @@ export function codeAt(
   return code;
 }
 
+/** Whether code that was found is a region's, whose addresses may be others. Addresses in what was found become zeros. */
+export function isSameCode({ guestCode, addresses }: CachedRegion, found: Uint8Array): boolean {
+  if (found.length !== guestCode.length) return false;
+  const view = new DataView(found.buffer);
+  for (const at of addresses) {
+    const value = view.getInt32(at, true);
+    if (!changesWithPlace(value)) return false;
+    view.setInt32(at, 0, true);
+  }
+  for (let at = 0; at < found.length; at++) if (found[at] !== guestCode[at]) return false;
+  return true;
+}
+
+/** Where in the code of a region addresses are; those that are not found there are left to be compared. */
+export function findAddresses(
+  guestCode: Uint8Array,
+  spans: readonly Position[],
+  addresses: readonly InstructionAddress[],
+): number[] {
+  const view = new DataView(guestCode.buffer);
+  const found = new Set<number>();
+  for (const { instruction, value } of addresses) {
+    const { position, next } = instruction;
+    // Code that stands in the place of several calls is there as often.
+    for (let i = 0, start = 0; i < spans.length; i += 2) {
+      const [first, end] = [spans[i]!, spans[i + 1]!];
+      if (position >= first && position < end) {
+        const places: number[] = [];
+        for (let at = position; at + ADDRESS_BYTES <= next; at++)
+          if (view.getInt32(start + at - first, true) === value) places.push(start + at - first);
+        if (places.length === 1) found.add(places[0]!);
+      }
+      start += end - first;
+    }
+  }
+  return [...found];
+}
+
 /** Whether what has been scanned by a region's choice is that region. */
 export function isSameRegion({ choice, spans }: CachedRegion, scanned: ScannedRegion): boolean {
   return (
@@ -73,20 +120,17 @@ export function isSameRegion({ choice, spans }: CachedRegion, scanned: ScannedRe
   );
 }
 
-export const isSameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
-  a.length === b.length && a.every((value, i) => value === b[i]);
-
 const isSameList = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((value, i) => value === b[i]);
 
 /** A region as bytes: numbers of 32 bits, then the texts and codes. */
 export function encodeRegion(region: CachedRegion): Uint8Array<ArrayBuffer> {
-  const { offset, mode, choice, spans, guestCode, dispatched, built } = region;
+  const { offset, mode, choice, spans, addresses, guestCode, dispatched, built } = region;
   const functions = new TextEncoder().encode(built.functions.join(" "));
   const { body, links, hints } = built.code;
   const flatHints = hints.flatMap(({ offset: at, likely }) => [at, likely ? 1 : 0]);
   const { deltas, followed, indirectTargets } = choice;
-  const lists = [deltas, followed, indirectTargets, spans, dispatched ?? [], links, flatHints];
+  const lists = [deltas, followed, indirectTargets, spans, addresses, dispatched ?? [], links, flatHints];
   const parts = [functions, guestCode, body];
   const head = [offset, mode, built.slots, dispatched === undefined ? 0 : 1];
   const sizes = [...lists, ...parts].map(({ length }) => length);
@@ -109,7 +153,9 @@ export function decodeRegion(bytes: Uint8Array): CachedRegion {
   const lists = split(words.subarray(HEAD_WORDS + SIZE_WORDS), sizes.subarray(0, LISTS));
   const listed = lists.reduce((sum, { length }) => sum + length, HEAD_WORDS + SIZE_WORDS);
   const [functions, guestCode, body] = split(bytes.subarray(4 * listed), sizes.subarray(LISTS));
-  const [deltas, followed, indirectTargets, spans, dispatched] = lists.slice(0, -2).map((list) => [...list]);
+  const [deltas, followed, indirectTargets, spans, addresses, dispatched] = lists
+    .slice(0, -2)
+    .map((list) => [...list]);
   const [links, flatHints] = lists.slice(-2);
   const hints: BranchHint[] = [];
   for (let i = 0; i < flatHints!.length; i += 2)
@@ -119,6 +165,7 @@ export function decodeRegion(bytes: Uint8Array): CachedRegion {
     mode: mode!,
     choice: { deltas: deltas!, followed: followed!, indirectTargets: indirectTargets! },
     spans: spans!,
+    addresses: addresses!,
     guestCode: guestCode!,
     dispatched: isDispatched === 0 ? undefined : dispatched!,
     built: {

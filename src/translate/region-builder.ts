@@ -252,7 +252,7 @@ export class RegionBuilder {
   }
 
   #record(instruction: RegionInstruction, exits: RegionExits): RegionRecord {
-    const { memory, imports } = this.#plan;
+    const { memory, imports, symbols } = this.#plan;
     return new RegionRecord({
       b: this.#b,
       memory,
@@ -262,6 +262,7 @@ export class RegionBuilder {
       use: this.#plan.use,
       exits,
       helper: (name) => imports.helper(name),
+      symbols,
     });
   }
 

@@ -12,7 +12,7 @@ import { SELF, SYMBOL_FUNCTION, SYMBOL_KIND_BITS } from "./region-symbols.ts";
 /** A region that goes into a module. */
 export interface ModuleRegion {
   readonly name: string;
-  readonly built: BuiltRegion;
+  readonly built: Pick<BuiltRegion, "code" | "functions">;
   /** What a symbol of the region stands for, but for functions. */
   placeOf(kind: number, index: number): number;
 }

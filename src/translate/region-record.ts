@@ -10,6 +10,12 @@ import { inlineFloat } from "./inline-float.ts";
 import { inlineX87 } from "./inline-x87.ts";
 import { pageDelta, type RegionInstruction } from "./region-code.ts";
 import type { RegionState, StateUse } from "./region-state.ts";
+import {
+  changesWithPlace,
+  type RegionSymbols,
+  SYMBOL_DISPLACEMENT,
+  SYMBOL_IMMEDIATE,
+} from "./region-symbols.ts";
 
 /** How the code of a region leaves an instruction; provided by the builder of the region. */
 export interface RegionExits {
@@ -40,6 +46,8 @@ export interface RegionRecordParts {
   readonly use: StateUse;
   readonly exits: RegionExits;
   helper(name: HelperName): FunctionRef;
+  /** Absent where nothing is going to be linked. */
+  readonly symbols?: RegionSymbols;
 }
 
 /** Lowering for a region: the record's fields are constants, the state is in locals. */
@@ -84,10 +92,24 @@ export class RegionRecord implements RecordContext {
           offset === record.LINK && this.#instruction.target !== undefined ? 0 : memory.getInt32(at, true),
         );
       case "i64.load":
-        return this.b.i64(memory.getBigInt64(at, true));
+        return this.#wide(memory.getBigInt64(at, true), offset);
       case "i64.load32_s":
-        return this.b.i64(BigInt(memory.getInt32(at, true)));
+        return this.#wide(BigInt(memory.getInt32(at, true)), offset);
     }
+  }
+
+  /** A field of 64 bits: what may be an address of the kernel is linked, so that the code is good for a kernel that lies elsewhere. */
+  #wide(value: bigint, offset: number): Expr {
+    const { symbols } = this.#parts;
+    const isPlain = offset !== record.IMMEDIATE && offset !== record.DISPLACEMENT;
+    if (symbols === undefined || isPlain || !changesWithPlace(value)) return this.b.i64(value);
+    if (offset === record.IMMEDIATE)
+      return this.b.linkedI64(symbols.address(this.#instruction, SYMBOL_IMMEDIATE, Number(value)));
+    // The record counts from the start of the page, the instruction from its end.
+    const { memory } = this.#parts;
+    const isRelative = memory.getUint16(this.#instruction.record + record.BASE, true) === cpu.RIP_BASE;
+    const before = isRelative ? memory.getUint16(this.#instruction.record + record.NEXT_OFFSET, true) : 0;
+    return this.b.linkedI64(symbols.address(this.#instruction, SYMBOL_DISPLACEMENT, Number(value) - before));
   }
 
   loadState(bits: RegisterBits, offset: Expr): Expr {

@@ -23,11 +23,33 @@ export const SYMBOL_DISPATCH_TABLE = 4;
 /** A function's index in the module, by the place of its name in `RegionSymbols.functions`. */
 export const SYMBOL_FUNCTION = 5;
 
+/** An address in an instruction's immediate, and in its displacement: kernels are relocated. */
+export const SYMBOL_IMMEDIATE = 6;
+export const SYMBOL_DISPLACEMENT = 7;
+
+/** Below in size, a number of an instruction is none that changes with the place of the kernel. */
+const NEAR = 2 ** 30;
+
+/**
+ * Whether 32 bits of an instruction may change with the place at which a kernel lies: its addresses in the System V ABI's code model
+ * "kernel" do, in the highest 2 GiB, and so do distances from there to what lies at fixed low addresses, as Linux's variables of a processor.
+ */
+export const changesWithPlace = (value: number | bigint): boolean =>
+  (value >= -(2 ** 31) && value < -NEAR) || (value >= NEAR && value < 2 ** 31);
+
 /** What a look-up in the TLB has found; as many as fit share a slot. */
 const CELL_BYTES = 4;
 
 /** The name of the region itself among the functions that it calls; others are \`module.name\`. */
 export const SELF = "self";
+
+/** An address, or distance to one, in an instruction. */
+export interface InstructionAddress {
+  readonly instruction: RegionInstruction;
+  readonly kind: typeof SYMBOL_IMMEDIATE | typeof SYMBOL_DISPLACEMENT;
+  /** As it stands in the instruction. */
+  readonly value: number;
+}
 
 const symbol = (kind: number, index: number, addend = 0): LinkedNumber => ({
   symbol: (index << SYMBOL_KIND_BITS) | kind,
@@ -41,6 +63,7 @@ export class RegionSymbols {
   /** The slot that says for which address space the region's pages have been validated. */
   readonly validation = symbol(SYMBOL_SLOT, 0);
   readonly functions: string[] = [];
+  readonly #addresses = new Map<number, InstructionAddress>();
   readonly #refs = new Map<string, FunctionRef>();
   readonly #slots = new Map<Position, LinkedNumber>();
   #slotCount = 1;
@@ -75,6 +98,18 @@ export class RegionSymbols {
 
   handler({ number }: RegionInstruction): LinkedNumber {
     return symbol(SYMBOL_HANDLER, number);
+  }
+
+  /** Addresses that the code takes from instructions. */
+  get addresses(): readonly InstructionAddress[] {
+    return [...this.#addresses.values()];
+  }
+
+  /** An address in an instruction, which is `value` now. */
+  address(instruction: RegionInstruction, kind: InstructionAddress["kind"], value: number): LinkedNumber {
+    const address = symbol(kind, instruction.number);
+    this.#addresses.set(address.symbol, { instruction, kind, value });
+    return address;
   }
 
   imports(): RegionImports {

@@ -4,13 +4,15 @@ import type { HelperName } from "../isa/helpers.ts";
 import { TLB_BASE, X87_FCW } from "../layout/cpu-state.ts";
 import { invariant } from "../layout/invariant.ts";
 import { CPU_STATE, LINK_SLOT_BYTES, TLB_BANK_USER } from "../layout/memory-map.ts";
+import * as record from "../layout/record.ts";
 import { type BuiltRegion, buildRegion, type RegionSource } from "./built-region.ts";
 import {
   type CachedRegion,
   codeAt,
   decodeRegion,
   encodeRegion,
-  isSameBytes,
+  findAddresses,
+  isSameCode,
   isSameRegion,
   regionKey,
 } from "./cached-region.ts";
@@ -21,7 +23,14 @@ import { buildRegionModule, type ModuleRegion } from "./region-module.ts";
 import { keepsX87FromInlining } from "./region-record.ts";
 import { RegionScanner, type ScannedRegion } from "./region-scanner.ts";
 import { isControlPlain, StateUse } from "./region-state.ts";
-import { SYMBOL_DISPATCH_TABLE, SYMBOL_HANDLER, SYMBOL_PAGES, SYMBOL_RECORD } from "./region-symbols.ts";
+import {
+  SYMBOL_DISPATCH_TABLE,
+  SYMBOL_DISPLACEMENT,
+  SYMBOL_HANDLER,
+  SYMBOL_IMMEDIATE,
+  SYMBOL_PAGES,
+  SYMBOL_RECORD,
+} from "./region-symbols.ts";
 import { ShapeUse } from "./shape-use.ts";
 import { hasTightLoop } from "./tight-loops.ts";
 
@@ -34,7 +43,9 @@ const BATCH_REGIONS = 12;
  * 0.4 us a byte; what its other compiler makes executes some 100 bytes in a nanosecond, and V8 counts what is jumped over, too. So by
  * then a region has run about as long as optimising it takes.
  */
-const OPTIMISED_AFTER = 100_000;
+const OPTIMISED_AFTER = Number((globalThis as any).process?.env.RF_OPT ?? 100_000);
+/** With a cache: share of the time that building regions may have taken for another to be built of code that is only warm. */
+const STUDY_SHARE = 0.05;
 /** Runs of the engine after which regions are compiled that wait for others. */
 const BATCH_RUNS = 64;
 
@@ -51,7 +62,7 @@ interface Waiting {
   readonly scanned: ScannedRegion;
   readonly places: RegionPlaces;
   readonly ticket: CodeTicket;
-  built(): BuiltRegion;
+  built(): CachedRegion["built"];
 }
 
 /** A region that has no place yet. */
@@ -59,7 +70,7 @@ interface NewRegion {
   readonly scanned: ScannedRegion;
   /** The blocks that indirect jumps go to by number; undefined when it has none. */
   readonly dispatched: readonly Position[] | undefined;
-  built(): BuiltRegion;
+  built(): CachedRegion["built"];
 }
 
 /** Translates hot code into regions: WebAssembly functions that the interpreter runs like handlers. */
@@ -83,9 +94,14 @@ export class Translator implements RegionTranslator {
   #bytesMade = 0;
   #refused = 0;
   #cached = 0;
+  #buildMs = 0;
+  readonly #startMs: number;
+  /** What was asked for last, and is going to be translated. */
+  #known: { readonly page: number; readonly cached: CachedRegion } | undefined;
 
   constructor(host: TranslatorHost) {
     this.#host = host;
+    this.#startMs = this.#nowMs();
     this.#memory = new DataView(host.memory.buffer);
     this.#bytes = new Uint8Array(host.memory.buffer);
     this.#places = new RegionMemory(host.memory.buffer, host.regions);
@@ -105,6 +121,12 @@ export class Translator implements RegionTranslator {
       regionBytes: this.#bytesMade,
       regionsRefused: this.#refused,
     };
+  }
+
+  wants(place: HotPlace): boolean {
+    const cached = this.#findCached(place, this.#mode());
+    this.#known = cached === undefined ? undefined : { page: place.page, cached };
+    return cached !== undefined || this.#buildMs < STUDY_SHARE * (this.#nowMs() - this.#startMs);
   }
 
   translate(place: HotPlace): void {
@@ -169,8 +191,12 @@ export class Translator implements RegionTranslator {
     return (isUser ? MODE_USER : 0) | (isPlain ? MODE_X87_PLAIN : 0);
   }
 
-  /** A region of which the cache has what it is built to. */
-  #fromCache(place: HotPlace, mode: number): NewRegion | undefined {
+  #nowMs(): number {
+    return this.#host.cache?.nowMs() ?? 0;
+  }
+
+  /** What the cache has of the code at a place. */
+  #findCached(place: HotPlace, mode: number): CachedRegion | undefined {
     const { cache } = this.#host;
     if (cache === undefined) return undefined;
     const pageAt = (delta: number): number | undefined =>
@@ -180,13 +206,22 @@ export class Translator implements RegionTranslator {
       if (cached.offset !== place.offset || cached.mode !== mode) continue;
       if (!cached.choice.deltas.every((delta) => pageAt(delta) !== undefined)) continue;
       const code = codeAt(this.#bytes, cached.spans, pageAt);
-      if (code === undefined || !isSameBytes(code, cached.guestCode)) continue;
-      const scanned = this.#scanner.scan(place, cached.choice);
-      if (scanned === undefined || !isSameRegion(cached, scanned)) continue;
-      this.#cached++;
-      return { scanned, dispatched: cached.dispatched, built: () => cached.built };
+      if (code !== undefined && isSameCode(cached, code)) return cached;
     }
     return undefined;
+  }
+
+  /** A region of which the cache has what it is built to. */
+  #fromCache(place: HotPlace, mode: number): NewRegion | undefined {
+    const known = this.#known;
+    this.#known = undefined;
+    const isKnown = known?.page === place.page && known.cached.offset === place.offset;
+    const cached = isKnown ? known.cached : this.#findCached(place, mode);
+    if (cached === undefined) return undefined;
+    const scanned = this.#scanner.scan(place, cached.choice);
+    if (scanned === undefined || !isSameRegion(cached, scanned)) return undefined;
+    this.#cached++;
+    return { scanned, dispatched: cached.dispatched, built: () => cached.built };
   }
 
   #fresh(place: HotPlace, mode: number): NewRegion | undefined {
@@ -205,14 +240,18 @@ export class Translator implements RegionTranslator {
     dispatched: CachedRegion["dispatched"],
     mode: number,
   ): BuiltRegion {
+    const began = this.#nowMs();
     const built = buildRegion(source);
+    this.#buildMs += this.#nowMs() - began;
     const { cache } = this.#host;
     if (cache === undefined) return built;
     const { entry: offset, pages } = code;
     const pageAt = (wanted: number): number | undefined => pages.find(({ delta }) => delta === wanted)?.page;
     const guestCode = codeAt(this.#bytes, spans, pageAt);
     invariant(guestCode !== undefined, "a region lies on its pages");
-    const region = { offset, mode, choice, spans, guestCode, dispatched, built };
+    const addresses = findAddresses(guestCode, spans, built.addresses);
+    for (const at of addresses) guestCode.fill(0, at, at + 4);
+    const region = { offset, mode, choice, spans, addresses, guestCode, dispatched, built };
     cache.add(regionKey(this.#bytes, pages[0]!.page, offset, mode), encodeRegion(region));
     return built;
   }
@@ -282,6 +321,10 @@ export class Translator implements RegionTranslator {
     const placeOf = (kind: number, index: number): number => {
       if (kind === SYMBOL_RECORD) return instructions[index]!.firstRecord;
       if (kind === SYMBOL_HANDLER) return instructions[index]!.shape.id;
+      if (kind === SYMBOL_IMMEDIATE)
+        return this.#memory.getInt32(instructions[index]!.record + record.IMMEDIATE, true);
+      if (kind === SYMBOL_DISPLACEMENT)
+        return this.#memory.getInt32(instructions[index]!.record + record.DISPLACEMENT, true);
       if (kind === SYMBOL_PAGES) return places.pages;
       if (kind === SYMBOL_DISPATCH_TABLE) return places.dispatchTable;
       return slots + index * LINK_SLOT_BYTES;

@@ -11,7 +11,7 @@ import {
   type LinkedNumber,
   MUTABLE,
 } from "./expression.ts";
-import { LINKED_BYTES, type LinkableFunction } from "./linking.ts";
+import { LINKED_BYTES, LINKED_WIDE_BYTES, type LinkableFunction } from "./linking.ts";
 import { type LoopRange, shareLocals } from "./local-slots.ts";
 import type { FunctionRef } from "./module-writer.ts";
 import type { Opcode } from "./opcodes.ts";
@@ -78,7 +78,11 @@ export class CodeEmitter {
     readonly value: LateNumber;
     readonly isSigned: boolean;
   }[] = [];
-  private readonly links: { readonly position: number; readonly number: LinkedNumber }[] = [];
+  private readonly links: {
+    readonly position: number;
+    readonly number: LinkedNumber;
+    readonly bytes: number;
+  }[] = [];
   private readonly hints: { readonly position: number; readonly likely: boolean }[] = [];
 
   constructor(type: FunctionType) {
@@ -169,9 +173,9 @@ export class CodeEmitter {
   }
 
   /** Keeps room here for a number that is put in when the function is linked. */
-  linked(number: LinkedNumber): void {
-    this.links.push({ position: this.code.length, number });
-    for (let i = 0; i < LINKED_BYTES; i++) this.code.u8(0);
+  linked(number: LinkedNumber, bytes = LINKED_BYTES): void {
+    this.links.push({ position: this.code.length, number, bytes });
+    for (let i = 0; i < bytes; i++) this.code.u8(0);
   }
 
   /** The index of a function that is called. */
@@ -212,8 +216,9 @@ export class CodeEmitter {
       return;
     }
     if (e.kind === KIND_LINKED) {
-      this.code.u8(I32_CONST);
-      this.linked(e.payload as LinkedNumber);
+      const isWide = e.type === "i64";
+      this.code.u8(isWide ? I64_CONST : I32_CONST);
+      this.linked(e.payload as LinkedNumber, isWide ? LINKED_WIDE_BYTES : LINKED_BYTES);
       return;
     }
     const frame = frameOfValue(e);
@@ -279,8 +284,8 @@ export class CodeEmitter {
         from += bytesOfU32(local);
         useAt += 2;
       } else if (next === link) {
-        const { symbol, addend } = (links[linkAt++] as { readonly number: LinkedNumber }).number;
-        placedLinks.push(out.length, symbol, addend);
+        const { number, bytes } = links[linkAt++] as (typeof links)[number];
+        placedLinks.push(out.length, number.symbol, number.addend, bytes);
       } else break;
     }
     // Results leave by `return`, so the end of the body, if code gets there, is a mistake.

@@ -5,7 +5,7 @@ import { currentBundle, ROOT } from "./bundle.ts";
 import { CORE_WASM } from "./core-module.ts";
 
 /** What decides which code is generated for an instruction, and how records look. */
-const GENERATORS = ["layout", "wasm", "isa", "decode", "lower", "cpu", "interpret"];
+const GENERATORS = ["layout", "wasm", "isa", "decode", "lower", "cpu", "interpret", "translate"];
 
 let known: string | undefined;
 
