@@ -23,6 +23,7 @@ import {
 import { GuestPages } from "./guest-pages.ts";
 import { encodePlainData, toHex } from "./plain-data.ts";
 import { openSnapshot, PageComparison, type Snapshot } from "./read-snapshot.ts";
+import { recentPages } from "./recent-pages.ts";
 
 /** Chunks that are packed at once. */
 const PIPELINE_DEPTH = 16;
@@ -102,13 +103,21 @@ class SnapshotWriter {
   async write(machine: Machine, parent: Snapshot | undefined, path: string): Promise<SnapshotSummary> {
     const configuration = configurationOf(machine);
     if (parent !== undefined) this.#checkParent(parent, configuration, path);
+    const pages = new GuestPages(machine.wasmMemory.buffer, machine.memory.sizeBytes);
+    // Before the state, for which the TLBs are emptied.
+    const recent = recentPages(machine.wasmMemory.buffer, pages.count);
     const state = machine.state;
     const code = parent === undefined ? machine.processor.saveCode() : undefined;
     machine.memory.bringInAll();
-    const pages = new GuestPages(machine.wasmMemory.buffer, machine.memory.sizeBytes);
     await this.#sink.append(new Uint8Array(PREAMBLE_BYTES));
     const { changed, zero } = await changedPages(pages, parent);
-    const memory = await this.#writePages(pages, changed);
+    // What is needed at once is not worth unpacking.
+    const plain = changed.filter((page) => recent.has(page));
+    const rest = changed.filter((page) => !recent.has(page));
+    const memory = [
+      ...(await this.#writePages(pages, plain, false)),
+      ...(await this.#writePages(pages, rest, this.#packed)),
+    ];
     const plan = parent === undefined ? machine.bootPlan : undefined;
     const head: SnapshotHead = {
       madeBy: "ringfence",
@@ -146,10 +155,10 @@ class SnapshotWriter {
     throw new VmError({ code: "snapshot-parent-missing", path, parent: parent.path, reason });
   }
 
-  async #writePages(pages: GuestPages, changed: readonly number[]): Promise<MemoryChunk[]> {
+  async #writePages(pages: GuestPages, changed: readonly number[], packed: boolean): Promise<MemoryChunk[]> {
     const chunks: MemoryChunk[] = [];
     const groups: number[][] = [];
-    const chunkPages = this.#packed ? PACKED_CHUNK_PAGES : PLAIN_CHUNK_PAGES;
+    const chunkPages = packed ? PACKED_CHUNK_PAGES : PLAIN_CHUNK_PAGES;
     for (let i = 0; i < changed.length; i += chunkPages) groups.push(changed.slice(i, i + chunkPages));
     const waiting: { pages: number[]; chunk: Promise<() => Promise<Chunk>> }[] = [];
     const writeFirst = async () => {
@@ -164,7 +173,7 @@ class SnapshotWriter {
         pages.copyOut(page, bytes, index * PAGE_BYTES);
         addPage(runs, page);
       }
-      waiting.push({ pages: runs, chunk: this.#pack(bytes) });
+      waiting.push({ pages: runs, chunk: this.#pack(bytes, packed) });
       if (waiting.length === PIPELINE_DEPTH) await writeFirst();
     }
     while (waiting.length > 0) await writeFirst();
@@ -226,8 +235,8 @@ class SnapshotWriter {
   }
 
   /** Packs at once; what it gives appends the chunk. */
-  async #pack(bytes: Uint8Array): Promise<() => Promise<Chunk>> {
-    const packed = this.#packed ? await this.#host.pack(bytes) : { codec: "none" as const, bytes };
+  async #pack(bytes: Uint8Array, pack = this.#packed): Promise<() => Promise<Chunk>> {
+    const packed = pack ? await this.#host.pack(bytes) : { codec: "none" as const, bytes };
     return async () => {
       const at = this.#at;
       this.#at += packed.bytes.length;
