@@ -4,6 +4,7 @@ import { isLayered, LAYER_BLOCK_BYTES, type LayeredDisk } from "../../host/block
 import type { SnapshotHost, SnapshotSink } from "../../host/snapshot-host.ts";
 import { PAGE_BYTES } from "../../layout/memory-map.ts";
 import { VmError } from "../../layout/vm-error.ts";
+import { recentPages } from "../../memory/recent-pages.ts";
 import type { Machine } from "../machine.ts";
 import { diskBytes, diskRanges } from "./disk-blocks.ts";
 import {
@@ -23,7 +24,6 @@ import {
 import { GuestPages } from "./guest-pages.ts";
 import { encodePlainData, toHex } from "./plain-data.ts";
 import { openSnapshot, PageComparison, type Snapshot } from "./read-snapshot.ts";
-import { recentPages } from "./recent-pages.ts";
 
 /** Chunks that are packed at once. */
 const PIPELINE_DEPTH = 16;
@@ -104,14 +104,13 @@ class SnapshotWriter {
     const configuration = configurationOf(machine);
     if (parent !== undefined) this.#checkParent(parent, configuration, path);
     const pages = new GuestPages(machine.wasmMemory.buffer, machine.memory.sizeBytes);
-    // Before the state, for which the TLBs are emptied.
-    const recent = recentPages(machine.wasmMemory.buffer, pages.count);
     const state = machine.state;
     const code = parent === undefined ? machine.processor.saveCode() : undefined;
     machine.memory.bringInAll();
     await this.#sink.append(new Uint8Array(PREAMBLE_BYTES));
     const { changed, zero } = await changedPages(pages, parent);
     // What is needed at once is not worth unpacking.
+    const recent = recentPages(machine.wasmMemory.buffer, pages.count);
     const plain = changed.filter((page) => recent.has(page));
     const rest = changed.filter((page) => !recent.has(page));
     const memory = [
@@ -218,20 +217,30 @@ class SnapshotWriter {
     return {
       ...{ key, inlineShapes, nextHandler },
       shapes: await this.#writeBytes(bytesOf(code.shapes)),
-      blocks: await this.#writeBytes(bytesOf(code.blocks)),
       runModule: await this.#writeBytes(code.runModule),
       handlerModule: await this.#writeBytes(code.handlerModule),
-      records: await this.#writeBytes(code.records),
+      pages: await this.#writeBytes(bytesOf(code.pages)),
+      groups: [
+        ...(await this.#writeChunks(code.recentGroups, false)),
+        ...(await this.#writeChunks(code.groups)),
+      ],
     };
   }
 
   async #writeBytes(bytes: Uint8Array): Promise<SavedBytes> {
-    const pieces: Chunk[] = [];
-    for (let at = 0; at < bytes.length; at += LARGEST_CHUNK_BYTES) {
-      const write = await this.#pack(bytes.slice(at, at + LARGEST_CHUNK_BYTES));
-      pieces.push(await write());
+    const parts: Uint8Array[] = [];
+    for (let at = 0; at < bytes.length; at += LARGEST_CHUNK_BYTES)
+      parts.push(bytes.slice(at, at + LARGEST_CHUNK_BYTES));
+    return { sizeBytes: bytes.length, pieces: await this.#writeChunks(parts) };
+  }
+
+  async #writeChunks(parts: readonly Uint8Array[], packed = this.#packed): Promise<Chunk[]> {
+    const chunks: Chunk[] = [];
+    for (let i = 0; i < parts.length; i += PIPELINE_DEPTH) {
+      const ready = parts.slice(i, i + PIPELINE_DEPTH).map((part) => this.#pack(part, packed));
+      for (const write of await Promise.all(ready)) chunks.push(await write());
     }
-    return { sizeBytes: bytes.length, pieces };
+    return chunks;
   }
 
   /** Packs at once; what it gives appends the chunk. */
