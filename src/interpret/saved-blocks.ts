@@ -250,18 +250,14 @@ export class SavedBlocks {
 
   #isRow(row: number, group: number): boolean {
     const words = this.#memory;
-    const [key, start, end] = [words[row]!, words[row + 1]!, words[row + 2]!];
-    const [records, recordsEnd] = [words[row + 3]!, words[row + 4]!];
-    return (
-      isWithin(key & 3, 0, 2) &&
-      key >> 2 === start &&
-      isWithin(start, 0, PAGE_BYTES - 1) &&
-      isWithin(end, start + 1, PAGE_BYTES) &&
-      isWithin(records, this.#places[group]!, this.#places[group + 1]!) &&
-      isWithin(recordsEnd, records + record.RECORD_BYTES, this.#places[group + 1]!) &&
-      records % record.RECORD_BYTES === 0 &&
-      recordsEnd % record.RECORD_BYTES === 0
-    );
+    const key = words[row]!;
+    const start = words[row + 1]!;
+    const end = words[row + 2]!;
+    const records = words[row + 3]!;
+    const recordsEnd = words[row + 4]!;
+    const isPlace = (key & 3) <= 2 && key >> 2 === start && start >= 0 && start < end && end <= PAGE_BYTES;
+    const isInGroup = records >= this.#places[group]! && recordsEnd <= this.#places[group + 1]!;
+    return isPlace && isInGroup && records < recordsEnd && (records | recordsEnd) % record.RECORD_BYTES === 0;
   }
 
   #enterRow(row: number, page: CodePage): void {

@@ -27,8 +27,8 @@ import { openSnapshot, PageComparison, type Snapshot } from "./read-snapshot.ts"
 
 /** Chunks that are packed at once. */
 const PIPELINE_DEPTH = 16;
-/** Pages are unpacked so many at a time, when one of them is needed. More pack hardly better. */
-const PACKED_CHUNK_PAGES = 16;
+/** Pages are unpacked so many at a time, when one of them is needed. */
+const PACKED_CHUNK_PAGES = 32;
 const PLAIN_CHUNK_PAGES = LARGEST_CHUNK_BYTES / PAGE_BYTES;
 const CHUNK_BLOCKS = LARGEST_CHUNK_BYTES / LAYER_BLOCK_BYTES;
 
