@@ -33,6 +33,8 @@ export async function buildBundle(): Promise<void> {
       root: ROOT,
       configFile: false,
       logLevel: "warn",
+      // The one package that every start needs.
+      ssr: { noExternal: ["smol-toml"] },
       build: {
         ssr: true,
         outDir: staging,
@@ -44,8 +46,10 @@ export async function buildBundle(): Promise<void> {
             Object.entries(ENTRIES).map(([name, file]) => [name, path.join(ROOT, file)]),
           ),
           output: {
-            entryFileNames: "[name].js",
-            chunkFileNames: "[name]-[hash].js",
+            // Node.js starts these sooner than modules of ECMAScript, for which it evaluates all of a built-in module's exports.
+            format: "cjs",
+            entryFileNames: "[name].cjs",
+            chunkFileNames: "[name]-[hash].cjs",
             codeSplitting: {
               // Each file costs a millisecond to load: so there is one with what every command needs, and one for machines.
               groups: [

@@ -5,7 +5,7 @@ import { openForward, openSwitch, openUserNetwork } from "../host/node/guest-net
 import { HostClock } from "../host/node/host-clock.ts";
 import { nodeNetwork } from "../host/node/network-sockets.ts";
 import { VmError } from "../layout/vm-error.ts";
-import type { MachineOptions } from "../machine/machine.ts";
+import type { MachineOptions } from "../machine/machine-options.ts";
 import { RateLimitedPort } from "../network/link/rate-limited-port.ts";
 import { plainFrames } from "../network/link/segmentation.ts";
 import { BalloonControl } from "../virtio/balloon/balloon-control.ts";

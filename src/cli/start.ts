@@ -6,4 +6,5 @@ import { loadModule, ROOT } from "../host/node/bundle.ts";
 // This file is in the bundle itself, so a path beside it would not lead to the sources.
 const SOURCES = pathToFileURL(path.join(ROOT, "src", "cli", "main.ts")).href;
 
-await loadModule("main", () => import(SOURCES));
+// Not awaited: the bundle's files are no modules of ECMAScript. What goes wrong is told by Node.js.
+void loadModule("main", () => import(SOURCES));

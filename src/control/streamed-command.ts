@@ -1,9 +1,12 @@
 import type { CommandRequest, GuestControl } from "./guest-control.ts";
 import { quoteForShell } from "./shell-quoting.ts";
+import { closeInputPipe, feedInput, type InputSource, openInputPipe } from "./streamed-input.ts";
 
 export type OutputStream = "stdout" | "stderr";
 
-export interface StreamedRequest extends Pick<CommandRequest, "input" | "signal"> {
+export interface StreamedRequest extends Pick<CommandRequest, "signal"> {
+  /** Standard input, whole or as it comes; empty if absent. */
+  readonly input?: Uint8Array | InputSource | undefined;
   /** Gets output as it comes. The next is fetched when the promise has resolved. */
   output(stream: OutputStream, bytes: Uint8Array): Promise<void> | void;
 }
@@ -23,10 +26,20 @@ export async function runStreamed(
   { input, signal, output }: StreamedRequest,
 ): Promise<number> {
   const folder = `/tmp/.ringfence-${randomName()}`;
-  // mkdir fails where somebody in the guest was there first.
-  const redirected = `(umask 077; mkdir ${folder}) || exit 125\nexec >${folder}/stdout 2>${folder}/stderr\n${script}`;
+  const source = typeof input === "function" ? input : undefined;
+  const lines = [
+    // mkdir fails where somebody in the guest was there first.
+    `(umask 077; mkdir ${folder}) || exit 125`,
+    `exec >${folder}/stdout 2>${folder}/stderr`,
+    ...(source === undefined ? [] : [openInputPipe(folder)]),
+    script,
+  ];
   const files = new GrowingFiles(control, folder, output);
-  const command = control.run(redirected, { input, signal, mostOutputBytes: PIECE_BYTES });
+  const whole = typeof input === "function" ? undefined : input;
+  const command = control.run(lines.join("\n"), { input: whole, signal, mostOutputBytes: PIECE_BYTES });
+  const ended = new AbortController();
+  // Without its input the command goes on; what ends it says why.
+  if (source !== undefined) feedInput(control, folder, source, ended.signal).catch(() => {});
   const waiter = new Waiter(command);
   try {
     for (let waitMs = SHORTEST_WAIT_MS; !(await waiter.wait(waitMs)); ) {
@@ -38,7 +51,9 @@ export async function runStreamed(
     while (await files.readOn()) signal?.throwIfAborted();
     return status;
   } finally {
-    control.run(`rm -rf ${folder}`, { mostOutputBytes: PIECE_BYTES }).catch(() => {});
+    ended.abort();
+    const cleaning = `${closeInputPipe(folder)}; rm -rf ${folder}`;
+    control.run(cleaning, { mostOutputBytes: PIECE_BYTES }).catch(() => {});
   }
 }
 

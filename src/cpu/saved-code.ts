@@ -15,15 +15,22 @@ export interface SavedCode {
   readonly runModule: Uint8Array<ArrayBuffer>;
   /** All other handlers as one. */
   readonly handlerModule: Uint8Array<ArrayBuffer>;
-  /** The area of records as far as it is used. */
-  readonly records: Uint8Array;
-  /** Which code they are of. */
-  readonly blocks: Int32Array;
+  /** Which guest pages have decoded code, and which group has it. */
+  readonly pages: Int32Array;
+  /** The code of some pages each: first of those used lately, which will be needed soon. */
+  readonly recentGroups: readonly Uint8Array[];
+  readonly groups: readonly Uint8Array[];
+}
+
+/** Decoded code of some pages, packed until one of them is needed. */
+export interface PackedCode {
+  readonly sizeBytes: number;
+  unpack(): Uint8Array;
 }
 
 /** Saved code, with the guest pages that have changed since: code of these is void. */
-export interface RestoredCode extends Omit<SavedCode, "records"> {
-  /** In pieces, one after the other. */
-  readonly records: readonly Uint8Array[];
+export interface RestoredCode extends Omit<SavedCode, "recentGroups" | "groups"> {
+  /** All of them. */
+  readonly groups: readonly PackedCode[];
   readonly changedPages: ReadonlySet<number>;
 }

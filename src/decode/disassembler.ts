@@ -16,7 +16,8 @@ export interface Disassembly {
   readonly length: number;
 }
 
-const decoder = new Decoder();
+/** Made when it is first needed, which it is in no usual run. */
+let decoder: Decoder | undefined;
 
 /**
  * The instruction at `bytes[at]`, which stands at `address`, as text.
@@ -26,6 +27,7 @@ const decoder = new Decoder();
  * end within `(truncated)`.
  */
 export function disassemble(bytes: Uint8Array, at: number, address: bigint, codeBits: CodeBits): Disassembly {
+  decoder ??= new Decoder();
   const length = decoder.decode(bytes, at, bytes.length, codeBits);
   if (length > 0) return { text: instructionText(decoder.result, address, codeBits), length };
   if (length === DECODE_TRUNCATED) return { text: "(truncated)", length: bytes.length - at };

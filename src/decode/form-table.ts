@@ -83,7 +83,8 @@ const VEX = /^VEX\.(128|256|LZ|LIG)(?:\.(66|F3|F2))?\.0F(38|3A)?\.(W0|W1|WIG|W)$
 
 /** Takes a VEX prefix of the opcode column apart; undefined for other tokens. */
 function parseVex(token: string) {
-  const match = VEX.exec(token);
+  // Most have none, and this runs for every form at every start.
+  const match = token.startsWith("VEX") ? VEX.exec(token) : null;
   if (match === null) return undefined;
   const [, length, prefix = "NP", map, w] = match;
   return {

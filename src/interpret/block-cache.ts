@@ -1,4 +1,5 @@
 import type { CodeRange, CodeTicket, RegionStore } from "../cpu/region-translator.ts";
+import type { PackedCode } from "../cpu/saved-code.ts";
 import {
   type CodeBits,
   DECODE_TOO_LONG,
@@ -20,9 +21,10 @@ import {
 import type { HandlerShape, ShapeTable } from "../decode/shape.ts";
 import { GUEST_RAM, PAGE_BYTES, RECORDS, RECORDS_END } from "../layout/memory-map.ts";
 import * as record from "../layout/record.ts";
+import { recentPages } from "../memory/recent-pages.ts";
 import { type Block, CodePage, type Region } from "./code-page.ts";
 import { type CodeTemplate, TemplateBuilder, type TemplateMemory } from "./code-template.ts";
-import { areBlockRows, blockRows, SavedBlocks } from "./saved-blocks.ts";
+import { SavedBlocks, type SavedRecords, saveBlocks } from "./saved-blocks.ts";
 
 const MAX_BLOCK_INSTRUCTIONS = 64;
 /** Code that changes in more than operands this often gets no template again. */
@@ -130,7 +132,8 @@ export class BlockCache implements RegionStore {
 
   /** Forgets all decoded code. */
   flushAll(): void {
-    this.#takeSaved();
+    this.#saved?.clear();
+    this.#saved = undefined;
     for (const page of this.#pages.values()) page.clear();
     this.#pages = new Map();
     this.#templates = 0;
@@ -261,43 +264,40 @@ export class BlockCache implements RegionStore {
     this.#saved = undefined;
   }
 
-  /** What is decoded, for a snapshot: blocks of one page that are live, and a copy of all records. */
-  save(): { blocks: Int32Array; records: Uint8Array } {
+  /** What is decoded, for a snapshot: blocks of one page that are live, with their records. */
+  save(): SavedRecords {
     this.#takeSaved();
-    const records = this.#memory.u8.slice(RECORDS, this.#next);
-    const writer = new RecordWriter(records.buffer);
-    const blocks: Block[] = [];
-    for (const page of this.#pages.values()) {
-      for (const block of page.liveBlocks()) {
-        if (block.key !== NO_KEY && block.twin === undefined && block.region === undefined)
-          blocks.push(block);
-        else
-          for (let at = block.records; at < block.recordsEnd; at += record.RECORD_BYTES)
-            writer.makeStale(at - RECORDS);
-      }
-    }
-    return { blocks: blockRows(blocks), records };
+    const isSaved = ({ key, twin, region }: Block) =>
+      key !== NO_KEY && twin === undefined && region === undefined;
+    const pages = [...this.#pages.values()].map((page) => ({
+      page: page.number,
+      blocks: [...page.liveBlocks()].filter(isSaved),
+    }));
+    const filled = pages.filter(({ blocks }) => blocks.length > 0);
+    const { u8 } = this.#memory;
+    return saveBlocks(u8, filled, recentPages(u8.buffer, this.#pageCount), FIRST_BLOCK);
+  }
+
+  get #pageCount(): number {
+    return (this.#memory.u8.length - GUEST_RAM) / PAGE_BYTES;
   }
 
   /**
-   * Goes on with what `save` gave, over memory that is as it was then but for some pages. Nothing may be decoded yet.
-   * False, and nothing done, where it is not what `save` gives.
+   * Goes on with what `save` gave, over memory that is as it was then but for some pages. Nothing may be decoded yet, and
+   * nothing is done where it is not what `save` gives.
    */
-  restore(blocks: Int32Array, records: readonly Uint8Array[], isChanged: (page: number) => boolean): boolean {
-    const end = records.reduce((sum, piece) => sum + piece.length, RECORDS);
-    const pages = (this.#memory.u8.length - GUEST_RAM) / PAGE_BYTES;
-    if (end > RECORDS_END || !areBlockRows(blocks, pages, { first: FIRST_BLOCK, end })) return false;
-    let at = RECORDS;
-    for (const piece of records) {
-      this.#memory.u8.set(piece, at);
-      at += piece.length;
-    }
-    this.#next = Math.max(end, FIRST_BLOCK);
-    this.#saved = new SavedBlocks(blocks);
-    this.#saved.enter(this.#memory.i32, isChanged, (from, to) => {
-      for (let at = from; at < to; at += record.RECORD_BYTES) this.writer.makeStale(at);
-    });
-    return true;
+  restore(
+    saved: { readonly pages: Int32Array; readonly groups: readonly PackedCode[] },
+    isChanged: (page: number) => boolean,
+  ): void {
+    const { buffer } = this.#memory.u8;
+    this.#saved = SavedBlocks.enter(
+      buffer,
+      saved,
+      { first: FIRST_BLOCK, end: RECORDS_END, pageCount: this.#pageCount },
+      isChanged,
+    );
+    this.#next = this.#saved?.end ?? FIRST_BLOCK;
   }
 
   #enliven(block: Block): void {

@@ -202,8 +202,7 @@ export class Interpreter implements Engine {
     this.forgetCode();
     const code = this.#code;
     this.#code = undefined;
-    if (code !== undefined)
-      this.#blocks.restore(code.blocks, code.records, (page) => code.changedPages.has(page));
+    if (code !== undefined) this.#blocks.restore(code, (page) => code.changedPages.has(page));
   }
 
   /** Runs from RIP until something outside of the engine has to happen. */

@@ -15,6 +15,8 @@
 //                | filled entries, for cheap flushes|
 //   0x0020_0000  +----------------------------------+  JUMP_CACHE
 //                | linear address -> record         |
+//   0x0024_0000  +----------------------------------+  PAGE_USE
+//                | a byte for each guest page       |
 //   0x0030_0000  +----------------------------------+  CODE_INDEX
 //                | physical address -> record       |
 //   0x0040_0000  +----------------------------------+  CODE_MAP
@@ -111,6 +113,16 @@ export const JUMP_COUNT = 12;
 export const JUMP_COUNT_SETTLED = 0x40000000;
 /** The tag of an empty entry: no mode key has all of its upper bits set. */
 export const JUMP_EMPTY_TAG_BYTE = 0xff;
+
+/**
+ * For each guest physical page a byte: when a look-up in the page tables last led to it or through it, counted in TLB
+ * misses (COUNT_TLB_MISS >> PAGE_USE_SHIFT, of which PAGE_USE_COUNT), with PAGE_USE_NOTED; 0: never. As the count comes
+ * round, it is a guess.
+ */
+export const PAGE_USE = 0x240000;
+export const PAGE_USE_SHIFT = 12;
+export const PAGE_USE_COUNT = 0x7f;
+export const PAGE_USE_NOTED = 0x80;
 
 /**
  * Code index: guest physical address of code -> record, asked when the jump

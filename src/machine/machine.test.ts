@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import type { Processor, ProcessorSurroundings, RunOutcome } from "../cpu/processor.ts";
-import { Machine, type MachineOptions } from "./machine.ts";
+import { Machine } from "./machine.ts";
 import type { MachineHost } from "./machine-host.ts";
+import type { MachineOptions } from "./machine-options.ts";
 
 const MiB = 0x100000;
 const checksum = -(0x1badb002 + 0x10000) >>> 0;

@@ -1,50 +1,27 @@
-import { applyBootPlan, type BootPlan, type BootRequest } from "../boot/boot-plan.ts";
+import { applyBootPlan, type BootPlan } from "../boot/boot-plan.ts";
 import { planBoot } from "../boot/detect.ts";
 import { firmwareMemoryMap } from "../boot/low-memory.ts";
-import type { Processor, ProcessorSurroundings, RunOutcome } from "../cpu/processor.ts";
-import { readApicMsr, writeApicMsr } from "../devices/local-apic/apic-msrs.ts";
+import type { Processor, RunOutcome } from "../cpu/processor.ts";
 import type { BlockDevice } from "../host/block-device.ts";
 import { invariant } from "../layout/invariant.ts";
 import { GuestMemory } from "../memory/guest-memory.ts";
 import { VirtioBlk } from "../virtio/blk/virtio-blk.ts";
-import type { CreateDevices } from "../virtio/services.ts";
 import { Board, type BoardConnections } from "./board.ts";
 import type { BoardState } from "./board-state.ts";
 import { DeviceMemory } from "./device-memory.ts";
-import { FlowControlledPort } from "./flow-controlled-port.ts";
 import type { MachineEnd } from "./machine-end.ts";
 import type { MachineHost } from "./machine-host.ts";
 import { createMachineMemory } from "./machine-memory.ts";
-import type { MachineState, SavedMachine } from "./machine-state.ts";
+import type { MachineOptions } from "./machine-options.ts";
+import type { MachineState } from "./machine-state.ts";
 import { HostTime, InstructionTime } from "./machine-time.ts";
+import { Pauses } from "./pauses.ts";
 import { PendingOperations } from "./pending-operations.ts";
+import { processorSurroundings } from "./processor-surroundings.ts";
 import { hostRandom, randomBytes, SeededRandom } from "./random-source.ts";
 import { RunBudget } from "./run-budget.ts";
-import { SerialConsole } from "./serial-console.ts";
+import { SerialPorts } from "./serial-ports.ts";
 import type { MachineStatistics } from "./statistics.ts";
-
-/** What a machine is built from. */
-export interface MachineOptions {
-  /** A whole number of pages. */
-  readonly ramBytes: number;
-  /** Builds the processor over the machine's memory; called once, and must not use the surroundings yet. */
-  createProcessor(surroundings: ProcessorSurroundings, memory: WebAssembly.Memory): Processor;
-  /** Whether the memory can be shared between threads; true if absent. */
-  readonly sharedMemory?: boolean;
-  readonly host: MachineHost;
-  /** Time is a function of the instructions executed, and random numbers come from a fixed seed. */
-  readonly deterministic: boolean;
-  /** A port through which the guest ends the run with a value; absent: none. */
-  readonly debugExitPort?: number | undefined;
-  /** A reset ends the run instead of starting the guest again. */
-  readonly noReboot: boolean;
-  /** There is a second serial port, COM2. */
-  readonly secondSerial?: boolean | undefined;
-  /** What to start; or a saved machine, which goes on. */
-  readonly boot: BootRequest | SavedMachine;
-  /** Makes the virtio devices; absent: none. */
-  readonly createDevices?: CreateDevices | undefined;
-}
 
 /** "running": the slice is over. "idle": halted; nothing to do before the next deadline or input. */
 export type SliceOutcome = "running" | "idle" | MachineEnd;
@@ -73,17 +50,14 @@ export class Machine {
   readonly #host: MachineHost;
   readonly #time: HostTime | InstructionTime;
   readonly #budget: RunBudget;
-  readonly #console: SerialConsole;
-  readonly #secondConsole: SerialConsole;
+  readonly #serial: SerialPorts;
   readonly #seededRandom: SeededRandom | undefined;
   readonly #random: () => bigint;
   /** Undefined when a saved machine came without one: it cannot be started again. */
   readonly #bootPlan: () => BootPlan | undefined;
-  readonly #surroundings: ProcessorSurroundings;
   readonly #operations: PendingOperations;
   readonly #deviceMemory: DeviceMemory;
   #board: Board;
-  #secondPort: FlowControlledPort | undefined;
   #inProcessor = false;
   #resetAsked = false;
   #end: MachineEnd | undefined;
@@ -92,18 +66,14 @@ export class Machine {
   #resets = 0;
   /** Instructions before the last reset. */
   #earlierInstructions = 0;
-  /** `run` is under way and not in a pause. */
-  #isRunning = false;
-  /** What is to be done when the guest stands still next. */
-  readonly #pauses: (() => Promise<void>)[] = [];
-  /** What is being done while it stands still. */
-  readonly #underWay = new Set<Promise<unknown>>();
+  readonly #pauses: Pauses;
 
   /** @throws {VmError} `memory-size-unsupported`, `kernel-*`, `initrd-too-large`, `command-line-too-long`. */
   constructor(options: MachineOptions) {
     const { host, ramBytes, deterministic } = options;
     this.#options = options;
     this.#host = host;
+    this.#pauses = new Pauses(() => host.wake());
     const saved = "state" in options.boot ? options.boot : undefined;
     this.wasmMemory = saved?.memory ?? createMachineMemory(ramBytes, options.sharedMemory ?? true);
     this.memory = new GuestMemory(this.wasmMemory.buffer, ramBytes, saved?.absent);
@@ -127,10 +97,14 @@ export class Machine {
     this.#deviceMemory = new DeviceMemory(this.memory, (address, bytes) =>
       this.processor.memoryWritten(address, bytes),
     );
-    this.#console = new SerialConsole((bytes) => host.writeSerial(bytes));
-    this.#secondConsole = new SerialConsole((bytes) => host.writeSecondSerial?.(bytes));
-    this.#surroundings = this.#createSurroundings();
-    this.processor = options.createProcessor(this.#surroundings, this.wasmMemory);
+    this.#serial = new SerialPorts(host);
+    const surroundings = processorSurroundings({
+      board: () => this.#board,
+      memory: this.memory,
+      nowNs: () => this.#time.nowNs(),
+      random: this.#random,
+    });
+    this.processor = options.createProcessor(surroundings, this.wasmMemory);
     if (saved !== undefined) this.#resume(saved.state);
     this.#board = this.#createBoard(saved?.state.board);
     if ("state" in options.boot) {
@@ -173,8 +147,8 @@ export class Machine {
       resets: this.#resets,
       resetAsked: this.#resetAsked,
       earlierInstructions: this.#earlierInstructions,
-      serialInput: this.#console.waitingInput,
-      secondSerialInput: this.#secondConsole.waitingInput,
+      serialInput: this.#serial.first.waitingInput,
+      secondSerialInput: this.#serial.second.waitingInput,
       processor,
       board: this.#board.state,
     };
@@ -226,36 +200,22 @@ export class Machine {
    * Does something while the guest and its clock stand still: between two slices of `run`, or at once where they do
    * already. Rejects with what `action` does.
    */
-  async whilePaused<T>(action: () => T | Promise<T>): Promise<T> {
-    if (!this.#isRunning) {
-      const done = Promise.resolve().then(action);
-      this.#underWay.add(done);
-      return done.finally(() => this.#underWay.delete(done));
-    }
-    return new Promise((resolve, reject) => {
-      this.#pauses.push(async () => {
-        try {
-          resolve(await action());
-        } catch (error) {
-          reject(error);
-        }
-      });
-      this.#host.wake();
-    });
+  whilePaused<T>(action: () => T | Promise<T>): Promise<T> {
+    return this.#pauses.during(action);
   }
 
   /** Runs until the machine ends, giving the host's event loop a turn every few milliseconds. */
   async run(): Promise<MachineEnd> {
     await this.#pause();
     for (;;) {
-      if (this.#pauses.length > 0) await this.#pause();
+      if (this.#pauses.areAsked) await this.#pause();
       const outcome = this.runSlice(SLICE_MS);
       if (typeof outcome === "object") {
         await this.#pause();
-        this.#isRunning = false;
+        this.#pauses.end();
         return outcome;
       }
-      const idleNs = outcome === "idle" && this.#pauses.length === 0 ? this.idleNs : 0;
+      const idleNs = outcome === "idle" && !this.#pauses.areAsked ? this.idleNs : 0;
       if (idleNs >= SHORTEST_SLEEP_NS) await this.#host.sleep(idleNs);
       else await this.#host.yield();
       if (outcome === "idle" && this.#time instanceof HostTime) this.#time.catchUp();
@@ -276,20 +236,19 @@ export class Machine {
       outcome === "running" &&
       this.#host.monotonicNowNs() < (this.#operations.count > 0 ? soonNs : untilNs)
     );
-    this.#console.flush();
-    this.#secondConsole.flush();
+    this.#serial.flush();
     return outcome;
   }
 
   /** Gives bytes to the guest's first serial port. They wait here while the guest is slow to take them. */
   receiveSerial(bytes: Uint8Array): void {
-    this.#console.enqueue(bytes);
+    this.#serial.first.enqueue(bytes);
     this.#host.wake();
   }
 
   /** Gives bytes to the guest's second serial port, which takes them while the guest asserts RTS. */
   receiveSecondSerial(bytes: Uint8Array): void {
-    this.#secondConsole.enqueue(bytes);
+    this.#serial.second.enqueue(bytes);
     this.#host.wake();
   }
 
@@ -323,11 +282,10 @@ export class Machine {
     }
     if (this.#end !== undefined) return this.#end;
     if (this.#waitsForHost) return "idle";
-    const { timers, uart } = this.#board;
+    const { timers } = this.#board;
     this.#operations.timePassed(this.#host.monotonicNowNs());
     timers.runDue();
-    this.#console.feed(uart);
-    this.#secondPort?.takeTurn();
+    this.#serial.feed();
     const outcome = this.#execute();
     if (outcome === "shutdown") this.#askForReset("triple-fault");
     if (this.#end !== undefined) return this.#end;
@@ -350,7 +308,7 @@ export class Machine {
   #halted(): SliceOutcome {
     if (this.#waitsForHost) return "idle";
     if (this.#operations.guestIsIdle()) return "running";
-    if (this.#console.canFeed(this.#board.uart) || this.#secondPort?.canTake === true) return "running";
+    if (this.#serial.canFeed) return "running";
     const deadlineNs = this.#board.timers.nextDeadlineNs();
     if (deadlineNs === undefined) return "idle";
     if (this.#time instanceof InstructionTime) this.#time.skipTo(deadlineNs);
@@ -378,14 +336,9 @@ export class Machine {
 
   /** Time stands still while the waiting actions are done, one after the other. */
   async #pause(): Promise<void> {
-    this.#console.flush();
-    this.#secondConsole.flush();
+    this.#serial.flush();
     if (this.#time instanceof HostTime) this.#time.stop();
-    this.#isRunning = false;
-    for (let action = this.#pauses.shift(); action !== undefined; action = this.#pauses.shift())
-      await action();
-    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
-    this.#isRunning = true;
+    await this.#pauses.take();
     if (this.#time instanceof HostTime) this.#time.resume();
   }
 
@@ -396,8 +349,8 @@ export class Machine {
     this.#resets = state.resets;
     this.#resetAsked = state.resetAsked;
     this.#earlierInstructions = state.earlierInstructions;
-    this.#console.enqueue(state.serialInput);
-    this.#secondConsole.enqueue(state.secondSerialInput);
+    this.#serial.first.enqueue(state.serialInput);
+    this.#serial.second.enqueue(state.secondSerialInput);
   }
 
   /** RESET of everything but memory; then the guest is started anew, as firmware would. */
@@ -429,8 +382,8 @@ export class Machine {
     const connections: BoardConnections = {
       nowNs: () => this.#time.nowNs(),
       unixTimeMs: () => this.#time.unixTimeMs(),
-      serialOutput: this.#console,
-      secondSerialOutput: this.#options.secondSerial === true ? this.#secondConsole : undefined,
+      serialOutput: this.#serial.first,
+      secondSerialOutput: this.#options.secondSerial === true ? this.#serial.second : undefined,
       debugExitPort: this.#options.debugExitPort,
       onTimerScheduled: (atNs) => {
         if (this.#inProcessor && this.#budget.isCutShortBy(atNs)) this.processor.stop();
@@ -449,29 +402,7 @@ export class Machine {
       },
     };
     const board = new Board(connections, state);
-    const { secondUart } = board;
-    this.#secondPort =
-      secondUart === undefined ? undefined : new FlowControlledPort(secondUart, this.#secondConsole);
+    this.#serial.connect(board);
     return board;
-  }
-
-  #createSurroundings(): ProcessorSurroundings {
-    return {
-      readPort: (port, bytes) => this.#board.ports.read(port, bytes),
-      writePort: (port, bytes, value) => this.#board.ports.write(port, bytes, value),
-      readDevice: (address, bytes) => this.#board.readDevice(address, bytes),
-      writeDevice: (address, bytes, value) => this.#board.writeDevice(address, bytes, value),
-      acknowledgeInterrupt: () => this.#board.localApic.acknowledge(),
-      raisePerformanceInterrupt: () => this.#board.localApic.performanceEvent(),
-      readMsr: (index) => readApicMsr(this.#board.localApic, index),
-      writeMsr: (index, value) => writeApicMsr(this.#board.localApic, index, value),
-      readTaskPriority: () => this.#board.localApic.taskPriorityClass,
-      writeTaskPriority: (priority) => {
-        this.#board.localApic.taskPriorityClass = priority;
-      },
-      pageNeeded: (page) => this.memory.bringIn(page),
-      timeStampCounter: () => Math.floor(this.#time.nowNs()),
-      random: () => this.#random(),
-    };
   }
 }

@@ -218,7 +218,7 @@ test("a client that talks nonsense is hung up on, and the machine goes on", asyn
       });
       socket.on("close", () => resolve(text));
     });
-    expect(answers).toContain('{"ringfence":1,"name":"patient"}');
+    expect(answers).toContain('{"ringfence":2,"name":"patient"}');
   }
   expect(list()).toMatchObject([{ name: "patient", state: "running" }]);
 });

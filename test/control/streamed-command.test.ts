@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { expect, test } from "vitest";
 import { commandScript } from "../../src/control/command-script.ts";
 import type { CommandOutcome, CommandRequest, GuestControl } from "../../src/control/guest-control.ts";
-import { runStreamed } from "../../src/control/streamed-command.ts";
+import { runStreamed, type StreamedRequest } from "../../src/control/streamed-command.ts";
 
 /** This host's shell in the place of a guest's. */
 function localShell(script: string, { input, signal }: CommandRequest): Promise<CommandOutcome> {
@@ -30,7 +31,7 @@ function localShell(script: string, { input, signal }: CommandRequest): Promise<
 
 const control = { run: localShell } as GuestControl;
 
-async function collect(script: string, request: Partial<CommandRequest> = {}) {
+async function collect(script: string, request: Partial<StreamedRequest> = {}) {
   const seen = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
   const status = await runStreamed(control, script, {
     ...request,
@@ -58,6 +59,66 @@ test("output comes before the command has ended, and input reaches it", async ()
     input: new TextEncoder().encode("before\n"),
   });
   expect(pieces.map((piece) => new TextDecoder().decode(piece))).toEqual(["before\n", "after\n"]);
+});
+
+/** Pieces of input, each when it is asked for; `given` counts. */
+function inputOf(pieces: readonly (string | Uint8Array)[]) {
+  const source = { given: 0, next: async (): Promise<Uint8Array | undefined> => undefined };
+  source.next = async () => {
+    const piece = pieces[source.given];
+    if (piece === undefined) return undefined;
+    source.given++;
+    return typeof piece === "string" ? new TextEncoder().encode(piece) : piece;
+  };
+  return source;
+}
+
+test("input that comes while the command runs reaches it, and what it answers comes before more is asked for", async () => {
+  const answered = Promise.withResolvers<void>();
+  const said: string[] = [];
+  let asked = 0;
+  const status = await runStreamed(
+    control,
+    'while read -r line; do echo "got $line"; done; echo end; exit 7',
+    {
+      input: async () => {
+        asked++;
+        if (asked === 2) await answered.promise;
+        return asked <= 2 ? new TextEncoder().encode(`line ${asked}\n`) : undefined;
+      },
+      output: (_stream, bytes) => {
+        said.push(new TextDecoder().decode(bytes));
+        answered.resolve();
+      },
+    },
+  );
+  expect([status, said[0], said.join("")]).toEqual([7, "got line 1\n", "got line 1\ngot line 2\nend\n"]);
+  await expect.poll(leftovers).toEqual([]);
+});
+
+test("all bytes of input arrive in order, in whatever pieces", async () => {
+  const bytes = randomBytes(1_000_000);
+  const pieces = [0, 1, 70_000, 400_000, 400_001].map((at, i, all) => bytes.subarray(at, all[i + 1]));
+  const { stdout } = await collect("cat", { input: inputOf(pieces).next });
+  expect(Buffer.compare(stdout, bytes)).toBe(0);
+});
+
+test("a command that does not read its input is not waited for, and no more is taken than it reads", async () => {
+  const piece = new Uint8Array(100_000);
+  const source = inputOf(Array.from({ length: 1000 }, () => piece));
+  expect((await collect("sleep 1; exit 3", { input: source.next })).status).toBe(3);
+  expect(source.given).toBe(1);
+  const reader = inputOf(Array.from({ length: 1000 }, () => piece));
+  expect((await collect("head -c 150000 | wc -c", { input: reader.next })).stdout.toString()).toMatch(
+    /^ *150000\n$/,
+  );
+  expect(reader.given).toBeLessThan(6);
+  await expect.poll(leftovers).toEqual([]);
+});
+
+test("an input without a byte is at its end at once", async () => {
+  const { status, stdout } = await collect("wc -c", { input: async () => undefined });
+  expect([status, stdout.toString().trim()]).toEqual([0, "0"]);
 });
 
 test("an aborted command fails with the signal's reason", async () => {

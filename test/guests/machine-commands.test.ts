@@ -61,6 +61,28 @@ guestTest(`exec is safe for all bytes, both ways${suffix}`, TIMEOUT, () => {
   expect(ringfence(["exec", "box", "cat"], "not given").stdout).toHaveLength(0);
 });
 
+guestTest(`exec -i passes input on as it comes${suffix}`, TIMEOUT, async () => {
+  const words = [
+    "exec",
+    "-i",
+    "box",
+    "--",
+    "sh",
+    "-c",
+    'while read -r word; do echo "got $word"; done; exit 4',
+  ];
+  const child = spawn(RINGFENCE, words, { env: environment });
+  let said = "";
+  child.stdout.on("data", (bytes: Buffer) => {
+    said += bytes.toString();
+    if (said === "got one\n") child.stdin.write("two\n");
+    if (said === "got one\ngot two\n") child.stdin.end("three\n");
+  });
+  child.stdin.write("one\n");
+  expect(await new Promise((resolve) => child.on("close", resolve))).toBe(4);
+  expect(said).toBe("got one\ngot two\ngot three\n");
+});
+
 guestTest(
   `exec shows output while the command runs, and an interrupt kills the command${suffix}`,
   TIMEOUT,

@@ -147,6 +147,9 @@ agentTest(`the command line drives a guest by Debian's agent${suffix}`, TIMEOUT,
       "echo $A; echo c >&2; exit 6",
     );
     expect([status, stdout, stderr]).toEqual([6, "b\n", "c\n"]);
+    const input = Buffer.from(Array.from({ length: 200_000 }, (_, i) => (i * i) >> 4));
+    const echoed = spawnSync(RINGFENCE, ["exec", "-i", "own", "cat"], { input, env });
+    expect([echoed.status, Buffer.compare(echoed.stdout, input)]).toEqual([0, 0]);
     writeFileSync(path.join(folder, "note"), "by Debian's agent\n");
     expect(ringfence("cp", path.join(folder, "note"), "own:/tmp/note").status).toBe(0);
     expect(ringfence("cp", "own:/tmp/note", path.join(folder, "note2")).status).toBe(0);

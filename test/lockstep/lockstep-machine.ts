@@ -4,7 +4,8 @@ import { createLockstepProcessor } from "../../src/lockstep/create-lockstep-proc
 import type { LockstepProcessor } from "../../src/lockstep/lockstep-processor.ts";
 import type { Side } from "../../src/lockstep/side.ts";
 import type { EngineName } from "../../src/machine/create-processor.ts";
-import { Machine, type MachineOptions } from "../../src/machine/machine.ts";
+import { Machine } from "../../src/machine/machine.ts";
+import type { MachineOptions } from "../../src/machine/machine-options.ts";
 
 const CORE = path.join(import.meta.dirname, "../../build/core.wasm");
 

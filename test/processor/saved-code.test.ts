@@ -23,7 +23,9 @@ describe.skipIf(!nasmAvailable)("an engine with the code of another", () => {
     const original = new Guest("auto", { codeVersion }).restart().program(LOOP);
     original.run(1000, 10);
     const saved = original.parts.engine.saveCode();
-    const code = { ...saved!, records: [saved!.records], changedPages: new Set<number>() };
+    const bytes = [...saved!.recentGroups, ...saved!.groups];
+    const groups = bytes.map((group) => ({ sizeBytes: group.length, unpack: () => group }));
+    const code = { ...saved!, groups, changedPages: new Set<number>() };
 
     const successor = new Guest("auto", { codeVersion, code }).restart().program(LOOP);
     successor.parts.engine.restoreCode();

@@ -146,11 +146,11 @@ test("files of other kinds are refused", async () => {
 test("a snapshot of a later format is refused with what to do, even where its head makes no sense here", async () => {
   const { code, message } = await refusal(
     "newer",
-    withHead((head) => Object.assign(head, { memory: "elsewhere" }), 3),
+    withHead((head) => Object.assign(head, { memory: "elsewhere" }), 4),
   );
   expect(code).toBe("snapshot-too-new");
   expect(message).toMatch(
-    /has format 3, and this Ringfence knows formats up to 2; use the Ringfence that made it/,
+    /has format 4, and this Ringfence knows formats up to 3; use the Ringfence that made it/,
   );
 });
 

@@ -3,8 +3,9 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { monotonicNowNs } from "../../src/host/node/monotonic-clock.ts";
 import { createProcessor } from "../../src/machine/create-processor.ts";
-import { Machine, type MachineOptions } from "../../src/machine/machine.ts";
+import { Machine } from "../../src/machine/machine.ts";
 import type { MachineHost } from "../../src/machine/machine-host.ts";
+import type { MachineOptions } from "../../src/machine/machine-options.ts";
 import { encodePlainData } from "../../src/machine/snapshot/plain-data.ts";
 
 export const RAM_BYTES = 4 << 20;

@@ -46,7 +46,7 @@ export const MACHINE_COMMANDS: readonly MachineCommandDescription[] = [
       "qemu-guest-agent. Its output comes while it runs; its exit status becomes ours. 125: it could not be run.",
     ],
     options: [
-      { name: "interactive", short: "i", help: "give it standard input, which is read to its end first" },
+      { name: "interactive", short: "i", help: "give it standard input, as it comes" },
       { name: "env", short: "e", value: "NAME=VALUE", repeatable: true, help: "add to its environment" },
       { name: "workdir", short: "w", value: "FOLDER", help: "run it in this folder of the guest" },
       HELP,

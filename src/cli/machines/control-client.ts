@@ -15,6 +15,8 @@ interface Call {
   resolve(result: unknown): void;
   reject(error: Error): void;
   output?(stream: OutputStream, bytes: Uint8Array): void;
+  /** The next piece of input is wanted. */
+  inputWanted?(): void;
 }
 
 /** A command's end of the way to a running machine. */
@@ -66,16 +68,28 @@ export class ControlClient {
   call<M extends Method>(
     method: M,
     parameters: Methods[M]["parameters"],
-    options: { output?: Call["output"]; signal?: AbortSignal; started?: (id: number) => void } = {},
+    options: {
+      output?: Call["output"];
+      /** Gives the next piece of input when it is asked for; an empty one is the end. */
+      input?: () => Promise<Uint8Array>;
+      signal?: AbortSignal;
+      started?: (id: number) => void;
+    } = {},
   ): Promise<Methods[M]["result"]> {
     if (this.#isClosed) return Promise.reject(new VmError({ code: "machine-ended" }));
-    const { output, signal, started } = options;
+    const { output, input, signal, started } = options;
     return new Promise((resolve, reject) => {
       const id = this.#nextId++;
       this.#calls.set(id, {
         resolve: resolve as (result: unknown) => void,
         reject,
         ...(output === undefined ? {} : { output }),
+        // Input that cannot be read is at its end.
+        inputWanted: () =>
+          void input?.().then(
+            (bytes) => this.sendInput(id, bytes),
+            () => this.sendInput(id, new Uint8Array()),
+          ),
       });
       void this.#socket.send({ id, method, parameters });
       signal?.addEventListener("abort", () => void this.#socket.send({ id, cancel: true }));
@@ -111,7 +125,8 @@ export class ControlClient {
     if (call === undefined) return;
     if ("event" in message) {
       const { stream, bytes } = message["event"] as OutputEvent;
-      call.output?.(stream, fromBase64(bytes) ?? new Uint8Array());
+      if (stream === "stdin") call.inputWanted?.();
+      else call.output?.(stream, fromBase64(bytes) ?? new Uint8Array());
       return;
     }
     this.#calls.delete(Number(message["id"]));

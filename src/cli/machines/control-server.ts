@@ -120,12 +120,19 @@ class ControlConnection {
     }
   }
 
-  async #exec(id: number, parameters: Parameters, { cancel }: Request): Promise<number> {
-    const input = parameters.optionalText("input") === undefined ? undefined : parameters.bytes("input");
+  async #exec(id: number, parameters: Parameters, request: Request): Promise<number> {
     return runStreamed(this.#machine.guest(), parameters.text("script"), {
-      input,
-      signal: cancel.signal,
+      input: parameters.flag("input") ? () => this.#nextInput(id, request) : undefined,
+      signal: request.cancel.signal,
       output: (stream, bytes) => this.#tell(id, { stream, bytes: toBase64(bytes) }),
+    });
+  }
+
+  /** Asks for a piece of input; undefined at its end. */
+  #nextInput(id: number, request: Request): Promise<Uint8Array | undefined> {
+    return new Promise((resolve) => {
+      request.input = (bytes) => resolve(bytes.length === 0 ? undefined : bytes);
+      void this.#tell(id, { stream: "stdin", bytes: "" });
     });
   }
 

@@ -48,5 +48,5 @@ async function isGuestFolder(client: ControlClient, guestPath: string): Promise<
   if (guestPath.endsWith("/")) return true;
   const { commandScript } = await import("../../control/command-script.ts");
   const script = commandScript(["test", "-d", guestPath]);
-  return (await client.call("exec", { script, input: null })).status === 0;
+  return (await client.call("exec", { script, input: false })).status === 0;
 }

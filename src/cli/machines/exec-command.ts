@@ -1,19 +1,13 @@
 import process from "node:process";
-import { toBase64 } from "../../control/base64.ts";
 import { commandScript } from "../../control/command-script.ts";
-import { joinBytes } from "../../control/file-transfer.ts";
-import { UsageError } from "../usage-error.ts";
 import { ControlClient } from "./control-client.ts";
 import type { MachineCommand } from "./machine-commands.ts";
-
-const MOST_INPUT_BYTES = 32 << 20;
 
 /** `ringfence exec`: returns the status of the command in the guest. */
 export async function execInGuest(options: MachineCommand & { action: "exec" }): Promise<number> {
   const { name, command, interactive, environment, folder } = options;
   const script = commandScript(command, { folder, environment });
   const client = await ControlClient.connect(name);
-  const input = interactive ? toBase64(await readInput()) : null;
   const cancel = new AbortController();
   const interrupt = () => cancel.abort();
   process.on("SIGINT", interrupt);
@@ -21,8 +15,9 @@ export async function execInGuest(options: MachineCommand & { action: "exec" }):
   try {
     const { status } = await client.call(
       "exec",
-      { script, input },
+      { script, input: interactive },
       {
+        ...(interactive ? { input: standardInput() } : {}),
         signal: cancel.signal,
         output: (stream, bytes) => void process[stream].write(bytes),
       },
@@ -36,16 +31,13 @@ export async function execInGuest(options: MachineCommand & { action: "exec" }):
   }
 }
 
-async function readInput(): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = [];
-  let sizeBytes = 0;
-  for await (const piece of process.stdin) {
-    pieces.push(piece as Uint8Array);
-    sizeBytes += (piece as Uint8Array).length;
-    if (sizeBytes > MOST_INPUT_BYTES)
-      throw new UsageError("standard input has more than 32 MiB; copy it into the guest: ringfence cp");
-  }
-  return joinBytes(pieces);
+/** Standard input as it comes; an empty piece is its end. */
+function standardInput(): () => Promise<Uint8Array> {
+  const pieces: AsyncIterator<Uint8Array> = process.stdin[Symbol.asyncIterator]();
+  return async () => {
+    const { done, value } = await pieces.next();
+    return done === true ? new Uint8Array() : value;
+  };
 }
 
 function drained(stream: NodeJS.WriteStream): Promise<void> {

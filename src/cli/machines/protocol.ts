@@ -1,6 +1,6 @@
 // What a command and the process of a machine say to each other: JSON, a message a line.
 //
-//   the machine, first       { "ringfence": 1, "name": NAME }
+//   the machine, first       { "ringfence": 2, "name": NAME }
 //   a request                { "id": 1, "method": NAME, "parameters": {...} }
 //   more for one             { "id": 1, "input": BASE64 }, { "id": 1, "cancel": true }
 //   its events, if any       { "id": 1, "event": { "stream": "stdout", "bytes": BASE64 } }
@@ -11,7 +11,7 @@
 import type { SentError } from "../../api/thread-protocol.ts";
 import type { MemoryStatistics } from "../../virtio/balloon/balloon-control.ts";
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 export const MOST_LINE_BYTES = 64 << 20;
 
 export interface MachineInfo {
@@ -48,8 +48,11 @@ export interface Methods {
   snapshot: { parameters: { path: string }; result: { fileBytes: number } };
   /** Sets the target unless it is null. */
   balloon: { parameters: { targetBytes: number | null }; result: BalloonInfo };
-  /** Its output comes as events. */
-  exec: { parameters: { script: string; input: string | null }; result: { status: number } };
+  /**
+   * Its output comes as events. With `input`, events of the stream "stdin" ask for the next piece of its input, one at a
+   * time; an empty one is the end.
+   */
+  exec: { parameters: { script: string; input: boolean }; result: { status: number } };
   readFile: { parameters: { path: string; offset: number; mostBytes: number }; result: { bytes: string } };
   writeFile: {
     parameters: { path: string; bytes: string; append: boolean; mode: number | null };
@@ -62,7 +65,7 @@ export interface Methods {
 export type Method = keyof Methods;
 
 export interface OutputEvent {
-  readonly stream: "stdout" | "stderr";
+  readonly stream: "stdout" | "stderr" | "stdin";
   readonly bytes: string;
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
+import { createRequire } from "node:module";
 import path from "node:path";
-import { pathToFileURL } from "node:url";
 
 /** Holds from src/host/node and, as tools/build-bundle.ts puts its files equally deep, from the bundle. */
 export const ROOT = path.resolve(import.meta.dirname, "..", "..", "..");
@@ -46,5 +46,5 @@ function readBundle(): BundleManifest | undefined {
  */
 export async function loadModule<Module>(name: string, fromSources: () => Promise<Module>): Promise<Module> {
   if (currentBundle() === undefined) return fromSources();
-  return (await import(pathToFileURL(path.join(BUNDLE, `${name}.js`)).href)) as Module;
+  return createRequire(import.meta.url)(path.join(BUNDLE, `${name}.cjs`)) as Module;
 }

@@ -60,10 +60,10 @@ export function checkHead(head: unknown, path: string, chunksEnd: number): Snaps
   }
   if (!areRuns(checked.zeroPages, pages)) refuse("zeroPages");
   const { code } = checked;
-  const sections =
-    code === null ? [] : [code.shapes, code.blocks, code.runModule, code.handlerModule, code.records];
+  const sections = code === null ? [] : [code.shapes, code.runModule, code.handlerModule, code.pages];
   if (!sections.every((section) => areBytes(section, chunksEnd))) refuse("code");
-  if (code !== null && (code.shapes.sizeBytes % 8 !== 0 || code.blocks.sizeBytes % 4 !== 0)) refuse("code");
+  if (code !== null && (code.shapes.sizeBytes % 8 !== 0 || code.pages.sizeBytes % 4 !== 0)) refuse("code");
+  if (code?.groups.every((group) => isChunk(group, chunksEnd)) === false) refuse("code.groups");
   for (const { sizeBytes, blocks } of checked.disks) {
     const count = Math.ceil(sizeBytes / LAYER_BLOCK_BYTES);
     const fits = (chunk: MemoryChunk) =>
@@ -130,8 +130,8 @@ function headModel(): SnapshotHead {
 function codeModel(): CodeSection {
   const section: SavedBytes = { sizeBytes: 0, pieces: [CHUNK_MODEL] };
   return {
-    ...{ key: "", inlineShapes: 0, nextHandler: 0, shapes: section, blocks: section },
-    ...{ runModule: section, handlerModule: section, records: section },
+    ...{ key: "", inlineShapes: 0, nextHandler: 0, shapes: section },
+    ...{ runModule: section, handlerModule: section, pages: section, groups: [CHUNK_MODEL] },
   };
 }
 

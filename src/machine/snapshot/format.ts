@@ -16,7 +16,7 @@ import type { SnapshotCodec } from "../../host/snapshot-host.ts";
 import { VmError } from "../../layout/vm-error.ts";
 import type { MachineState } from "../machine-state.ts";
 
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
 export const PREAMBLE_BYTES = 64;
 /** Before it unpacks, a reader makes room for this much at most. */
 export const LARGEST_CHUNK_BYTES = 1 << 20;
@@ -63,10 +63,11 @@ export interface CodeSection {
   readonly inlineShapes: number;
   readonly nextHandler: number;
   readonly shapes: SavedBytes;
-  readonly blocks: SavedBytes;
   readonly runModule: SavedBytes;
   readonly handlerModule: SavedBytes;
-  readonly records: SavedBytes;
+  readonly pages: SavedBytes;
+  /** Each is packed by itself. */
+  readonly groups: readonly Chunk[];
 }
 
 /** A disk of the machine: which files it lies over, and the blocks that differ. */

@@ -33,9 +33,10 @@ export class PackedPages {
   /** A chunk that will be read: its number. */
   expect({ pages }: MemoryChunk): number {
     const number = this.#chunks.push(undefined) - 1;
-    for (const page of pagesOf(pages)) {
-      this.#chunkOf[page] = number;
-      this.#absent.expect(page);
+    for (let i = 0; i + 1 < pages.length; i += 2) {
+      const end = pages[i]! + pages[i + 1]!;
+      this.#chunkOf.fill(number, pages[i]!, end);
+      for (let page = pages[i]!; page < end; page++) this.#absent.expect(page);
     }
     return number;
   }
@@ -47,9 +48,10 @@ export class PackedPages {
 
   /** What was entered of these pages does not count: they are zero, or in memory. */
   forget(pages: readonly number[]): void {
-    for (const page of pagesOf(pages)) {
-      this.#chunkOf[page] = NOT_PACKED;
-      this.#absent.arrived(page);
+    for (let i = 0; i + 1 < pages.length; i += 2) {
+      const end = pages[i]! + pages[i + 1]!;
+      this.#chunkOf.fill(NOT_PACKED, pages[i]!, end);
+      for (let page = pages[i]!; this.#absent.count > 0 && page < end; page++) this.#absent.arrived(page);
     }
   }
 

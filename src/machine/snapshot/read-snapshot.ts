@@ -161,14 +161,15 @@ export class Snapshot {
     const index = this.#layers.findIndex(({ head }) => head.code !== null);
     if (index < 0) return undefined;
     const { file, head } = this.#layers[index]!;
-    const { key, inlineShapes, nextHandler, ...sections } = head.code!;
-    const { shapes, blocks, runModule, handlerModule, records } = sections;
-    const pieces = [shapes, blocks, runModule, handlerModule, records].flatMap((section) => section.pieces);
-    const unpacked = new Map<Chunk, Uint8Array>();
-    await this.#readPacked(file, pieces, (chunk, bytes) => {
-      unpacked.set(chunk, this.#unpack(file, chunk, bytes));
+    const { key, inlineShapes, nextHandler, groups, ...sections } = head.code!;
+    const { shapes, runModule, handlerModule, pages } = sections;
+    const pieces = [shapes, runModule, handlerModule, pages].flatMap((section) => section.pieces);
+    const packed = new Map<Chunk, Uint8Array>();
+    await this.#readPacked(file, [...pieces, ...groups], (chunk, bytes) => {
+      packed.set(chunk, bytes);
     });
-    const load = (section: SavedBytes) => joined(section.pieces.map((piece) => unpacked.get(piece)!));
+    const unpack = (chunk: Chunk) => this.#unpack(file, chunk, packed.get(chunk)!);
+    const load = (section: SavedBytes) => joined(section.pieces.map(unpack));
     const changedPages = new Set<number>();
     for (const { head: later } of this.#layers.slice(0, index)) {
       for (const { pages } of later.memory) for (const page of pagesOf(pages)) changedPages.add(page);
@@ -177,10 +178,10 @@ export class Snapshot {
     return {
       ...{ key, inlineShapes, nextHandler, changedPages },
       shapes: new Int32Array(load(shapes).buffer),
-      blocks: new Int32Array(load(blocks).buffer),
+      pages: new Int32Array(load(pages).buffer),
       runModule: load(runModule),
       handlerModule: load(handlerModule),
-      records: records.pieces.map((piece) => unpacked.get(piece)!),
+      groups: groups.map((chunk) => ({ sizeBytes: chunk.sizeBytes, unpack: () => unpack(chunk) })),
     };
   }
 

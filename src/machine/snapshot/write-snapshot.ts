@@ -4,6 +4,7 @@ import { isLayered, LAYER_BLOCK_BYTES, type LayeredDisk } from "../../host/block
 import type { SnapshotHost, SnapshotSink } from "../../host/snapshot-host.ts";
 import { PAGE_BYTES } from "../../layout/memory-map.ts";
 import { VmError } from "../../layout/vm-error.ts";
+import { recentPages } from "../../memory/recent-pages.ts";
 import type { Machine } from "../machine.ts";
 import { diskBytes, diskRanges } from "./disk-blocks.ts";
 import {
@@ -26,8 +27,8 @@ import { openSnapshot, PageComparison, type Snapshot } from "./read-snapshot.ts"
 
 /** Chunks that are packed at once. */
 const PIPELINE_DEPTH = 16;
-/** Pages are unpacked so many at a time, when one of them is needed. More pack hardly better. */
-const PACKED_CHUNK_PAGES = 16;
+/** Pages are unpacked so many at a time, when one of them is needed. */
+const PACKED_CHUNK_PAGES = 32;
 const PLAIN_CHUNK_PAGES = LARGEST_CHUNK_BYTES / PAGE_BYTES;
 const CHUNK_BLOCKS = LARGEST_CHUNK_BYTES / LAYER_BLOCK_BYTES;
 
@@ -102,13 +103,20 @@ class SnapshotWriter {
   async write(machine: Machine, parent: Snapshot | undefined, path: string): Promise<SnapshotSummary> {
     const configuration = configurationOf(machine);
     if (parent !== undefined) this.#checkParent(parent, configuration, path);
+    const pages = new GuestPages(machine.wasmMemory.buffer, machine.memory.sizeBytes);
     const state = machine.state;
     const code = parent === undefined ? machine.processor.saveCode() : undefined;
     machine.memory.bringInAll();
-    const pages = new GuestPages(machine.wasmMemory.buffer, machine.memory.sizeBytes);
     await this.#sink.append(new Uint8Array(PREAMBLE_BYTES));
     const { changed, zero } = await changedPages(pages, parent);
-    const memory = await this.#writePages(pages, changed);
+    // What is needed at once is not worth unpacking.
+    const recent = recentPages(machine.wasmMemory.buffer, pages.count);
+    const plain = changed.filter((page) => recent.has(page));
+    const rest = changed.filter((page) => !recent.has(page));
+    const memory = [
+      ...(await this.#writePages(pages, plain, false)),
+      ...(await this.#writePages(pages, rest, this.#packed)),
+    ];
     const plan = parent === undefined ? machine.bootPlan : undefined;
     const head: SnapshotHead = {
       madeBy: "ringfence",
@@ -146,10 +154,10 @@ class SnapshotWriter {
     throw new VmError({ code: "snapshot-parent-missing", path, parent: parent.path, reason });
   }
 
-  async #writePages(pages: GuestPages, changed: readonly number[]): Promise<MemoryChunk[]> {
+  async #writePages(pages: GuestPages, changed: readonly number[], packed: boolean): Promise<MemoryChunk[]> {
     const chunks: MemoryChunk[] = [];
     const groups: number[][] = [];
-    const chunkPages = this.#packed ? PACKED_CHUNK_PAGES : PLAIN_CHUNK_PAGES;
+    const chunkPages = packed ? PACKED_CHUNK_PAGES : PLAIN_CHUNK_PAGES;
     for (let i = 0; i < changed.length; i += chunkPages) groups.push(changed.slice(i, i + chunkPages));
     const waiting: { pages: number[]; chunk: Promise<() => Promise<Chunk>> }[] = [];
     const writeFirst = async () => {
@@ -164,7 +172,7 @@ class SnapshotWriter {
         pages.copyOut(page, bytes, index * PAGE_BYTES);
         addPage(runs, page);
       }
-      waiting.push({ pages: runs, chunk: this.#pack(bytes) });
+      waiting.push({ pages: runs, chunk: this.#pack(bytes, packed) });
       if (waiting.length === PIPELINE_DEPTH) await writeFirst();
     }
     while (waiting.length > 0) await writeFirst();
@@ -209,25 +217,35 @@ class SnapshotWriter {
     return {
       ...{ key, inlineShapes, nextHandler },
       shapes: await this.#writeBytes(bytesOf(code.shapes)),
-      blocks: await this.#writeBytes(bytesOf(code.blocks)),
       runModule: await this.#writeBytes(code.runModule),
       handlerModule: await this.#writeBytes(code.handlerModule),
-      records: await this.#writeBytes(code.records),
+      pages: await this.#writeBytes(bytesOf(code.pages)),
+      groups: [
+        ...(await this.#writeChunks(code.recentGroups, false)),
+        ...(await this.#writeChunks(code.groups)),
+      ],
     };
   }
 
   async #writeBytes(bytes: Uint8Array): Promise<SavedBytes> {
-    const pieces: Chunk[] = [];
-    for (let at = 0; at < bytes.length; at += LARGEST_CHUNK_BYTES) {
-      const write = await this.#pack(bytes.slice(at, at + LARGEST_CHUNK_BYTES));
-      pieces.push(await write());
+    const parts: Uint8Array[] = [];
+    for (let at = 0; at < bytes.length; at += LARGEST_CHUNK_BYTES)
+      parts.push(bytes.slice(at, at + LARGEST_CHUNK_BYTES));
+    return { sizeBytes: bytes.length, pieces: await this.#writeChunks(parts) };
+  }
+
+  async #writeChunks(parts: readonly Uint8Array[], packed = this.#packed): Promise<Chunk[]> {
+    const chunks: Chunk[] = [];
+    for (let i = 0; i < parts.length; i += PIPELINE_DEPTH) {
+      const ready = parts.slice(i, i + PIPELINE_DEPTH).map((part) => this.#pack(part, packed));
+      for (const write of await Promise.all(ready)) chunks.push(await write());
     }
-    return { sizeBytes: bytes.length, pieces };
+    return chunks;
   }
 
   /** Packs at once; what it gives appends the chunk. */
-  async #pack(bytes: Uint8Array): Promise<() => Promise<Chunk>> {
-    const packed = this.#packed ? await this.#host.pack(bytes) : { codec: "none" as const, bytes };
+  async #pack(bytes: Uint8Array, pack = this.#packed): Promise<() => Promise<Chunk>> {
+    const packed = pack ? await this.#host.pack(bytes) : { codec: "none" as const, bytes };
     return async () => {
       const at = this.#at;
       this.#at += packed.bytes.length;
