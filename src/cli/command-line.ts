@@ -1,7 +1,6 @@
 import { CpuModelError, parseCpuModel } from "../cpu/cpu-model.ts";
 import type { FeatureName } from "../cpu/cpuid-tables.ts";
 import type { PortForward } from "../network/nat/user-network.ts";
-import { SHELLS, type Shell } from "./completion.ts";
 import { readConfigFile } from "./config-file.ts";
 import { type DiskCommand, parseDiskWords } from "./disk-command.ts";
 import { type DiskOption, parseDisk } from "./disk-option.ts";
@@ -12,11 +11,14 @@ import { parseMachineName } from "./machines/machine-names.ts";
 import { type NetworkOption, parseForward, parseNetworks } from "./network-option.ts";
 import {
   COMMANDS,
+  COMPLETION_OPTIONS,
   DISK_OPTIONS,
   ENGINES,
   type EngineName,
   GENERAL_OPTIONS,
   RUN_OPTIONS,
+  SHELLS,
+  type Shell,
   STATS_OPTIONS,
   TRACE_SUBJECTS,
   type TraceSubject,
@@ -54,7 +56,14 @@ export type Command =
   | { command: "completion"; shell: Shell }
   | { command: "machine"; options: MachineCommand };
 
-export type HelpTopic = "general" | "run" | "disk" | "stats" | ImageCommandName | MachineCommand["action"];
+/** Commands that are explained by a text of their own. */
+const PLAIN_TOPICS = ["run", "disk", "stats", "completion"] as const;
+
+export type HelpTopic =
+  | "general"
+  | (typeof PLAIN_TOPICS)[number]
+  | ImageCommandName
+  | MachineCommand["action"];
 
 export interface StatsOptions {
   /** Files that `run --stats-file` wrote; one or more. */
@@ -79,6 +88,8 @@ export interface RunOptions {
   readonly name: string | undefined;
   /** The machine runs on in the background. */
   readonly detach: boolean;
+  /** What tells of its start is JSON. */
+  readonly json: boolean;
   /** Undefined: the default guest. */
   readonly kernelPath: string | undefined;
   readonly initrdPath: string | undefined;
@@ -147,9 +158,9 @@ export function parseCommandLine(argv: readonly string[]): Command {
 function parseHelp(rest: readonly string[]): Command {
   const topic = rest[0];
   if (topic === undefined || topic === "help") return { command: "help", topic: "general", asked: true };
-  if (topic === "run" || topic === "disk" || topic === "stats" || isImageCommand(topic))
-    return { command: "help", topic, asked: true };
-  if (isMachineCommand(topic)) return { command: "help", topic, asked: true };
+  const known = PLAIN_TOPICS.find((name) => name === topic);
+  if (known !== undefined) return { command: "help", topic: known, asked: true };
+  if (isImageCommand(topic) || isMachineCommand(topic)) return { command: "help", topic, asked: true };
   throw unknown(
     "command",
     topic,
@@ -174,12 +185,15 @@ function parseRun(argv: readonly string[]): Command {
   if (notSaved !== undefined) {
     throw new UsageError(`--${notSaved} does not go with --restore: the snapshot says it already`);
   }
+  if (given.has("json") && !given.has("detach"))
+    throw new UsageError("--json needs --detach: here the machine's own output is printed");
   return {
     command: "run",
     options: {
       image,
       name: given.has("name") ? parseMachineName(given.get("name") ?? "") : undefined,
       detach: given.has("detach"),
+      json: given.has("json"),
       kernelPath,
       initrdPath,
       append: given.get("append"),
@@ -248,12 +262,15 @@ function parseImageCommand(command: ImageCommandName, argv: readonly string[]): 
 }
 
 function parseCompletion(rest: readonly string[]): Command {
-  const [word, more] = rest;
+  const words: string[] = [];
+  const { given } = collectOptions(rest, COMPLETION_OPTIONS, words);
+  if (given.has("help")) return { command: "help", topic: "completion", asked: true };
+  const [word, more] = words;
   const shell = SHELLS.find((name) => name === word);
   if (shell === undefined)
     throw word === undefined
       ? new UsageError(`usage: ringfence completion ${SHELLS.join("|")}`)
-      : unknown("shell", word, SHELLS);
+      : new UsageError(`unknown shell ${word}; known: ${SHELLS.join(", ")}`);
   if (more !== undefined) throw new UsageError(`unexpected argument "${more}"`);
   return { command: "completion", shell };
 }

@@ -9,9 +9,9 @@ import { UsageError } from "./usage-error.ts";
 export type ImageCommand =
   | PullCommand
   | ImportCommand
-  | { readonly action: "images"; readonly json: boolean }
+  | { readonly action: "images"; readonly json: boolean; readonly quiet: boolean }
   | { readonly action: "inspect"; readonly name: string; readonly json: boolean; readonly verify: boolean }
-  | { readonly action: "rm"; readonly names: readonly string[] };
+  | { readonly action: "rm"; readonly names: readonly string[]; readonly json: boolean };
 
 export interface PullCommand {
   readonly action: "pull";
@@ -23,6 +23,7 @@ export interface PullCommand {
   readonly include: readonly string[];
   readonly diskBytes: number;
   readonly memoryBytes: number;
+  readonly json: boolean;
 }
 
 export interface ImportCommand {
@@ -34,6 +35,7 @@ export interface ImportCommand {
   readonly diskBytes: number;
   readonly memoryBytes: number;
   readonly forwards: readonly string[];
+  readonly json: boolean;
 }
 
 const SMALLEST_DISK_BYTES = 2 ** 30;
@@ -53,12 +55,12 @@ export function parseImageWords(
       return parseImport(only(words, "import FILE"), given, repeated);
     case "images":
       if (words.length > 0) throw unexpected(words[0]);
-      return { action: "images", json };
+      return { action: "images", json, quiet: given.has("quiet") };
     case "inspect":
       return { action: "inspect", name: only(words, "inspect NAME"), json, verify: given.has("verify") };
     case "rm":
       if (words.length === 0) throw new UsageError("usage: ringfence rm NAME...");
-      return { action: "rm", names: words };
+      return { action: "rm", names: words, json };
   }
 }
 
@@ -85,6 +87,7 @@ function parsePull(
     include,
     diskBytes,
     memoryBytes: parseMemorySize(given.get("memory") ?? "1G"),
+    json: given.has("json"),
   };
 }
 
@@ -105,6 +108,7 @@ function parseImport(
     diskBytes: parseDiskSize(given.get("size") ?? "4G"),
     memoryBytes: parseMemorySize(given.get("memory") ?? "512M"),
     forwards,
+    json: given.has("json"),
   };
 }
 

@@ -19,6 +19,7 @@ export const IMAGE_COMMANDS = {
     { name: "include", value: "PACKAGE,...", repeatable: true, help: "packages to install beside the usual" },
     { name: "size", value: "SIZE", help: "of its disk (default 8G); it takes what is written to it" },
     { name: "memory", value: "SIZE", help: "guest memory that `run` gives it (default 1G)" },
+    JSON_OPTION,
     HELP_OPTION,
   ],
   import: [
@@ -33,15 +34,16 @@ export const IMAGE_COMMANDS = {
       repeatable: true,
       help: "lead a port of the host to one of the guest, whenever it runs",
     },
+    JSON_OPTION,
     HELP_OPTION,
   ],
-  images: [JSON_OPTION, HELP_OPTION],
+  images: [JSON_OPTION, { name: "quiet", short: "q", help: "names only" }, HELP_OPTION],
   inspect: [
     JSON_OPTION,
     { name: "verify", help: "read all its files and compare their SHA-256 with the manifest" },
     HELP_OPTION,
   ],
-  rm: [HELP_OPTION],
+  rm: [JSON_OPTION, HELP_OPTION],
 } as const satisfies Record<string, readonly OptionDescription[]>;
 
 export type ImageCommandName = keyof typeof IMAGE_COMMANDS;

@@ -28,7 +28,8 @@ export async function withImage(asked: RunOptions, report: (line: string) => voi
   const forwards = joinForwards(own, asked.forwards);
   for (const { protocol, host, guestPort } of forwards.filter((forward) => own.includes(forward)))
     report(`${protocol} port ${host.port} of ${host.address} leads to port ${guestPort} of the guest`);
-  report(`booting ${manifest.name}${manifest.description && `: ${manifest.description}`}`);
+  const what = `${manifest.name}${manifest.description && `: ${manifest.description}`}`;
+  report(`booting ${what}; Ctrl-A H lists keys for Ringfence itself`);
   return {
     ...asked,
     // The kernel and what it starts with belong together.

@@ -10,10 +10,11 @@ const MOST_INPUT_BYTES = 32 << 20;
 
 /** `ringfence exec`: returns the status of the command in the guest. */
 export async function execInGuest(options: MachineCommand & { action: "exec" }): Promise<number> {
-  const { name, command, interactive, environment, folder } = options;
+  const { name, command, interactive, environment, folder, json } = options;
   const script = commandScript(command, { folder, environment });
   const client = await ControlClient.connect(name);
   const input = interactive ? toBase64(await readInput()) : null;
+  const collected = { stdout: new TextCollector(), stderr: new TextCollector() };
   const cancel = new AbortController();
   const interrupt = () => cancel.abort();
   process.on("SIGINT", interrupt);
@@ -24,15 +25,33 @@ export async function execInGuest(options: MachineCommand & { action: "exec" }):
       { script, input },
       {
         signal: cancel.signal,
-        output: (stream, bytes) => void process[stream].write(bytes),
+        output: (stream, bytes) => void (json ? collected[stream].take(bytes) : process[stream].write(bytes)),
       },
     );
+    if (json) {
+      const [stdout, stderr] = [collected.stdout.end(), collected.stderr.end()];
+      process.stdout.write(`${JSON.stringify({ status, stdout, stderr })}\n`);
+    }
     await Promise.all([drained(process.stdout), drained(process.stderr)]);
     return status;
   } finally {
     process.off("SIGINT", interrupt);
     process.off("SIGTERM", interrupt);
     client.close();
+  }
+}
+
+/** Makes a text of pieces that may end within a character. */
+class TextCollector {
+  readonly #decoder = new TextDecoder();
+  #text = "";
+
+  take(bytes: Uint8Array): void {
+    this.#text += this.#decoder.decode(bytes, { stream: true });
+  }
+
+  end(): string {
+    return this.#text + this.#decoder.decode();
   }
 }
 
