@@ -241,7 +241,8 @@ function parseImageChoice(
 ): ImageChoice | undefined {
   const [name, second] = words;
   const [reset, ephemeral] = [given.has("reset"), given.has("ephemeral")];
-  if (second !== undefined) throw new UsageError(`unexpected argument "${second}"; ${name} is the image`);
+  if (second !== undefined)
+    throw new UsageError(`unexpected argument "${second}"; ${name} is the image, and says itself what runs`);
   if (reset && ephemeral) throw new UsageError("--reset and --ephemeral exclude each other");
   if (name === undefined) {
     if (reset || ephemeral)

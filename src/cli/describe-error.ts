@@ -59,6 +59,8 @@ function describeVmError(error: VmError, command: Command | undefined): string {
         : `${error.message}; --ephemeral starts another machine of ${options.image.name}`;
     case "machine-paused":
       return `the machine is paused; ringfence resume ${machineOf(command)} lets it go on`;
+    case "archive-invalid":
+      return `${error.message}; import takes a tar archive of a root file system, one of docker save, or an OCI layout`;
     case "image-not-found":
       return `${error.message}; ${remedyForImage(error.detail)}`;
     case "file-not-found":

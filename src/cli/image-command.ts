@@ -1,6 +1,6 @@
 import path from "node:path";
 import { parseDiskSize } from "./disk-command.ts";
-import type { ImageCommandName } from "./image-options.ts";
+import { DEFAULT_KERNEL, type ImageCommandName } from "./image-options.ts";
 import { parseForward } from "./network-option.ts";
 import { parseMemorySize } from "./size.ts";
 import { UsageError } from "./usage-error.ts";
@@ -21,6 +21,8 @@ export interface PullCommand {
   /** Undefined: the sources of this machine. */
   readonly mirror: string | undefined;
   readonly include: readonly string[];
+  /** The package of the kernel. */
+  readonly kernel: string;
   readonly diskBytes: number;
   readonly memoryBytes: number;
   readonly json: boolean;
@@ -77,6 +79,9 @@ function parsePull(
   const include = (repeated.get("include") ?? []).flatMap((list) => list.split(","));
   const wrong = include.find((name) => !/^[a-z0-9][a-z0-9+.-]+$/.test(name));
   if (wrong !== undefined) throw new UsageError(`--include ${wrong}: not the name of a package`);
+  const kernel = given.get("kernel") ?? DEFAULT_KERNEL;
+  if (!/^linux-image-[a-z0-9][a-z0-9+.-]*$/.test(kernel))
+    throw new UsageError(`--kernel ${kernel}: expected a package linux-image-..., such as linux-image-amd64`);
   const diskBytes = parseDiskSize(given.get("size") ?? "8G");
   if (diskBytes < SMALLEST_DISK_BYTES) throw new UsageError("--size: Debian needs a disk of at least 1G");
   return {
@@ -85,6 +90,7 @@ function parsePull(
     suite,
     mirror: parseMirror(given.get("mirror")),
     include,
+    kernel,
     diskBytes,
     memoryBytes: parseMemorySize(given.get("memory") ?? "1G"),
     json: given.has("json"),

@@ -206,6 +206,7 @@ test("pull takes a release, a mirror and packages, and refuses what cannot be me
       suite: "trixie",
       mirror: "http://mirror.example/debian",
       include: ["gcc", "make", "vim"],
+      kernel: "linux-image-cloud-amd64",
       diskBytes: 4 * 2 ** 30,
       memoryBytes: 2 ** 30,
       json: false,
@@ -215,6 +216,7 @@ test("pull takes a release, a mirror and packages, and refuses what cannot be me
   expect(complaint("pull", "fedora")).toBe("pull fedora: only debian can be pulled");
   expect(complaint("pull", "debian", "--mirror", "http://a b")).toContain("expected an address");
   expect(complaint("pull", "debian", "--include", "gcc;reboot")).toContain("not the name of a package");
+  expect(complaint("pull", "debian", "--kernel", "vmlinuz")).toContain("such as linux-image-amd64");
   expect(complaint("pull", "debian", "--size", "100M")).toContain("at least 1G");
   expect(complaint("rm")).toBe("usage: ringfence rm NAME...");
 });
@@ -242,7 +244,9 @@ test("help gives options with their letters, and what is long a line of its own"
 });
 
 test("a stray argument is answered with the option it may have meant", () => {
-  expect(complaint("run", "debian", "vmlinuz")).toBe('unexpected argument "vmlinuz"; debian is the image');
+  expect(complaint("run", "debian", "vmlinuz")).toBe(
+    'unexpected argument "vmlinuz"; debian is the image, and says itself what runs',
+  );
   expect(complaint("--kernel", "vmlinuz")).toBe(
     "--kernel belongs behind a command: ringfence run --kernel ...",
   );

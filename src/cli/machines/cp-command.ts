@@ -3,6 +3,7 @@ import path from "node:path";
 import process from "node:process";
 import { PIECE_BYTES, receiveFile, sendFile } from "../../control/file-transfer.ts";
 import { openPieces, writePieces } from "../../host/node/file-pieces.ts";
+import { removeOnSignal } from "../../host/node/remove-on-signal.ts";
 import { UsageError } from "../usage-error.ts";
 import { ControlClient } from "./control-client.ts";
 import { CopyProgress } from "./copy-progress.ts";
@@ -56,7 +57,11 @@ async function copyOut(
         `ringfence exec ${client.entry.name} -- tar -c -C ${guestPath} . > FILE.tar`,
     );
   const target = isFolder(hostPath) ? path.join(hostPath, path.posix.basename(guestPath)) : hostPath;
-  await writePieces(target, progress.count(receiveFile(client.files, guestPath), guestPath, undefined));
+  await writePieces(
+    target,
+    progress.count(receiveFile(client.files, guestPath), guestPath, undefined),
+    removeOnSignal,
+  );
   return target;
 }
 

@@ -4,11 +4,15 @@ import { commandScript } from "../../control/command-script.ts";
 import { joinBytes } from "../../control/file-transfer.ts";
 import { UsageError } from "../usage-error.ts";
 import { ControlClient } from "./control-client.ts";
+import { EXIT_NOT_RUN } from "./exec-status.ts";
 import type { MachineCommand } from "./machine-commands.ts";
 
 const MOST_INPUT_BYTES = 32 << 20;
 
-/** `ringfence exec`: returns the status of the command in the guest. */
+/**
+ * `ringfence exec`: returns the status of the command in the guest. A signal kills that command first, and then ends this
+ * process as it would any; another one does not wait.
+ */
 export async function execInGuest(options: MachineCommand & { action: "exec" }): Promise<number> {
   const { name, command, interactive, environment, folder, json } = options;
   const script = commandScript(command, { folder, environment });
@@ -16,9 +20,13 @@ export async function execInGuest(options: MachineCommand & { action: "exec" }):
   const input = interactive ? toBase64(await readInput()) : null;
   const collected = { stdout: new TextCollector(), stderr: new TextCollector() };
   const cancel = new AbortController();
-  const interrupt = () => cancel.abort();
-  process.on("SIGINT", interrupt);
-  process.on("SIGTERM", interrupt);
+  let endingSignal: NodeJS.Signals | undefined;
+  const interrupt = (signal: NodeJS.Signals) => {
+    endingSignal = signal;
+    cancel.abort();
+  };
+  process.once("SIGINT", interrupt);
+  process.once("SIGTERM", interrupt);
   try {
     const { status } = await client.call(
       "exec",
@@ -34,6 +42,10 @@ export async function execInGuest(options: MachineCommand & { action: "exec" }):
     }
     await Promise.all([drained(process.stdout), drained(process.stderr)]);
     return status;
+  } catch (error) {
+    if (endingSignal === undefined) throw error;
+    process.kill(process.pid, endingSignal);
+    return EXIT_NOT_RUN;
   } finally {
     process.off("SIGINT", interrupt);
     process.off("SIGTERM", interrupt);

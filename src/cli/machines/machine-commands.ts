@@ -1,3 +1,4 @@
+import process from "node:process";
 import { collectOptions } from "../parse-options.ts";
 import { parseBalloonSize } from "../size.ts";
 import { UsageError } from "../usage-error.ts";
@@ -125,9 +126,11 @@ function parseCopy(fromText: string, toText: string): { from: FilePlace; to: Fil
   );
 }
 
-/** NAME:PATH; where a slash comes first, or a drive's letter, it is a path of this host. */
+/** NAME:PATH; where a slash comes first, or a drive's letter on Windows, it is a path of this host. */
 function parsePlace(text: string): FilePlace {
-  const match = /^([a-zA-Z0-9][\w.-]+):(.+)$/s.exec(text);
+  const match = (
+    process.platform === "win32" ? /^([a-zA-Z0-9][\w.-]+):(.+)$/s : /^([a-zA-Z0-9][\w.-]*):(.+)$/s
+  ).exec(text);
   if (match === null) return { machine: undefined, path: text };
   return { machine: match[1] ?? "", path: match[2] ?? "" };
 }
