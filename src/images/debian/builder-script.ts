@@ -22,6 +22,10 @@ mkdir -p /mnt /out
 /usr/sbin/mke2fs -q -F -t ext4 -L root -O ^has_journal /dev/vda || fail "there is no file system on the disk"
 mount -t ext4 -o noatime /dev/vda /mnt || fail "the disk cannot be mounted"
 tar -x -f /dev/vdb -C /mnt || fail "the disk is too small for the packages"
+# The image's kernel lies beside its disk. It is taken before a package of --include can bring another.
+version=$(ls /mnt/usr/lib/modules)
+mv "/mnt/boot/vmlinuz-$version" /out/vmlinuz || fail "there is no kernel"
+rm -rf /mnt/boot/*
 mkdir -p /mnt/proc /mnt/sys /mnt/dev /mnt/run /mnt/tmp
 chmod 1777 /mnt/tmp
 mount -t proc proc /mnt/proc
@@ -64,10 +68,7 @@ chroot /mnt /bin/systemctl -q disable apt-daily.timer apt-daily-upgrade.timer 2>
 ln -sf ../run/systemd/resolve/stub-resolv.conf /mnt/etc/resolv.conf
 : > /mnt/etc/machine-id
 rm -f /mnt/var/lib/dbus/machine-id
-version=$(ls /mnt/usr/lib/modules)
 chroot /mnt /usr/sbin/depmod "$version" || fail "the kernel's modules have no index"
-cp /mnt/boot/vmlinuz-* /out/vmlinuz || fail "there is no kernel"
-rm -rf /mnt/boot/*
 
 step initrd
 mkdir -p /initrd/bin /initrd/modules /initrd/proc /initrd/sys /initrd/dev /initrd/root

@@ -22,7 +22,6 @@ const PACKAGES = [
 ];
 /** Bookworm takes either this or one that converts at run time, with Perl. */
 const MERGED_USR = "usr-is-merged";
-const KERNEL = { packageName: "linux-image-cloud-amd64", dependency: /^linux-image-\d\S*-cloud-amd64$/m };
 
 /**
  * This machine's apt with a state of its own: another release, nothing installed, and none of this machine's
@@ -48,13 +47,13 @@ export class DebianPackages {
   }
 
   /** @throws {GuestUnavailableError} When a package or a list is not to be had. */
-  async download(include: readonly string[]): Promise<DownloadedPackages> {
+  async download(include: readonly string[], kernel: string): Promise<DownloadedPackages> {
     await this.#run("apt-get", ["-q", "update"]);
     const base = await this.#fetch(["?essential", MERGED_USR, ...PACKAGES]);
     const all =
       include.length === 0 ? base : await this.#fetch(["?essential", MERGED_USR, ...PACKAGES, ...include]);
     const included = all.filter((deb) => !base.includes(deb));
-    return { base, included, kernel: await this.#downloadKernel() };
+    return { base, included, kernel: await this.#downloadKernel(kernel) };
   }
 
   /** Downloads packages with what they depend on, beside those that are there; returns all that are there then. */
@@ -63,10 +62,13 @@ export class DebianPackages {
     return debsIn(path.join(this.#folder, "archives"));
   }
 
-  async #downloadKernel(): Promise<string> {
-    const shown = await this.#run("apt-cache", ["depends", KERNEL.packageName]);
-    const name = KERNEL.dependency.exec(shown.stdout.replaceAll(/^.*Depends: /gm, ""))?.[0];
-    if (name === undefined) throw new GuestUnavailableError(`${KERNEL.packageName} depends on no kernel`);
+  /** @param wanted A kernel's package, or one that depends on the newest of a kind. */
+  async #downloadKernel(wanted: string): Promise<string> {
+    const shown = await this.#run("apt-cache", ["depends", wanted]);
+    const name = /^linux-image-\d/.test(wanted)
+      ? wanted
+      : /^linux-image-\d\S*$/m.exec(shown.stdout.replaceAll(/^.*Depends: /gm, ""))?.[0];
+    if (name === undefined) throw new GuestUnavailableError(`${wanted} depends on no kernel`);
     const folder = path.join(this.#folder, "kernel");
     await this.#run("apt-get", ["-q", "download", name], folder);
     const [deb] = debsIn(folder);
