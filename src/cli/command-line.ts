@@ -276,13 +276,19 @@ function parseCompletion(rest: readonly string[]): Command {
   return { command: "completion", shell };
 }
 
+/** In a file the image has a key; on the command line it is a word without one. */
+const IMAGE_KEY = { name: "image", value: "IMAGE", help: "the image to start" };
+
 /** Options of `run`: those of the command line, and of its --config file what they do not name. `words` gets the name of an image. */
 function collectRunOptions(argv: readonly string[], words: string[]): ReturnType<typeof collectOptions> {
   const options = [...RUN_OPTIONS, ...RUN_IMAGE_OPTIONS];
   const typed = collectOptions(argv, options, words);
   const configPath = typed.given.get("config");
   if (configPath === undefined) return typed;
-  const filed = collectOptions(readConfigFile(configPath, options), options);
+  const fileOptions = [...options, IMAGE_KEY];
+  const filed = collectOptions(readConfigFile(configPath, fileOptions), fileOptions);
+  const image = filed.given.get(IMAGE_KEY.name);
+  if (image !== undefined && words.length === 0) words.push(image);
   return {
     given: new Map([...filed.given, ...typed.given]),
     repeated: new Map([...filed.repeated, ...typed.repeated]),

@@ -29,7 +29,7 @@ export async function withImage(asked: RunOptions, report: (line: string) => voi
   for (const { protocol, host, guestPort } of forwards.filter((forward) => own.includes(forward)))
     report(`${protocol} port ${host.port} of ${host.address} leads to port ${guestPort} of the guest`);
   const what = `${manifest.name}${manifest.description && `: ${manifest.description}`}`;
-  report(`booting ${what}; Ctrl-A H lists keys for Ringfence itself`);
+  report(`booting ${what}${keysHint(asked)}`);
   return {
     ...asked,
     // The kernel and what it starts with belong together.
@@ -47,6 +47,11 @@ export async function withImage(asked: RunOptions, report: (line: string) => voi
     forwards,
     ...ownStatus,
   };
+}
+
+/** What follows on the message of a machine's start, where there is a console. */
+export function keysHint({ detach }: Pick<RunOptions, "detach">): string {
+  return detach ? "" : "; Ctrl-A H lists keys for Ringfence itself";
 }
 
 /** A manifest is checked as an option is. */
