@@ -220,7 +220,7 @@ function parseRun(argv: readonly string[]): Command {
       forwards: (repeated.get("forward") ?? []).map(parseForward),
       capturePath: given.get("capture"),
       vsock: (repeated.get("vsock") ?? []).map(parseVsock),
-      shares: parseSharesFor(kernelPath ?? restorePath, repeated.get("share")),
+      shares: parseSharesFor(kernelPath ?? restorePath ?? image?.name, repeated.get("share")),
     },
   };
 }

@@ -146,6 +146,11 @@ test.each([
   expect(complaint("run", ...values.flatMap((value) => ["--share", value]))).toContain(message);
 });
 
+test("9p is for any guest but the default one", () => {
+  for (const guest of [["debian"], ["--kernel", "vmlinuz"], ["--restore", "a.snapshot"]])
+    expect(parseRun(...guest, "--share", "a,protocol=9p").shares[0]?.protocol).toBe("9p");
+});
+
 test("a shared folder's own name is its tag, where it can be one", () => {
   const tags = parseRun("--share", "a/project", "--share", "/").shares.map(({ tag }) => tag);
   expect(tags).toEqual(["project", "share"]);

@@ -112,7 +112,8 @@ export PATH=/bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
-for module in /modules/*.ko; do [ -e "$module" ] && insmod "$module"; done
+# Of modules that do the same in other ways, some are for other processors.
+for module in /modules/*.ko; do [ -e "$module" ] && insmod "$module" 2>/dev/null; done
 root=/dev/vda
 for word in $(cat /proc/cmdline); do
   case "$word" in root=*) root=\${word#root=} ;; esac
