@@ -3,6 +3,7 @@ import path from "node:path";
 import { GuestUnavailableError } from "../../host/guest-unavailable.ts";
 import { requireSuccess } from "../../host/node/package-client.ts";
 import { type ProgramEnd, runProgram } from "../../host/node/run-program.ts";
+import { VmError } from "../../layout/vm-error.ts";
 import { type DebianOrigin, KEYRING, sourceLines } from "./debian-sources.ts";
 
 /** Everything that an image is made of. */
@@ -30,10 +31,12 @@ const MERGED_USR = "usr-is-merged";
 export class DebianPackages {
   readonly #folder: string;
   readonly #configuration: string;
+  readonly #suite: string;
 
   /** @param folder A new folder for lists and packages. */
   constructor(folder: string, origin: DebianOrigin) {
     this.#folder = folder;
+    this.#suite = origin.suite;
     this.#configuration = path.join(folder, "apt.conf");
     for (const inside of ["lists/partial", "cache", "archives/partial", "kernel"])
       mkdirSync(path.join(folder, inside), { recursive: true });
@@ -46,10 +49,15 @@ export class DebianPackages {
     writeFileSync(this.#configuration, aptConfiguration(folder, origin.acquireSettings));
   }
 
-  /** @throws {GuestUnavailableError} When a package or a list is not to be had. */
+  /**
+   * @throws {GuestUnavailableError} When a package or a list is not to be had.
+   * @throws {VmError} `option-invalid`, when a package is not one of Debian's.
+   */
   async download(include: readonly string[], kernel: string): Promise<DownloadedPackages> {
     await this.#run("apt-get", ["-q", "update"]);
     const base = await this.#fetch(["?essential", MERGED_USR, ...PACKAGES]);
+    for (const name of include) await this.#checkPackage("--include", name);
+    await this.#checkPackage("--kernel", kernel);
     const all =
       include.length === 0 ? base : await this.#fetch(["?essential", MERGED_USR, ...PACKAGES, ...include]);
     const included = all.filter((deb) => !base.includes(deb));
@@ -60,6 +68,16 @@ export class DebianPackages {
   async #fetch(names: readonly string[]): Promise<string[]> {
     await this.#run("apt-get", ["-q", "-y", "--download-only", "install", ...names]);
     return debsIn(path.join(this.#folder, "archives"));
+  }
+
+  async #checkPackage(option: string, name: string): Promise<void> {
+    const { status, stdout } = await runProgram("apt-cache", ["show", "--no-all-versions", name], {
+      folder: this.#folder,
+      environment: { APT_CONFIG: this.#configuration },
+    });
+    if (status === 0 && stdout !== "") return;
+    const expected = `a package of Debian ${this.#suite} for amd64`;
+    throw new VmError({ code: "option-invalid", option, value: name, expected });
   }
 
   /** @param wanted A kernel's package, or one that depends on the newest of a kind. */
@@ -103,6 +121,8 @@ function aptConfiguration(folder: string, acquireSettings: readonly string[]): s
     "APT::Install-Recommends": "false",
     "APT::Sandbox::User": "root",
     "Acquire::Languages": "none",
+    // A list that cannot be had is told as such, not as packages that are not there.
+    "APT::Update::Error-Mode": "any",
     "Debug::NoLocking": "true",
   };
   const lines = Object.entries(settings).map(([name, value]) => `${name} "${value}";`);
