@@ -29,7 +29,7 @@ import { parseMemorySize } from "./size.ts";
 import { UsageError } from "./usage-error.ts";
 import { parseVsock, type VsockOption } from "./vsock-option.ts";
 
-/** Options about how a machine starts and what it is: a snapshot has all of that. */
+/** Options about how a machine starts and what it is: a snapshot has all of that. What belongs to the host, such as disks, is given again. */
 const BOOT_OPTIONS = [
   "kernel",
   "initrd",
@@ -37,10 +37,6 @@ const BOOT_OPTIONS = [
   "memory",
   "deterministic",
   "debug-exit",
-  "disk",
-  "network",
-  "forward",
-  "capture",
   "rng",
   "balloon",
 ] as const;
@@ -249,8 +245,10 @@ function parseImageChoice(
       throw new UsageError(`--${reset ? "reset" : "ephemeral"} needs the name of an image`);
     return undefined;
   }
-  if (given.has("restore"))
-    throw new UsageError("--restore does not go with an image: the snapshot says it already");
+  if (given.has("restore") && !ephemeral)
+    throw new UsageError(
+      `--restore with an image needs --ephemeral, as the machine had that was saved: ringfence run ${name} --ephemeral --restore FILE`,
+    );
   const changes = reset ? "reset" : ephemeral ? "ephemeral" : "keep";
   return { name, changes, given: new Set(given.keys()) };
 }

@@ -197,7 +197,8 @@ test("run takes the name of an image, what becomes of its changes, and which opt
   expect(parseRun("debian", "--reset").image?.changes).toBe("reset");
   expect(complaint("run", "--reset")).toBe("--reset needs the name of an image");
   expect(complaint("run", "x", "--reset", "--ephemeral")).toBe("--reset and --ephemeral exclude each other");
-  expect(complaint("run", "x", "--restore", "y")).toContain("--restore does not go with an image");
+  expect(complaint("run", "x", "--restore", "y")).toContain("--restore with an image needs --ephemeral");
+  expect(parseRun("x", "--restore", "y", "--ephemeral").restorePath).toBe("y");
 });
 
 test("pull takes a release, a mirror and packages, and refuses what cannot be meant", () => {
