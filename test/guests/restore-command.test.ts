@@ -37,7 +37,9 @@ test.skipIf(!guest.available)(
     const disk = path.join(folder, "disk.raw");
     const file = path.join(folder, "saved");
     writeFileSync(disk, "as it was\n".padEnd(1 << 20, "\0"));
-    onTestFinished(() => void ringfence("stop", "--force", "first", "second"));
+    onTestFinished(() => {
+      for (const name of ["first", "second"]) ringfence("stop", "--force", name);
+    });
     const start = (name: string, ...more: string[]) =>
       ringfence("run", "--detach", "--name", name, "--disk", `${disk},snapshot`, ...more);
     const inGuest = (name: string, command: string) =>
