@@ -6,6 +6,7 @@ import { EventLoop } from "../host/node/event-loop.ts";
 import { readWholeFile } from "../host/node/files.ts";
 import { hostTime } from "../host/node/host-time.ts";
 import { type ThreadEnd, thisThread } from "../host/node/machine-thread.ts";
+import { RegionCacheFolder } from "../host/node/region-cache-file.ts";
 import { snapshotHost } from "../host/node/snapshot-files.ts";
 import { VmError } from "../layout/vm-error.ts";
 import { createProcessor } from "../machine/create-processor.ts";
@@ -42,6 +43,7 @@ export async function serveMachine(): Promise<void> {
 class MachineThread {
   readonly #program: ThreadEnd<FromThread, ToThread>;
   readonly #loop = new EventLoop();
+  readonly #regions = new RegionCacheFolder();
   #devices: MachineDevices | undefined;
   #agentPort: HostPort | undefined;
   #untakenBytes = 0;
@@ -74,6 +76,7 @@ class MachineThread {
             surroundings,
             memory,
             compileRegions,
+            openRegionCache: (version: string) => this.#regions.open(version),
           };
           return createProcessor({ ...common, codeVersion: codeVersion(), code }).processor;
         },
@@ -215,6 +218,7 @@ class MachineThread {
     const run = async () => {
       const end = await machine.run();
       await this.#devices?.close();
+      this.#regions.close();
       this.#program.post({ kind: "ended", end });
     };
     run().catch((error: unknown) => this.#program.post({ kind: "failed", error: sendError(error) }));

@@ -1,7 +1,6 @@
 import { CpuModelError, parseCpuModel } from "../cpu/cpu-model.ts";
 import type { FeatureName } from "../cpu/cpuid-tables.ts";
 import type { PortForward } from "../network/nat/user-network.ts";
-import { SHELLS, type Shell } from "./completion.ts";
 import { readConfigFile } from "./config-file.ts";
 import { type DiskCommand, parseDiskWords } from "./disk-command.ts";
 import { type DiskOption, parseDisk } from "./disk-option.ts";
@@ -12,11 +11,14 @@ import { parseMachineName } from "./machines/machine-names.ts";
 import { type NetworkOption, parseForward, parseNetworks } from "./network-option.ts";
 import {
   COMMANDS,
+  COMPLETION_OPTIONS,
   DISK_OPTIONS,
   ENGINES,
   type EngineName,
   GENERAL_OPTIONS,
   RUN_OPTIONS,
+  SHELLS,
+  type Shell,
   STATS_OPTIONS,
   TRACE_SUBJECTS,
   type TraceSubject,
@@ -27,7 +29,7 @@ import { parseMemorySize } from "./size.ts";
 import { UsageError } from "./usage-error.ts";
 import { parseVsock, type VsockOption } from "./vsock-option.ts";
 
-/** Options about how a machine starts and what it is: a snapshot has all of that. */
+/** Options about how a machine starts and what it is: a snapshot has all of that. What belongs to the host, such as disks, is given again. */
 const BOOT_OPTIONS = [
   "kernel",
   "initrd",
@@ -35,10 +37,6 @@ const BOOT_OPTIONS = [
   "memory",
   "deterministic",
   "debug-exit",
-  "disk",
-  "network",
-  "forward",
-  "capture",
   "rng",
   "balloon",
 ] as const;
@@ -54,7 +52,14 @@ export type Command =
   | { command: "completion"; shell: Shell }
   | { command: "machine"; options: MachineCommand };
 
-export type HelpTopic = "general" | "run" | "disk" | "stats" | ImageCommandName | MachineCommand["action"];
+/** Commands that are explained by a text of their own. */
+const PLAIN_TOPICS = ["run", "disk", "stats", "completion"] as const;
+
+export type HelpTopic =
+  | "general"
+  | (typeof PLAIN_TOPICS)[number]
+  | ImageCommandName
+  | MachineCommand["action"];
 
 export interface StatsOptions {
   /** Files that `run --stats-file` wrote; one or more. */
@@ -79,6 +84,8 @@ export interface RunOptions {
   readonly name: string | undefined;
   /** The machine runs on in the background. */
   readonly detach: boolean;
+  /** What tells of its start is JSON. */
+  readonly json: boolean;
   /** Undefined: the default guest. */
   readonly kernelPath: string | undefined;
   readonly initrdPath: string | undefined;
@@ -147,9 +154,9 @@ export function parseCommandLine(argv: readonly string[]): Command {
 function parseHelp(rest: readonly string[]): Command {
   const topic = rest[0];
   if (topic === undefined || topic === "help") return { command: "help", topic: "general", asked: true };
-  if (topic === "run" || topic === "disk" || topic === "stats" || isImageCommand(topic))
-    return { command: "help", topic, asked: true };
-  if (isMachineCommand(topic)) return { command: "help", topic, asked: true };
+  const known = PLAIN_TOPICS.find((name) => name === topic);
+  if (known !== undefined) return { command: "help", topic: known, asked: true };
+  if (isImageCommand(topic) || isMachineCommand(topic)) return { command: "help", topic, asked: true };
   throw unknown(
     "command",
     topic,
@@ -174,12 +181,15 @@ function parseRun(argv: readonly string[]): Command {
   if (notSaved !== undefined) {
     throw new UsageError(`--${notSaved} does not go with --restore: the snapshot says it already`);
   }
+  if (given.has("json") && !given.has("detach"))
+    throw new UsageError("--json needs --detach: here the machine's own output is printed");
   return {
     command: "run",
     options: {
       image,
       name: given.has("name") ? parseMachineName(given.get("name") ?? "") : undefined,
       detach: given.has("detach"),
+      json: given.has("json"),
       kernelPath,
       initrdPath,
       append: given.get("append"),
@@ -206,7 +216,7 @@ function parseRun(argv: readonly string[]): Command {
       forwards: (repeated.get("forward") ?? []).map(parseForward),
       capturePath: given.get("capture"),
       vsock: (repeated.get("vsock") ?? []).map(parseVsock),
-      shares: parseSharesFor(kernelPath ?? restorePath, repeated.get("share")),
+      shares: parseSharesFor(kernelPath ?? restorePath ?? image?.name, repeated.get("share")),
     },
   };
 }
@@ -227,15 +237,18 @@ function parseImageChoice(
 ): ImageChoice | undefined {
   const [name, second] = words;
   const [reset, ephemeral] = [given.has("reset"), given.has("ephemeral")];
-  if (second !== undefined) throw new UsageError(`unexpected argument "${second}"; ${name} is the image`);
+  if (second !== undefined)
+    throw new UsageError(`unexpected argument "${second}"; ${name} is the image, and says itself what runs`);
   if (reset && ephemeral) throw new UsageError("--reset and --ephemeral exclude each other");
   if (name === undefined) {
     if (reset || ephemeral)
       throw new UsageError(`--${reset ? "reset" : "ephemeral"} needs the name of an image`);
     return undefined;
   }
-  if (given.has("restore"))
-    throw new UsageError("--restore does not go with an image: the snapshot says it already");
+  if (given.has("restore") && !ephemeral)
+    throw new UsageError(
+      `--restore with an image needs --ephemeral, as the machine had that was saved: ringfence run ${name} --ephemeral --restore FILE`,
+    );
   const changes = reset ? "reset" : ephemeral ? "ephemeral" : "keep";
   return { name, changes, given: new Set(given.keys()) };
 }
@@ -248,15 +261,21 @@ function parseImageCommand(command: ImageCommandName, argv: readonly string[]): 
 }
 
 function parseCompletion(rest: readonly string[]): Command {
-  const [word, more] = rest;
+  const words: string[] = [];
+  const { given } = collectOptions(rest, COMPLETION_OPTIONS, words);
+  if (given.has("help")) return { command: "help", topic: "completion", asked: true };
+  const [word, more] = words;
   const shell = SHELLS.find((name) => name === word);
   if (shell === undefined)
     throw word === undefined
       ? new UsageError(`usage: ringfence completion ${SHELLS.join("|")}`)
-      : unknown("shell", word, SHELLS);
+      : new UsageError(`unknown shell ${word}; known: ${SHELLS.join(", ")}`);
   if (more !== undefined) throw new UsageError(`unexpected argument "${more}"`);
   return { command: "completion", shell };
 }
+
+/** In a file the image has a key; on the command line it is a word without one. */
+const IMAGE_KEY = { name: "image", value: "IMAGE", help: "the image to start" };
 
 /** Options of `run`: those of the command line, and of its --config file what they do not name. `words` gets the name of an image. */
 function collectRunOptions(argv: readonly string[], words: string[]): ReturnType<typeof collectOptions> {
@@ -264,7 +283,10 @@ function collectRunOptions(argv: readonly string[], words: string[]): ReturnType
   const typed = collectOptions(argv, options, words);
   const configPath = typed.given.get("config");
   if (configPath === undefined) return typed;
-  const filed = collectOptions(readConfigFile(configPath, options), options);
+  const fileOptions = [...options, IMAGE_KEY];
+  const filed = collectOptions(readConfigFile(configPath, fileOptions), fileOptions);
+  const image = filed.given.get(IMAGE_KEY.name);
+  if (image !== undefined && words.length === 0) words.push(image);
   return {
     given: new Map([...filed.given, ...typed.given]),
     repeated: new Map([...filed.repeated, ...typed.repeated]),

@@ -57,6 +57,10 @@ function describeVmError(error: VmError, command: Command | undefined): string {
       return options?.image === undefined
         ? error.message
         : `${error.message}; --ephemeral starts another machine of ${options.image.name}`;
+    case "machine-paused":
+      return `the machine is paused; ringfence resume ${machineOf(command)} lets it go on`;
+    case "archive-invalid":
+      return `${error.message}; import takes a tar archive of a root file system, one of docker save, or an OCI layout`;
     case "image-not-found":
       return `${error.message}; ${remedyForImage(error.detail)}`;
     case "file-not-found":
@@ -73,6 +77,13 @@ function remedyForImage({ name, known }: { name: string; known: readonly string[
   if (guess !== undefined) return `did you mean ${guess}?`;
   if (known.length > 0) return `known: ${known.join(", ")}`;
   return name.includes("/") ? "check the path" : "`ringfence pull debian` makes one";
+}
+
+function machineOf(command: Command | undefined): string {
+  if (command?.command !== "machine") return "NAME";
+  const { options } = command;
+  if ("name" in options) return options.name;
+  return (options.action === "cp" ? (options.from.machine ?? options.to.machine) : undefined) ?? "NAME";
 }
 
 function remedyForFile(path: string, command: Command | undefined): string {

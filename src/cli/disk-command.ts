@@ -3,7 +3,12 @@ import { nearest } from "./suggestion.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** What `ringfence disk` is to do. */
-export type DiskCommand =
+export type DiskCommand = DiskAction & {
+  /** Prints what the image is then, as JSON. */
+  readonly json: boolean;
+};
+
+type DiskAction =
   | {
       readonly action: "create";
       readonly path: string;
@@ -16,7 +21,6 @@ export type DiskCommand =
       readonly action: "info";
       readonly path: string;
       readonly format: DiskFormat | undefined;
-      readonly json: boolean;
     }
   | {
       readonly action: "convert";
@@ -41,6 +45,10 @@ const MOST_BYTES = 2 ** 46;
 
 /** Reads the words of the command and its options, which are known to be ones it may have. */
 export function parseDiskWords(words: readonly string[], given: ReadonlyMap<string, string>): DiskCommand {
+  return { ...parseAction(words, given), json: given.has("json") };
+}
+
+function parseAction(words: readonly string[], given: ReadonlyMap<string, string>): DiskAction {
   const [name = "", first, second, third] = words;
   const action = ACTIONS.find((known) => known === name);
   const format = formatOption(given, "format");
@@ -59,7 +67,7 @@ export function parseDiskWords(words: readonly string[], given: ReadonlyMap<stri
     }
     case "info":
       none(second);
-      return { action, path: need(first, "info FILE"), format, json: given.has("json") };
+      return { action, path: need(first, "info FILE"), format };
     case "convert": {
       none(third);
       const from = need(first, "convert FROM TO");

@@ -8,6 +8,7 @@ import { Qcow2Disk } from "../disk/qcow2/qcow2-disk.ts";
 import { RawDisk } from "../disk/raw-disk.ts";
 import { nodeDiskHost } from "../host/node/disk-host.ts";
 import { FileStore } from "../host/node/file-store.ts";
+import { removeOnSignal } from "../host/node/remove-on-signal.ts";
 import type { DiskCommand } from "./disk-command.ts";
 import { describeDisk } from "./disk-info.ts";
 import { EXIT_POWERED_OFF } from "./exit-codes.ts";
@@ -20,7 +21,7 @@ export async function runDiskCommand(command: DiskCommand): Promise<number> {
       await create(command);
       break;
     case "info":
-      await info(command);
+      await info(command.path, command.format, command.json);
       break;
     case "convert":
       await convert(command);
@@ -28,6 +29,8 @@ export async function runDiskCommand(command: DiskCommand): Promise<number> {
     case "resize":
       await resize(command);
   }
+  if (command.json && command.action !== "info")
+    await info(command.action === "convert" ? command.to : command.path, command.format, true);
   return EXIT_POWERED_OFF;
 }
 
@@ -48,10 +51,10 @@ async function create(command: Extract<DiskCommand, { action: "create" }>): Prom
   await makeImage(command.path, command.format ?? formatByName(command.path), sizeBytes ?? 0, below);
 }
 
-async function info(command: Extract<DiskCommand, { action: "info" }>): Promise<void> {
-  const disk = await openDisk(nodeDiskHost, { ...command, readOnly: true });
+async function info(file: string, format: DiskFormat | undefined, json: boolean): Promise<void> {
+  const disk = await openDisk(nodeDiskHost, { path: file, format, readOnly: true });
   try {
-    process.stdout.write(await describeDisk(disk, command));
+    process.stdout.write(await describeDisk(disk, { path: file, json }));
   } finally {
     await disk.close();
   }
@@ -66,6 +69,7 @@ async function convert(command: Extract<DiskCommand, { action: "convert" }>): Pr
   try {
     const format = command.format ?? formatByName(command.to);
     await makeImage(command.to, format, from.sizeBytes);
+    const keep = removeOnSignal(command.to);
     try {
       const to = await openDisk(nodeDiskHost, { path: command.to, format, readOnly: false });
       try {
@@ -76,6 +80,8 @@ async function convert(command: Extract<DiskCommand, { action: "convert" }>): Pr
     } catch (error) {
       unlinkSync(command.to); // half an image is none
       throw error;
+    } finally {
+      keep();
     }
   } finally {
     await from.close();

@@ -1,7 +1,15 @@
 import { RUN_IMAGE_OPTIONS } from "./image-options.ts";
 import { type MachineAction, machineCommand } from "./machines/command-table.ts";
-import { optionLine } from "./option-line.ts";
-import { COMMANDS, DISK_OPTIONS, GENERAL_OPTIONS, RUN_OPTIONS, STATS_OPTIONS } from "./options.ts";
+import { optionLines } from "./option-lines.ts";
+import {
+  COMMANDS,
+  COMPLETION_OPTIONS,
+  DISK_OPTIONS,
+  GENERAL_OPTIONS,
+  RUN_OPTIONS,
+  SHELLS,
+  STATS_OPTIONS,
+} from "./options.ts";
 
 export function generalHelp(): string {
   const commands = COMMANDS.map(({ name, help }) => `  ${name.padEnd(22)}${help}`);
@@ -12,7 +20,7 @@ export function generalHelp(): string {
     "",
     ...commands,
     "",
-    ...GENERAL_OPTIONS.map(optionLine),
+    ...optionLines(GENERAL_OPTIONS),
     "",
     "`ringfence run` alone boots Debian's cloud kernel to a shell.",
     "`ringfence help COMMAND` explains one and lists its options.",
@@ -27,7 +35,7 @@ export function runHelp(): string {
     "Boots an image (`ringfence images` lists them; a path with a slash is a folder), or the default guest.",
     "Its serial console is standard input and output. Options go before what the image says.",
     "",
-    ...[...RUN_IMAGE_OPTIONS, ...RUN_OPTIONS].map(optionLine),
+    ...optionLines([...RUN_IMAGE_OPTIONS, ...RUN_OPTIONS]),
     "",
     "On a terminal: Ctrl-A X quits, Ctrl-A S saves a snapshot, Ctrl-A H lists the other keys.",
     "",
@@ -50,7 +58,7 @@ export function statsHelp(): string {
     "",
     "Shows what runs cost, from the files that `ringfence run --stats-file FILE` wrote.",
     "",
-    ...STATS_OPTIONS.map(optionLine),
+    ...optionLines(STATS_OPTIONS),
     "",
   ].join("\n");
 }
@@ -65,7 +73,22 @@ export function diskHelp(): string {
     "Makes and changes disk images, raw or qcow2. A file whose name ends in .qcow2 is taken for qcow2,",
     "every other one for raw, unless --format says otherwise. SIZE has a unit: 512M, 20G; +5G adds to a disk.",
     "",
-    ...DISK_OPTIONS.map(optionLine),
+    ...optionLines(DISK_OPTIONS),
+    "",
+  ].join("\n");
+}
+
+export function completionHelp(): string {
+  return [
+    `usage: ringfence completion ${SHELLS.join("|")}`,
+    "",
+    "Prints a script with which the shell completes commands, options, images and machines:",
+    "",
+    "  bash   source <(ringfence completion bash)              # also in ~/.bashrc",
+    "  zsh    source <(ringfence completion zsh)               # also in ~/.zshrc, behind compinit",
+    "  fish   ringfence completion fish > ~/.config/fish/completions/ringfence.fish",
+    "",
+    ...optionLines(COMPLETION_OPTIONS),
     "",
   ].join("\n");
 }
@@ -74,5 +97,5 @@ export function diskHelp(): string {
 export function machineHelp(action: MachineAction): string {
   const { usage, text, options } = machineCommand(action);
   const usages = usage.map((line, i) => `${i === 0 ? "usage:" : "      "} ringfence ${line}`);
-  return [...usages, "", ...text, "", ...options.map(optionLine), ""].join("\n");
+  return [...usages, "", ...text, "", ...optionLines(options), ""].join("\n");
 }

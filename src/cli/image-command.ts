@@ -1,6 +1,6 @@
 import path from "node:path";
 import { parseDiskSize } from "./disk-command.ts";
-import type { ImageCommandName } from "./image-options.ts";
+import { DEFAULT_KERNEL, type ImageCommandName } from "./image-options.ts";
 import { parseForward } from "./network-option.ts";
 import { parseMemorySize } from "./size.ts";
 import { UsageError } from "./usage-error.ts";
@@ -9,9 +9,9 @@ import { UsageError } from "./usage-error.ts";
 export type ImageCommand =
   | PullCommand
   | ImportCommand
-  | { readonly action: "images"; readonly json: boolean }
+  | { readonly action: "images"; readonly json: boolean; readonly quiet: boolean }
   | { readonly action: "inspect"; readonly name: string; readonly json: boolean; readonly verify: boolean }
-  | { readonly action: "rm"; readonly names: readonly string[] };
+  | { readonly action: "rm"; readonly names: readonly string[]; readonly json: boolean };
 
 export interface PullCommand {
   readonly action: "pull";
@@ -21,8 +21,11 @@ export interface PullCommand {
   /** Undefined: the sources of this machine. */
   readonly mirror: string | undefined;
   readonly include: readonly string[];
+  /** The package of the kernel. */
+  readonly kernel: string;
   readonly diskBytes: number;
   readonly memoryBytes: number;
+  readonly json: boolean;
 }
 
 export interface ImportCommand {
@@ -34,6 +37,7 @@ export interface ImportCommand {
   readonly diskBytes: number;
   readonly memoryBytes: number;
   readonly forwards: readonly string[];
+  readonly json: boolean;
 }
 
 const SMALLEST_DISK_BYTES = 2 ** 30;
@@ -53,12 +57,12 @@ export function parseImageWords(
       return parseImport(only(words, "import FILE"), given, repeated);
     case "images":
       if (words.length > 0) throw unexpected(words[0]);
-      return { action: "images", json };
+      return { action: "images", json, quiet: given.has("quiet") };
     case "inspect":
       return { action: "inspect", name: only(words, "inspect NAME"), json, verify: given.has("verify") };
     case "rm":
       if (words.length === 0) throw new UsageError("usage: ringfence rm NAME...");
-      return { action: "rm", names: words };
+      return { action: "rm", names: words, json };
   }
 }
 
@@ -75,6 +79,9 @@ function parsePull(
   const include = (repeated.get("include") ?? []).flatMap((list) => list.split(","));
   const wrong = include.find((name) => !/^[a-z0-9][a-z0-9+.-]+$/.test(name));
   if (wrong !== undefined) throw new UsageError(`--include ${wrong}: not the name of a package`);
+  const kernel = given.get("kernel") ?? DEFAULT_KERNEL;
+  if (!/^linux-image-[a-z0-9][a-z0-9+.-]*$/.test(kernel))
+    throw new UsageError(`--kernel ${kernel}: expected a package linux-image-..., such as linux-image-amd64`);
   const diskBytes = parseDiskSize(given.get("size") ?? "8G");
   if (diskBytes < SMALLEST_DISK_BYTES) throw new UsageError("--size: Debian needs a disk of at least 1G");
   return {
@@ -83,8 +90,10 @@ function parsePull(
     suite,
     mirror: parseMirror(given.get("mirror")),
     include,
+    kernel,
     diskBytes,
     memoryBytes: parseMemorySize(given.get("memory") ?? "1G"),
+    json: given.has("json"),
   };
 }
 
@@ -105,6 +114,7 @@ function parseImport(
     diskBytes: parseDiskSize(given.get("size") ?? "4G"),
     memoryBytes: parseMemorySize(given.get("memory") ?? "512M"),
     forwards,
+    json: given.has("json"),
   };
 }
 

@@ -1,5 +1,5 @@
 import { IMAGE_COMMANDS, type ImageCommandName } from "./image-options.ts";
-import { optionLine } from "./option-line.ts";
+import { optionLines } from "./option-lines.ts";
 
 const USAGE: Record<ImageCommandName, readonly string[]> = {
   pull: [
@@ -24,5 +24,5 @@ const USAGE: Record<ImageCommandName, readonly string[]> = {
 };
 
 export function imageHelp(command: ImageCommandName): string {
-  return [...USAGE[command], "", ...IMAGE_COMMANDS[command].map(optionLine), ""].join("\n");
+  return [...USAGE[command], "", ...optionLines(IMAGE_COMMANDS[command]), ""].join("\n");
 }

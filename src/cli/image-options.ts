@@ -10,6 +10,9 @@ export const RUN_IMAGE_OPTIONS: readonly OptionDescription[] = [
   { name: "reset", help: "forget what earlier runs wrote to the image's disks" },
 ];
 
+/** What `pull` takes without --kernel: small, and made for virtual machines. */
+export const DEFAULT_KERNEL = "linux-image-cloud-amd64";
+
 /** Commands about images, with their options. */
 export const IMAGE_COMMANDS = {
   pull: [
@@ -17,8 +20,14 @@ export const IMAGE_COMMANDS = {
     { name: "suite", value: "SUITE", help: "Debian's release, such as trixie (default: this machine's)" },
     { name: "mirror", value: "URL", help: "where packages come from (default: this machine's sources)" },
     { name: "include", value: "PACKAGE,...", repeatable: true, help: "packages to install beside the usual" },
+    {
+      name: "kernel",
+      value: "PACKAGE",
+      help: `the kernel that "run" boots (default ${DEFAULT_KERNEL}); linux-image-amd64 has all drivers, 9p too`,
+    },
     { name: "size", value: "SIZE", help: "of its disk (default 8G); it takes what is written to it" },
     { name: "memory", value: "SIZE", help: "guest memory that `run` gives it (default 1G)" },
+    JSON_OPTION,
     HELP_OPTION,
   ],
   import: [
@@ -33,15 +42,16 @@ export const IMAGE_COMMANDS = {
       repeatable: true,
       help: "lead a port of the host to one of the guest, whenever it runs",
     },
+    JSON_OPTION,
     HELP_OPTION,
   ],
-  images: [JSON_OPTION, HELP_OPTION],
+  images: [JSON_OPTION, { name: "quiet", short: "q", help: "names only" }, HELP_OPTION],
   inspect: [
     JSON_OPTION,
     { name: "verify", help: "read all its files and compare their SHA-256 with the manifest" },
     HELP_OPTION,
   ],
-  rm: [HELP_OPTION],
+  rm: [JSON_OPTION, HELP_OPTION],
 } as const satisfies Record<string, readonly OptionDescription[]>;
 
 export type ImageCommandName = keyof typeof IMAGE_COMMANDS;

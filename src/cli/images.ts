@@ -3,6 +3,7 @@ import { checkFiles } from "../images/image-files.ts";
 import { ImageStore, type ListedImage, type StoredImage } from "../images/image-store.ts";
 import { EXIT_POWERED_OFF } from "./exit-codes.ts";
 import type { ImageCommand } from "./image-command.ts";
+import { imageAsJson } from "./image-json.ts";
 
 /** `ringfence pull`, `import`, `images`, `inspect` and `rm`. */
 export async function runImageCommand(command: ImageCommand): Promise<number> {
@@ -19,19 +20,28 @@ export async function runImageCommand(command: ImageCommand): Promise<number> {
       break;
     }
     case "images":
-      process.stdout.write(command.json ? listAsJson(store.list()) : listAsTable(store.list()));
+      process.stdout.write(listImages(store.list(), command));
       break;
     case "inspect": {
       const image = store.open(command.name);
       if (command.verify) await checkFiles(image.folder, image.manifest, true);
-      process.stdout.write(command.json ? asJson(image) : asText(image, command.verify));
+      process.stdout.write(command.json ? imageAsJson(image) : asText(image, command.verify));
       break;
     }
     case "rm":
       for (const name of command.names) store.open(name);
       for (const name of command.names) await store.remove(name);
+      if (command.json) process.stdout.write(`${JSON.stringify({ removed: command.names })}\n`);
   }
   return EXIT_POWERED_OFF;
+}
+
+function listImages(
+  images: readonly ListedImage[],
+  { json, quiet }: { json: boolean; quiet: boolean },
+): string {
+  if (json) return listAsJson(images);
+  return quiet ? images.map(({ name }) => `${name}\n`).join("") : listAsTable(images);
 }
 
 function listAsJson(images: readonly ListedImage[]): string {
@@ -60,10 +70,6 @@ function listAsTable(images: readonly ListedImage[]): string {
   const widths = [0, 1, 2].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
   const lines = all.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "));
   return lines.map((line) => `${line.trimEnd()}\n`).join("");
-}
-
-function asJson({ folder, manifest }: StoredImage): string {
-  return `${JSON.stringify({ folder, ...manifest }, undefined, 2)}\n`;
 }
 
 function asText({ folder, manifest }: StoredImage, verified: boolean): string {

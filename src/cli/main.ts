@@ -7,7 +7,7 @@ import { keepCompiledSources } from "../host/node/compile-cache.ts";
 import { type Command, type HelpTopic, parseCommandLine } from "./command-line.ts";
 import { describeError } from "./describe-error.ts";
 import { EXIT_BAD_INPUT, EXIT_OUTPUT_LOST, EXIT_POWERED_OFF } from "./exit-codes.ts";
-import { diskHelp, generalHelp, machineHelp, runHelp, statsHelp } from "./help.ts";
+import { completionHelp, diskHelp, generalHelp, machineHelp, runHelp, statsHelp } from "./help.ts";
 import { imageHelp } from "./image-help.ts";
 import { isImageCommand } from "./image-options.ts";
 import { detach, isDetachedProcess } from "./machines/detach.ts";
@@ -42,13 +42,13 @@ async function main(): Promise<number> {
     case "run": {
       // Only a run needs the machine; help and version should not wait for it to load.
       keepCompiledSources();
-      if (command.options.detach && !isDetachedProcess()) return detach();
+      if (command.options.detach && !isDetachedProcess()) return detach(command.options.json);
       const program = await loadModule("run", () => import("./run.ts"));
       describe = program.describeError;
       return program.run(command.options);
     }
     case "completion": {
-      const { completionScript } = await import("./completion.ts");
+      const { completionScript } = await import("./completion/completion-script.ts");
       process.stdout.write(completionScript(command.shell));
       return EXIT_POWERED_OFF;
     }
@@ -77,6 +77,8 @@ function helpOn(topic: HelpTopic): string {
       return diskHelp();
     case "stats":
       return statsHelp();
+    case "completion":
+      return completionHelp();
     default:
       return isImageCommand(topic) ? imageHelp(topic) : machineHelp(topic);
   }

@@ -9,6 +9,8 @@ export interface OptionDescription {
   readonly value?: string;
   /** The only values it takes, where there are few. */
   readonly choices?: readonly string[];
+  /** Values that completion offers where there are more than these. */
+  readonly examples?: readonly string[];
   /** It may be given several times. */
   readonly repeatable?: boolean;
   readonly help: string;
@@ -23,13 +25,18 @@ export const TRACE_SUBJECTS = ["undefined", "faults", "interrupts", "ports", "de
 export type TraceSubject = (typeof TRACE_SUBJECTS)[number];
 
 export const RUN_OPTIONS: readonly OptionDescription[] = [
-  { name: "name", value: "NAME", help: "what other commands call the machine; without it, one is made up" },
+  {
+    name: "name",
+    value: "NAME",
+    help: "what other commands call the machine; without it, as the image, or made up",
+  },
   {
     name: "config",
     value: "FILE",
     help: "take these options from a TOML file; the command line has precedence",
   },
   { name: "detach", short: "d", help: "run in the background and print the name" },
+  { name: "json", help: "with --detach: print name and process as JSON" },
   {
     name: "kernel",
     value: "FILE",
@@ -47,7 +54,8 @@ export const RUN_OPTIONS: readonly OptionDescription[] = [
   {
     name: "cpu",
     value: "MODEL",
-    help: "what CPUID announces: x86-64-v1 to -v3, max, and features with + or -, such as v2,+avx2 (default default)",
+    examples: ["default", "x86-64-v1", "x86-64-v2", "x86-64-v3", "max"],
+    help: "what CPUID announces: x86-64-v1 to -v3, max, and features with + or -, such as v2,+avx2; without it, what the guest's kernel profits from",
   },
   { name: "deterministic", help: "time counts instructions: equal input gives equal runs" },
   {
@@ -69,6 +77,7 @@ export const RUN_OPTIONS: readonly OptionDescription[] = [
   {
     name: "network",
     value: "WHAT[,OPTION]...",
+    examples: ["user", "switch:", "none"],
     repeatable: true,
     help: "user (NAT; default), switch:NAME|PATH|ADDRESS:PORT or none; options: mac=, rate=, allow=, deny=, dns=, ipv6=",
   },
@@ -95,12 +104,18 @@ export const RUN_OPTIONS: readonly OptionDescription[] = [
   { name: "balloon", help: "let `ringfence balloon` take memory from the guest, as virtio-balloon" },
   { name: "debug-exit", value: "PORT", help: "a write to this I/O port ends the machine, such as 0xf4" },
   { name: "no-reboot", help: "end when the guest resets the machine" },
-  { name: "serial", value: "WHERE", help: "serial console: stdio (default) or file:PATH" },
+  {
+    name: "serial",
+    value: "WHERE",
+    examples: ["stdio", "file:"],
+    help: "serial console: stdio (default) or file:PATH",
+  },
   { name: "stats", help: "print what the run cost, on standard error, at its end" },
   { name: "stats-file", value: "FILE", help: "write what the run cost as JSON, for `ringfence stats`" },
   {
     name: "trace",
     value: "WHAT",
+    examples: TRACE_SUBJECTS,
     help: `print events on standard error; any of ${TRACE_SUBJECTS.join(",")}`,
   },
   { name: "help", help: "this text" },
@@ -109,7 +124,7 @@ export const RUN_OPTIONS: readonly OptionDescription[] = [
 export const STATS_OPTIONS: readonly OptionDescription[] = [
   { name: "plot", value: "FILE", help: "draw the costs as an SVG figure, one bar for each kind and run" },
   { name: "json", help: "print JSON" },
-  { name: "help", help: "print this" },
+  { name: "help", help: "this text" },
 ];
 
 export const DISK_OPTIONS: readonly OptionDescription[] = [
@@ -123,9 +138,15 @@ export const DISK_OPTIONS: readonly OptionDescription[] = [
   { name: "backing", value: "FILE", help: "create: the image below, of which the new one keeps the changes" },
   { name: "backing-format", value: "FORMAT", choices: ["raw", "qcow2"], help: "create: of the image below" },
   { name: "shrink", help: "resize: agree that what lies behind the new end is lost" },
-  { name: "json", help: "info: print JSON" },
+  { name: "json", help: "print what `disk info` tells of the image, as JSON" },
   { name: "help", help: "this text" },
 ];
+
+export const COMPLETION_OPTIONS: readonly OptionDescription[] = [{ name: "help", help: "this text" }];
+
+/** Shells that `ringfence completion` knows. */
+export const SHELLS = ["bash", "zsh", "fish"] as const;
+export type Shell = (typeof SHELLS)[number];
 
 export const COMMANDS: readonly { name: string; help: string }[] = [
   { name: "run", help: "boot an image or the default guest; its serial console is this terminal" },

@@ -17,25 +17,35 @@ export async function withImage(asked: RunOptions, report: (line: string) => voi
   const disks = await machineDisks(image, changes);
   const inFolder = (file: string | undefined) => file && path.join(folder, file);
   const isCut = manifest.network === "none" && !given.has("network");
-  const networks = isCut ? [] : (asked.networks ?? []);
+  // Undefined: the cards that the snapshot's machine had.
+  const networks = isCut ? [] : asked.networks;
   const port = manifest.exitStatusPort;
   const ownStatus =
     port === undefined || asked.debugExitPort !== undefined
       ? {}
       : { debugExitPort: port, guestGivesStatus: true };
-  const hasUserNetwork = networks.some(({ kind }) => kind === "user");
+  const hasUserNetwork =
+    networks === undefined ? manifest.network === "user" : networks.some(({ kind }) => kind === "user");
   const own = hasUserNetwork ? manifest.forwards.map(parseForward) : [];
   const forwards = joinForwards(own, asked.forwards);
   for (const { protocol, host, guestPort } of forwards.filter((forward) => own.includes(forward)))
     report(`${protocol} port ${host.port} of ${host.address} leads to port ${guestPort} of the guest`);
-  report(`booting ${manifest.name}${manifest.description && `: ${manifest.description}`}`);
+  const what = `${manifest.name}${manifest.description && `: ${manifest.description}`}`;
+  if (asked.restorePath === undefined) report(`booting ${what}${keysHint(asked)}`);
+  // The kernel and what it starts with belong together; a snapshot has both.
+  const boot =
+    asked.restorePath !== undefined
+      ? {}
+      : {
+          kernelPath: asked.kernelPath ?? inFolder(manifest.kernel),
+          initrdPath:
+            asked.initrdPath ?? (asked.kernelPath === undefined ? inFolder(manifest.initrd) : undefined),
+          append: [manifest.commandLine, ...(asked.append === undefined ? [] : [asked.append])].join(" "),
+          memoryBytes: given.has("memory") ? asked.memoryBytes : checkedMemory(manifest.memoryBytes),
+        };
   return {
     ...asked,
-    // The kernel and what it starts with belong together.
-    kernelPath: asked.kernelPath ?? inFolder(manifest.kernel),
-    initrdPath: asked.initrdPath ?? (asked.kernelPath === undefined ? inFolder(manifest.initrd) : undefined),
-    append: [manifest.commandLine, ...(asked.append === undefined ? [] : [asked.append])].join(" "),
-    memoryBytes: given.has("memory") ? asked.memoryBytes : checkedMemory(manifest.memoryBytes),
+    ...boot,
     disks: [
       ...disks.map(({ path: file, format, serial, temporary }) => ({
         ...{ path: file, format, serial, readOnly: false, snapshot: temporary },
@@ -46,6 +56,11 @@ export async function withImage(asked: RunOptions, report: (line: string) => voi
     forwards,
     ...ownStatus,
   };
+}
+
+/** What follows on the message of a machine's start, where there is a console. */
+export function keysHint({ detach }: Pick<RunOptions, "detach">): string {
+  return detach ? "" : "; Ctrl-A H lists keys for Ringfence itself";
 }
 
 /** A manifest is checked as an option is. */

@@ -5,7 +5,7 @@ import { codeVersion } from "../host/node/code-version.ts";
 import { compileRegions } from "../host/node/compile-regions.ts";
 import { CORE_WASM, ensureCore } from "../host/node/core-module.ts";
 import { EventLoop } from "../host/node/event-loop.ts";
-import { readWholeFile, writeWholeFile } from "../host/node/files.ts";
+import { checkCanWrite, readWholeFile, writeWholeFile } from "../host/node/files.ts";
 import { hostTime } from "../host/node/host-time.ts";
 import { RegionCacheFolder } from "../host/node/region-cache-file.ts";
 import { FileSerialOutput, type SerialOutput, StreamSerialOutput } from "../host/node/serial-output.ts";
@@ -37,7 +37,7 @@ import { closeDisks, openDisks } from "./open-disks.ts";
 import { openNetworks } from "./open-networks.ts";
 import { closeShares, openShares } from "./open-shares.ts";
 import { openVsock } from "./open-vsock.ts";
-import { withImage } from "./run-image.ts";
+import { keysHint, withImage } from "./run-image.ts";
 import { connectSerialInput } from "./serial-input.ts";
 
 export { describeError };
@@ -54,6 +54,7 @@ interface AttachedDevices {
 
 /** `ringfence run`: boots a guest and returns the exit status when it has ended. */
 export async function run(asked: RunOptions): Promise<number> {
+  for (const file of [asked.statsPath, asked.snapshotPath]) if (file !== undefined) checkCanWrite(file);
   const options = await withImage(asked, report);
   const { restorePath } = options;
   const snapshot = restorePath === undefined ? undefined : await openSnapshot(snapshotHost, restorePath);
@@ -218,7 +219,7 @@ async function startMachine(
     return runnable.machine;
   });
   invariant(runnable !== undefined, "a restored machine has been built");
-  report("going on from the snapshot; Ctrl-A H lists keys for Ringfence itself");
+  report(`going on from the snapshot${keysHint(options)}`);
   return { machine: runnable, close: () => snapshot.close() };
 }
 
@@ -239,7 +240,13 @@ async function saveFromConsole({ machine }: RunnableMachine, path: string | unde
   }
 }
 
-async function readGuest({ kernelPath, initrdPath, append, shares }: RunOptions): Promise<BootRequest> {
+async function readGuest({
+  kernelPath,
+  initrdPath,
+  append,
+  shares,
+  detach,
+}: RunOptions): Promise<BootRequest> {
   if (kernelPath !== undefined) {
     const initrd = initrdPath === undefined ? undefined : readWholeFile(initrdPath);
     return {
@@ -250,7 +257,7 @@ async function readGuest({ kernelPath, initrdPath, append, shares }: RunOptions)
   }
   const { prepareDefaultGuest, shareWords } = await import("../host/node/default-guest.ts");
   const guest = await prepareDefaultGuest(report);
-  report("booting Debian's cloud kernel; Ctrl-A H lists keys for Ringfence itself");
+  report(`booting Debian's cloud kernel${keysHint({ detach })}`);
   const words = [
     guest.commandLine,
     ...terminalWords(),

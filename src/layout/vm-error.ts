@@ -87,7 +87,7 @@ function describe(e: VmErrorDetail): string {
     case "file-unwritable":
       return `${e.path}: cannot be written: ${e.reason}`;
     case "file-exists":
-      return `${e.path}: the file exists already`;
+      return `${e.path}: the file exists already; choose another name, or remove it first`;
     case "file-locked":
       return `${e.path}: in use by another machine or command`;
     case "disk-image-invalid":

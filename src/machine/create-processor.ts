@@ -25,9 +25,9 @@ import { TierCounter } from "./tier-counter.ts";
 
 const WASM_PAGE_BYTES = 65536;
 /** Times a jump is taken before what it leads to is translated. */
-const HOT_COUNT = Number((globalThis as any).process?.env.RF_HOT ?? 100000);
+const HOT_COUNT = 100_000;
 /** The same where the cache knows what it is translated to. */
-const WARM_COUNT = Number((globalThis as any).process?.env.RF_WARM ?? 3000);
+const WARM_COUNT = 20_000;
 
 /** CR4 bits that exist with a feature. */
 const CONTROL_4_BITS: readonly (readonly [FeatureName, bigint])[] = [

@@ -43,7 +43,7 @@ const BATCH_REGIONS = 12;
  * 0.4 us a byte; what its other compiler makes executes some 100 bytes in a nanosecond, and V8 counts what is jumped over, too. So by
  * then a region has run about as long as optimising it takes.
  */
-const OPTIMISED_AFTER = Number((globalThis as any).process?.env.RF_OPT ?? 100_000);
+const OPTIMISED_AFTER = 100_000;
 /** With a cache: share of the time that building regions may have taken for another to be built of code that is only warm. */
 const STUDY_SHARE = 0.05;
 /** Runs of the engine after which regions are compiled that wait for others. */

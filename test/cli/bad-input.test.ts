@@ -60,6 +60,18 @@ test.each([
     ["run", "--share", BIN, "--network", "none"],
     `ringfence: --share ${BIN}: it is not a folder; name the folder that holds it\n`,
   ],
+  [
+    ["run", "--stats-file", "no/such/file"],
+    "ringfence: no/such/file: cannot be written: no such file or folder\n",
+  ],
+  [
+    ["run", "--snapshot", "no/such/file"],
+    "ringfence: no/such/file: cannot be written: no such file or folder\n",
+  ],
+  [
+    ["run", "--capture", "no/such/file"],
+    "ringfence: no/such/file: cannot be written: no such file or folder\n",
+  ],
 ])("%j is answered with one line and status 2", (parameters, line) => {
   expect(ringfence(parameters)).toEqual({ status: 2, stdout: "", stderr: line });
 });

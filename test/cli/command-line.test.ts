@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import { type Command, parseCommandLine, type RunOptions } from "../../src/cli/command-line.ts";
+import { optionLines } from "../../src/cli/option-lines.ts";
+import { COMMANDS } from "../../src/cli/options.ts";
 import { parseCpuModel } from "../../src/cpu/cpu-model.ts";
 
 function parseRun(...argv: string[]): RunOptions {
@@ -22,6 +24,7 @@ test("run alone boots the default guest with 512 MiB, on the terminal", () => {
     image: undefined,
     name: undefined,
     detach: false,
+    json: false,
     kernelPath: undefined,
     initrdPath: undefined,
     append: undefined,
@@ -67,6 +70,7 @@ test("every option of run is read, with its value behind it or behind an equals 
     image: undefined,
     name: "box",
     detach: true,
+    json: false,
     kernelPath: "k",
     initrdPath: "i",
     append: "a=b",
@@ -142,6 +146,11 @@ test.each([
   expect(complaint("run", ...values.flatMap((value) => ["--share", value]))).toContain(message);
 });
 
+test("9p is for any guest but the default one", () => {
+  for (const guest of [["debian"], ["--kernel", "vmlinuz"], ["--restore", "a.snapshot"]])
+    expect(parseRun(...guest, "--share", "a,protocol=9p").shares[0]?.protocol).toBe("9p");
+});
+
 test("a shared folder's own name is its tag, where it can be one", () => {
   const tags = parseRun("--share", "a/project", "--share", "/").shares.map(({ tag }) => tag);
   expect(tags).toEqual(["project", "share"]);
@@ -152,6 +161,11 @@ test("help and version are found in front of a command and behind it", () => {
   expect(parseCommandLine(["--help"])).toEqual({ command: "help", topic: "general", asked: true });
   expect(parseCommandLine(["help", "run"])).toEqual({ command: "help", topic: "run", asked: true });
   expect(parseCommandLine(["run", "--help"])).toEqual({ command: "help", topic: "run", asked: true });
+  for (const { name } of COMMANDS.filter((command) => command.name !== "help")) {
+    expect(parseCommandLine(["help", name])).toEqual({ command: "help", topic: name, asked: true });
+    expect(parseCommandLine([name, "--help"])).toEqual({ command: "help", topic: name, asked: true });
+    expect(parseCommandLine([name, "-h"])).toEqual({ command: "help", topic: name, asked: true });
+  }
   expect(parseCommandLine([])).toEqual({ command: "help", topic: "general", asked: false });
 });
 
@@ -183,7 +197,8 @@ test("run takes the name of an image, what becomes of its changes, and which opt
   expect(parseRun("debian", "--reset").image?.changes).toBe("reset");
   expect(complaint("run", "--reset")).toBe("--reset needs the name of an image");
   expect(complaint("run", "x", "--reset", "--ephemeral")).toBe("--reset and --ephemeral exclude each other");
-  expect(complaint("run", "x", "--restore", "y")).toContain("--restore does not go with an image");
+  expect(complaint("run", "x", "--restore", "y")).toContain("--restore with an image needs --ephemeral");
+  expect(parseRun("x", "--restore", "y", "--ephemeral").restorePath).toBe("y");
 });
 
 test("pull takes a release, a mirror and packages, and refuses what cannot be meant", () => {
@@ -197,20 +212,47 @@ test("pull takes a release, a mirror and packages, and refuses what cannot be me
       suite: "trixie",
       mirror: "http://mirror.example/debian",
       include: ["gcc", "make", "vim"],
+      kernel: "linux-image-cloud-amd64",
       diskBytes: 4 * 2 ** 30,
       memoryBytes: 2 ** 30,
+      json: false,
     },
   });
   expect(complaint("pull")).toBe("usage: ringfence pull debian");
   expect(complaint("pull", "fedora")).toBe("pull fedora: only debian can be pulled");
   expect(complaint("pull", "debian", "--mirror", "http://a b")).toContain("expected an address");
   expect(complaint("pull", "debian", "--include", "gcc;reboot")).toContain("not the name of a package");
+  expect(complaint("pull", "debian", "--kernel", "vmlinuz")).toContain("such as linux-image-amd64");
   expect(complaint("pull", "debian", "--size", "100M")).toContain("at least 1G");
   expect(complaint("rm")).toBe("usage: ringfence rm NAME...");
 });
 
+test("JSON is for what ends, or for a machine in the background", () => {
+  expect(parseRun("--detach", "--json").json).toBe(true);
+  expect(complaint("run", "--json")).toContain("--json needs --detach");
+});
+
+test("help gives options with their letters, and what is long a line of its own", () => {
+  const options = [
+    { name: "follow", short: "f", help: "go on" },
+    { name: "format", value: "FORMAT", choices: ["raw", "qcow2"], help: "of the image" },
+    { name: "forward", value: "tcp|udp:[ADDR:]PORT:PORT", help: `lead ${"a port ".repeat(12)}away` },
+    { name: "help", help: "this text" },
+  ];
+  expect(optionLines(options)).toEqual([
+    "  -f, --follow            go on",
+    "      --format FORMAT     of the image; one of raw, qcow2",
+    "      --forward tcp|udp:[ADDR:]PORT:PORT",
+    "                          lead a port a port a port a port a port a port a port a port a port a port",
+    "                          a port a port away",
+    "  -h, --help              this text",
+  ]);
+});
+
 test("a stray argument is answered with the option it may have meant", () => {
-  expect(complaint("run", "debian", "vmlinuz")).toBe('unexpected argument "vmlinuz"; debian is the image');
+  expect(complaint("run", "debian", "vmlinuz")).toBe(
+    'unexpected argument "vmlinuz"; debian is the image, and says itself what runs',
+  );
   expect(complaint("--kernel", "vmlinuz")).toBe(
     "--kernel belongs behind a command: ringfence run --kernel ...",
   );

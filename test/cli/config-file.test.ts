@@ -44,6 +44,11 @@ test("a file has the options of the command line, by the same names", () => {
   expect(options.forwards).toHaveLength(1);
 });
 
+test("a file names the image too, unless the command line does", () => {
+  expect(parse('image = "debian"').image?.name).toBe("debian");
+  expect(parse('image = "debian"', "other").image?.name).toBe("other");
+});
+
 test("the command line has precedence, and replaces a list whole", () => {
   const options = parse(EXAMPLE, "--memory", "64M", "--disk", "other.raw", "--name=mine");
   expect([options.memoryBytes, options.name]).toEqual([64 << 20, "mine"]);

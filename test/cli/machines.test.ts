@@ -144,11 +144,35 @@ test("a machine stands still between pause and resume, and commands for its gues
   const refused = ringfence("exec", "still", "true");
   expect([refused.status, refused.stderr]).toEqual([
     125,
-    "ringfence: the machine is paused; resume it first\n",
+    "ringfence: the machine is paused; ringfence resume still lets it go on\n",
   ]);
   expect(bytes()).toBe(before);
   expect(ringfence("resume", "still").status).toBe(0);
   expect(list()[0]?.state).toBe("running");
+});
+
+test("starting, pausing, resuming, logging and stopping are told as JSON", () => {
+  const run = ["run", "-d", "--json", "--name", "told", "--kernel", kernel, "--memory", "32M"];
+  const started = JSON.parse(ringfence(...run, "--network", "none").stdout) as unknown;
+  onTestFinished(() => void ringfence("stop", "--force", "told"));
+  expect(started).toEqual({ name: "told", pid: list()[0]?.pid });
+  expect(JSON.parse(ringfence("pause", "--json", "told").stdout)).toEqual([
+    { name: "told", state: "paused" },
+  ]);
+  expect(JSON.parse(ringfence("resume", "--json", "told").stdout)).toEqual([
+    { name: "told", state: "running" },
+  ]);
+  expect(JSON.parse(ringfence("stop", "-f", "--json", "told").stdout)).toEqual([
+    { name: "told", how: "killed" },
+  ]);
+  const logs = path.join(folder, "state", "ringfence", "logs");
+  writeFileSync(path.join(logs, "past.log"), 'one "line"\r\nanother\r\nbegun');
+  const lines = ringfence("logs", "--json", "past").stdout.trimEnd().split("\n");
+  expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([
+    { line: 'one "line"' },
+    { line: "another" },
+    { line: "begun" },
+  ]);
 });
 
 test("the log of a guest that never stops printing stays bounded, and is there after its end", async () => {

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { expect, test } from "vitest";
@@ -59,6 +60,41 @@ test.skipIf(obstacle !== undefined)(
       expect(run.output).toContain("installed-0");
       // The shell ends its bracketed paste with a carriage return.
       expect(run.output).toMatch(/[\r\n]42000\r\n/);
+      expect(run.status).toBe(0);
+    });
+  },
+);
+
+test.skipIf(obstacle !== undefined)(
+  `Debian with the standard kernel shares folders by virtio-fs and 9p, and a card without an address does no harm${suffix}`,
+  { timeout: 2 * HOUR_MS },
+  async () => {
+    await inFolder(async (folder) => {
+      process.env["RINGFENCE_IMAGES"] = path.join(folder, "images");
+      const words = ["--name", "std", "--kernel", "linux-image-amd64", "--size", "4G"];
+      const { status, stderr } = await pull(...words);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: expect.stringContaining("closing the disk") });
+      for (const tag of ["virtio", "nine"]) {
+        mkdirSync(path.join(folder, tag));
+        writeFileSync(path.join(folder, tag, "in"), `into ${tag}\n`);
+      }
+      const lines = [
+        "until systemctl is-system-running | grep -Eq 'running|degraded'; do sleep 2; done; echo state:$(systemctl is-system-running)",
+        "mkdir -p /mnt/a /mnt/b; mount -t virtiofs virtio /mnt/a && mount -t 9p -o trans=virtio,version=9p2000.L nine /mnt/b; echo mounted-$?",
+        "cat /mnt/a/in /mnt/b/in; echo by virtio-fs > /mnt/a/out; echo by 9p > /mnt/b/out",
+        "poweroff",
+      ];
+      const steps = lines.map((type) => ({ after: /root@std:~# $/, type }));
+      const options = [
+        ...["--share", `${folder}/virtio`, "--share", `${folder}/nine,protocol=9p`],
+        ...["--network", "user", "--network", `switch:${folder}/wire`],
+      ];
+      const run = await runGuest(["std", ...options], steps, HOUR_MS);
+      expect(run.output).toContain("state:running\r\n");
+      expect(run.output).toContain("mounted-0\r\n");
+      expect(run.output).toMatch(/into virtio\r\ninto nine\r\n/);
+      expect(readFileSync(path.join(folder, "virtio", "out"), "utf8")).toBe("by virtio-fs\n");
+      expect(readFileSync(path.join(folder, "nine", "out"), "utf8")).toBe("by 9p\n");
       expect(run.status).toBe(0);
     });
   },

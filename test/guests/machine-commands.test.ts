@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -90,12 +90,19 @@ guestTest(
     const child = spawn(RINGFENCE, ["exec", "box", "--", "sh", "-c", "echo begun; sleep 5432"], {
       env: environment,
     });
+    let complaints = "";
+    child.stderr.on("data", (bytes: Buffer) => {
+      complaints += bytes.toString();
+    });
     await new Promise<void>((resolve) => {
       child.stdout.on("data", (bytes: Buffer) => bytes.toString().includes("begun") && resolve());
     });
     expect(ringfence(["exec", "box", "pidof", "sleep"]).stdout.toString()).toMatch(/^\d+\n$/);
     child.kill("SIGINT");
-    expect(await new Promise((resolve) => child.on("exit", resolve))).not.toBe(0);
+    const [status, signal] = await new Promise<unknown[]>((resolve) =>
+      child.on("exit", (...end) => resolve(end)),
+    );
+    expect([status, signal, complaints]).toEqual([null, "SIGINT", ""]);
     expect(ringfence(["exec", "box", "--", "sh", "-c", "pidof sleep | wc -w"]).stdout.toString()).toBe("0\n");
   },
 );
@@ -117,6 +124,38 @@ guestTest(`cp says which file is not there, and leaves none behind${suffix}`, TI
   expect([out.status, out.stderr]).toEqual([2, expect.stringContaining("/tmp/missing in the guest:")]);
   expect(statSync(path.join(folder, "missing"), { throwIfNoEntry: false })).toBeUndefined();
   expect(ringfence(["cp", "/nowhere/x", "box:/tmp/x"]).stderr).toContain("/nowhere/x: no such file");
+});
+
+guestTest(`cp says of a folder how else it comes and goes${suffix}`, TIMEOUT, () => {
+  const tree = path.join(folder, "tree");
+  mkdirSync(tree);
+  writeFileSync(path.join(tree, "leaf"), "green");
+  const refused = ringfence(["cp", tree, "box:/tmp"]);
+  const remedy = `tar -c -C ${folder} tree | ringfence exec -i box -- tar -x -C /tmp`;
+  expect([refused.status, refused.stderr]).toEqual([2, expect.stringContaining(remedy)]);
+  const archive = spawnSync("tar", ["-c", "-C", folder, "tree"]).stdout;
+  expect(ringfence(["exec", "-i", "box", "--", "tar", "-x", "-C", "/tmp"], archive).status).toBe(0);
+  expect(ringfence(["exec", "box", "cat", "/tmp/tree/leaf"]).stdout.toString()).toBe("green");
+  expect(ringfence(["cp", "box:/tmp/tree", folder]).stderr).toContain(
+    "ringfence exec box -- tar -c -C /tmp/tree . > FILE.tar",
+  );
+});
+
+guestTest(`exec and cp tell their results as JSON${suffix}`, TIMEOUT, () => {
+  const { status, stdout } = ringfence([
+    "exec",
+    "--json",
+    "box",
+    "--",
+    "sh",
+    "-c",
+    "echo ä; echo no >&2; exit 3",
+  ]);
+  expect([status, JSON.parse(stdout.toString())]).toEqual([3, { status: 3, stdout: "ä\n", stderr: "no\n" }]);
+  const file = path.join(folder, "five");
+  writeFileSync(file, "12345");
+  const copied = ringfence(["cp", "--json", file, "box:/tmp/"]).stdout.toString();
+  expect(JSON.parse(copied)).toEqual({ path: "/tmp/five", bytes: 5 });
 });
 
 guestTest(

@@ -71,6 +71,9 @@ test.skipIf(obstacle !== undefined)(
     terminal.press("clear; stty size", "Enter");
     await terminal.shows("34 110");
 
+    // Editors take a line feed for a step straight down.
+    terminal.press("clear; stty -onlcr; printf 'abc\\ndef\\n'; stty onlcr", "Enter");
+    await terminal.shows(/^abc\n {3}def\n {6}root@ringfence/m);
     terminal.press("top", "Enter");
     await terminal.shows("Load average:");
     terminal.press("q");

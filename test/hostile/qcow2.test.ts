@@ -96,6 +96,12 @@ async function work(bytes: Uint8Array, dice: Dice): Promise<"worked" | "refused"
   }
 }
 
+/** Unlike time, it stands still while the process is stopped or waits for its turn. */
+function processorSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
+
 test(`no damaged image does more than fail, over ${CASES}`, { timeout: 3_600_000 }, async () => {
   const images = await sources();
   const outcomes = { worked: 0, refused: 0 };
@@ -103,13 +109,13 @@ test(`no damaged image does more than fail, over ${CASES}`, { timeout: 3_600_000
     const dice = new Dice(seed);
     const bytes = (images[seed % images.length] ?? new Uint8Array()).slice();
     damage(bytes, dice);
-    const started = performance.now();
+    const started = processorSeconds();
     try {
       outcomes[await work(bytes, dice)]++;
     } catch (error) {
       throw new Error(`seed ${seed}`, { cause: error });
     }
-    expect(performance.now() - started, `milliseconds of seed ${seed}`).toBeLessThan(20_000);
+    expect(processorSeconds() - started, `processor seconds of seed ${seed}`).toBeLessThan(20);
   }
   expect(outcomes.worked).toBeGreaterThan(CASES / 10);
   expect(outcomes.refused).toBeGreaterThan(CASES / 10);

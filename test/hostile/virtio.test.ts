@@ -29,9 +29,11 @@ import { writeHeader } from "../../src/virtio/vsock/packet.ts";
 import { VirtioVsock } from "../../src/virtio/vsock/virtio-vsock.ts";
 import { Dice } from "../disk/disk-model.ts";
 
-/** A longer run: RINGFENCE_VIRTIO_CASES=10000000 */
+/** For each device. A longer run: npm run test:fuzz-devices */
 const CASES = Number(process.env["RINGFENCE_VIRTIO_CASES"] ?? 150_000);
 const DISK_BYTES = 1 << 20;
+/** Far less than the memories that a long run makes, if they were kept. */
+const MOST_GROWTH_BYTES = 200 << 20;
 
 /** A device and what a fuzzer does between cases: lets it finish what it has begun. */
 interface Subject {
@@ -234,6 +236,7 @@ test.each(Object.keys(all))(
     if (make === undefined) throw new Error(`no subject ${name}`);
     const perDevice = 2000;
     let resets = 0;
+    let memoryBefore = 0;
     for (let seed = 0; seed * perDevice < CASES; seed++) {
       const dice = new Dice(seed);
       const { device, settle, remove, provoke } = await make();
@@ -266,7 +269,9 @@ test.each(Object.keys(all))(
       await settle();
       expect(driver.usedCount(queue)).toBe(1);
       remove?.();
+      if (seed === 20) memoryBefore = process.memoryUsage.rss();
     }
+    if (memoryBefore > 0) expect(process.memoryUsage.rss() - memoryBefore).toBeLessThan(MOST_GROWTH_BYTES);
     expect(resets).toBeGreaterThan(CASES / 10_000);
   },
 );

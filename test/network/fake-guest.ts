@@ -70,11 +70,12 @@ export class FakeGuest {
   /** Ports at which connections are accepted. */
   readonly listening = new Map<number, (connection: GuestConnection) => void>();
   readonly #waiting: IpPacket[] = [];
-  #nextPort = 40000;
+  #nextPort: number;
 
-  constructor(port: EthernetPort, clock: Clock) {
+  constructor(port: EthernetPort, clock: Clock, firstPort = 40000) {
     this.#port = port;
     this.#clock = clock;
+    this.#nextPort = firstPort;
     port.onFrame = (frame) => {
       for (const bytes of plainFrames(frame)) this.#receive(bytes);
     };
@@ -140,6 +141,8 @@ export class FakeGuest {
   }
 
   #receiveTcp(packet: IpPacket): void {
+    // An answer to a frame in whose sender's address a fuzzer has put something else.
+    if (packet.destination.length === 4 && packet.destination.join() !== GUEST_IP.join()) return;
     const segment = parseTcp(packet, false);
     if (segment === undefined) throw new Error("the guest was sent a malformed segment");
     this.segments.push(segment);

@@ -8,7 +8,8 @@ import { parseDnsAnswer } from "../../src/network/services/dns-message.ts";
 import { FakeGuest } from "./fake-guest.ts";
 import { FakeHost } from "./fake-host.ts";
 
-const CASES = Number(process.env["RINGFENCE_FUZZ_CASES"] ?? 60_000);
+/** A longer run: npm run test:fuzz-devices */
+const CASES = Number(process.env["RINGFENCE_FRAME_CASES"] ?? 60_000);
 
 function randomNumbers(seed: number): () => number {
   let state = seed;
@@ -84,7 +85,7 @@ function repair(bytes: Uint8Array): void {
 }
 
 test(`${CASES} damaged frames neither stop the network nor make it grow, and it serves on`, {
-  timeout: 600_000,
+  timeout: 3_600_000,
 }, () => {
   const seeds = wellFormed();
   expect(seeds.length).toBeGreaterThan(12);
@@ -128,7 +129,8 @@ test(`${CASES} damaged frames neither stop the network nor make it grow, and it 
   expect(network.load.fragments).toBeLessThanOrEqual(16);
   expect(host.datagramSockets.size).toBeLessThanOrEqual(256);
 
-  const guest = new FakeGuest(network, clock);
+  // From a port of which no damaged frame has left half a connection.
+  const guest = new FakeGuest(network, clock, 50_000);
   guest.ping("10.0.2.2");
   const connection = guest.connect("198.51.100.7", 80);
   for (let i = 0; i < 10; i++) {

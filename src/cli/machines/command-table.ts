@@ -20,8 +20,6 @@ export interface MachineCommandDescription {
   readonly help: string;
   readonly text: readonly string[];
   readonly options: readonly OptionDescription[];
-  /** Its first word is the name of a machine that runs. */
-  readonly takesMachine: boolean;
 }
 
 const HELP: OptionDescription = { name: "help", help: "this text" };
@@ -35,7 +33,6 @@ export const MACHINE_COMMANDS: readonly MachineCommandDescription[] = [
     help: "list the machines that run",
     text: ["Lists the machines of this user that run."],
     options: [JSON_OPTION, { name: "quiet", short: "q", help: "names only" }, HELP],
-    takesMachine: false,
   },
   {
     action: "exec",
@@ -48,18 +45,17 @@ export const MACHINE_COMMANDS: readonly MachineCommandDescription[] = [
     options: [
       { name: "interactive", short: "i", help: "give it standard input, as it comes" },
       { name: "env", short: "e", value: "NAME=VALUE", repeatable: true, help: "add to its environment" },
-      { name: "workdir", short: "w", value: "FOLDER", help: "run it in this folder of the guest" },
+      { name: "workdir", short: "w", value: "GUEST-FOLDER", help: "run it in this folder of the guest" },
+      { name: "json", help: "print status and output as JSON, at the command's end" },
       HELP,
     ],
-    takesMachine: true,
   },
   {
     action: "cp",
     usage: ["cp [OPTION]... NAME:PATH PATH", "cp [OPTION]... PATH NAME:PATH"],
     help: "copy a file out of a guest, or into it",
     text: ["Copies a file between this host and the guest of a machine. PATH may be a folder that is there."],
-    options: [{ name: "quiet", short: "q", help: "show no progress" }, HELP],
-    takesMachine: true,
+    options: [{ name: "quiet", short: "q", help: "show no progress" }, JSON_OPTION, HELP],
   },
   {
     action: "stop",
@@ -72,17 +68,20 @@ export const MACHINE_COMMANDS: readonly MachineCommandDescription[] = [
     options: [
       { name: "timeout", short: "t", value: "SECONDS", help: "how long to wait for the guest (default 60)" },
       { name: "force", short: "f", help: "pull the plug at once" },
+      JSON_OPTION,
       HELP,
     ],
-    takesMachine: true,
   },
   {
     action: "logs",
     usage: ["logs [OPTION]... NAME"],
     help: "print what a machine's serial console printed",
     text: ["Prints the log of a serial console, the last 4 to 8 MB of it; also of a machine that has ended."],
-    options: [{ name: "follow", short: "f", help: "go on until the machine ends" }, HELP],
-    takesMachine: true,
+    options: [
+      { name: "follow", short: "f", help: "go on until the machine ends" },
+      { name: "json", help: "print an object for each line" },
+      HELP,
+    ],
   },
   {
     action: "attach",
@@ -92,23 +91,20 @@ export const MACHINE_COMMANDS: readonly MachineCommandDescription[] = [
       "Connects standard input and output to the serial console of a machine. Ctrl-A X leaves; it runs on.",
     ],
     options: [HELP],
-    takesMachine: true,
   },
   {
     action: "pause",
     usage: ["pause NAME..."],
     help: "let machines stand still; so does their time",
     text: ["Lets machines stand still until `ringfence resume`. Time stands still for their guests."],
-    options: [HELP],
-    takesMachine: true,
+    options: [JSON_OPTION, HELP],
   },
   {
     action: "resume",
     usage: ["resume NAME..."],
     help: "let paused machines run on",
     text: ["Lets machines run on that `ringfence pause` halted."],
-    options: [HELP],
-    takesMachine: true,
+    options: [JSON_OPTION, HELP],
   },
   {
     action: "snapshot",
@@ -116,7 +112,6 @@ export const MACHINE_COMMANDS: readonly MachineCommandDescription[] = [
     help: "save a machine to a file; it runs on",
     text: ["Saves a machine, for `ringfence run --restore FILE`. It stands still meanwhile, and runs on."],
     options: [JSON_OPTION, HELP],
-    takesMachine: true,
   },
   {
     action: "balloon",
@@ -127,7 +122,6 @@ export const MACHINE_COMMANDS: readonly MachineCommandDescription[] = [
       "how far it is. Without SIZE it only tells. Snapshots leave out what is given up; this process keeps it.",
     ],
     options: [JSON_OPTION, HELP],
-    takesMachine: true,
   },
 ];
 

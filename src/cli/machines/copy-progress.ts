@@ -9,11 +9,17 @@ export class CopyProgress {
   readonly #isShown: boolean;
   readonly #startMs = performance.now();
   #drawnMs = 0;
+  #doneBytes = 0;
   #isDrawn = false;
 
   constructor(stream: WriteStream, { quiet = false }: { quiet?: boolean } = {}) {
     this.#stream = stream;
     this.#isShown = stream.isTTY && !quiet;
+  }
+
+  /** How many have passed. */
+  get doneBytes(): number {
+    return this.#doneBytes;
   }
 
   /** Passes pieces on, and shows how many bytes have passed. */
@@ -22,12 +28,12 @@ export class CopyProgress {
     what: string,
     sizeBytes: number | undefined,
   ): AsyncGenerator<Uint8Array> {
-    let doneBytes = 0;
+    this.#doneBytes = 0;
     this.show(what, 0, sizeBytes);
     for await (const piece of pieces) {
       yield piece;
-      doneBytes += piece.length;
-      this.show(what, doneBytes, sizeBytes);
+      this.#doneBytes += piece.length;
+      this.show(what, this.#doneBytes, sizeBytes);
     }
   }
 

@@ -10,10 +10,10 @@ export function isDetachedProcess(): boolean {
 }
 
 /**
- * Runs this very command line again, in the background, and prints the machine's name when it has started. What goes
- * wrong before that is told here, with the same exit status.
+ * Runs this very command line again, in the background, and prints the machine's name when it has started, or a JSON object with
+ * it. What goes wrong before that is told here, with the same exit status.
  */
-export function detach(): Promise<number> {
+export function detach(json: boolean): Promise<number> {
   const [node = process.execPath, ...words] = process.argv;
   const child = spawn(node, [...process.execArgv, ...words], {
     detached: true,
@@ -25,7 +25,8 @@ export function detach(): Promise<number> {
     child.on("error", reject);
     child.on("exit", (status) => resolve(status ?? EXIT_INTERNAL_ERROR));
     child.on("message", (message) => {
-      process.stdout.write(`${(message as { started: string }).started}\n`);
+      const { started: name } = message as { started: string };
+      process.stdout.write(`${json ? JSON.stringify({ name, pid: child.pid }) : name}\n`);
       child.unref();
       resolve(0);
     });

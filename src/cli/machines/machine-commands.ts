@@ -1,3 +1,4 @@
+import process from "node:process";
 import { collectOptions } from "../parse-options.ts";
 import { parseBalloonSize } from "../size.ts";
 import { UsageError } from "../usage-error.ts";
@@ -21,17 +22,25 @@ export type MachineCommand =
       readonly interactive: boolean;
       readonly environment: Readonly<Record<string, string>>;
       readonly folder: string | undefined;
+      readonly json: boolean;
     }
-  | { readonly action: "cp"; readonly from: FilePlace; readonly to: FilePlace; readonly quiet: boolean }
+  | {
+      readonly action: "cp";
+      readonly from: FilePlace;
+      readonly to: FilePlace;
+      readonly quiet: boolean;
+      readonly json: boolean;
+    }
   | {
       readonly action: "stop";
       readonly names: readonly string[];
       readonly timeoutMs: number;
       readonly force: boolean;
+      readonly json: boolean;
     }
-  | { readonly action: "logs"; readonly name: string; readonly follow: boolean }
+  | { readonly action: "logs"; readonly name: string; readonly follow: boolean; readonly json: boolean }
   | { readonly action: "attach"; readonly name: string }
-  | { readonly action: "pause" | "resume"; readonly names: readonly string[] }
+  | { readonly action: "pause" | "resume"; readonly names: readonly string[]; readonly json: boolean }
   | { readonly action: "snapshot"; readonly name: string; readonly path: string; readonly json: boolean }
   | {
       readonly action: "balloon";
@@ -51,43 +60,59 @@ export function isMachineCommand(name: string): name is MachineAction {
 export function parseMachineCommand(action: MachineAction, argv: readonly string[]): MachineCommand | "help" {
   const { options } = machineCommand(action);
   const words: string[] = [];
+  if (action === "exec" && ["-t", "-it", "-ti", "--tty"].includes(argv[0] ?? ""))
+    throw new UsageError(
+      `exec gives a command no terminal (${argv[0]}): ringfence attach NAME is the machine's console`,
+    );
   const { given, repeated } = collectOptions(argv, options, words, action === "exec" ? 1 : Infinity);
   if (given.has("help")) return "help";
+  const json = given.has("json");
   switch (action) {
     case "ps":
       takeWords(action, words, 0);
-      return { action, json: given.has("json"), quiet: given.has("quiet") };
+      return { action, json, quiet: given.has("quiet") };
     case "exec": {
       const [name = "", ...command] = takeWords(action, words, 2, Infinity);
       const environment = Object.fromEntries((repeated.get("env") ?? []).map(parseVariable));
       const interactive = given.has("interactive");
       const folder = given.get("workdir");
-      return { action, name: parseMachineName(name, "NAME"), command, interactive, environment, folder };
+      return {
+        action,
+        name: parseMachineName(name, "NAME"),
+        command,
+        interactive,
+        environment,
+        folder,
+        json,
+      };
     }
     case "cp": {
       const [from = "", to = ""] = takeWords(action, words, 2);
-      return { action, ...parseCopy(from, to), quiet: given.has("quiet") };
+      return { action, ...parseCopy(from, to), quiet: given.has("quiet"), json };
     }
     case "stop": {
       const timeoutMs = parseSeconds(given.get("timeout")) * 1000;
-      return { action, names: takeNames(action, words), timeoutMs, force: given.has("force") };
+      return { action, names: takeNames(action, words), timeoutMs, force: given.has("force"), json };
     }
     case "pause":
     case "resume":
-      return { action, names: takeNames(action, words) };
-    case "logs":
+      return { action, names: takeNames(action, words), json };
+    case "logs": {
+      const [name = ""] = takeWords(action, words, 1);
+      return { action, name: parseMachineName(name, "NAME"), follow: given.has("follow"), json };
+    }
     case "attach": {
       const [name = ""] = takeWords(action, words, 1);
-      return { action, name: parseMachineName(name, "NAME"), follow: given.has("follow") };
+      return { action, name: parseMachineName(name, "NAME") };
     }
     case "snapshot": {
       const [name = "", path = ""] = takeWords(action, words, 2);
-      return { action, name: parseMachineName(name, "NAME"), path, json: given.has("json") };
+      return { action, name: parseMachineName(name, "NAME"), path, json };
     }
     case "balloon": {
       const [name = "", size] = takeWords(action, words, 1, 2);
       const targetBytes = size === undefined ? undefined : parseBalloonSize(size);
-      return { action, name: parseMachineName(name, "NAME"), targetBytes, json: given.has("json") };
+      return { action, name: parseMachineName(name, "NAME"), targetBytes, json };
     }
   }
 }
@@ -101,9 +126,11 @@ function parseCopy(fromText: string, toText: string): { from: FilePlace; to: Fil
   );
 }
 
-/** NAME:PATH; where a slash comes first, or a drive's letter, it is a path of this host. */
+/** NAME:PATH; where a slash comes first, or a drive's letter on Windows, it is a path of this host. */
 function parsePlace(text: string): FilePlace {
-  const match = /^([a-zA-Z0-9][\w.-]+):(.+)$/s.exec(text);
+  const match = (
+    process.platform === "win32" ? /^([a-zA-Z0-9][\w.-]+):(.+)$/s : /^([a-zA-Z0-9][\w.-]*):(.+)$/s
+  ).exec(text);
   if (match === null) return { machine: undefined, path: text };
   return { machine: match[1] ?? "", path: match[2] ?? "" };
 }

@@ -35,6 +35,8 @@ export interface MachineEntry {
 }
 
 export type MachineDescription = Pick<MachineEntry, "guest" | "memoryBytes" | "engine"> & {
+  /** The name of a machine that was given none, unless another has it. */
+  readonly preferredName?: string | undefined;
   /** Makes the log of a machine of this name. */
   log(name: string): string | null;
 };
@@ -64,7 +66,7 @@ export class MachineRegistry {
   ): Promise<Registration> {
     const lock = await this.#lock();
     try {
-      const name = wanted ?? (await this.#freeName());
+      const name = wanted ?? (await this.#freeName(description.preferredName));
       const other = await this.#living(name);
       if (other !== undefined)
         throw new UsageError(
@@ -125,7 +127,8 @@ export class MachineRegistry {
     return { entry, close };
   }
 
-  async #freeName(): Promise<string> {
+  async #freeName(preferred: string | undefined): Promise<string> {
+    if (preferred !== undefined && (await this.#living(preferred)) === undefined) return preferred;
     for (let attempt = 0; ; attempt++) {
       const name = attempt < 10 ? randomMachineName() : `${randomMachineName()}-${attempt}`;
       if ((await this.#living(name)) === undefined) return name;

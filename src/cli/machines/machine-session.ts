@@ -1,3 +1,4 @@
+import path from "node:path";
 import process from "node:process";
 import type { GuestControl } from "../../control/guest-control.ts";
 import { snapshotHost } from "../../host/node/snapshot-files.ts";
@@ -7,6 +8,7 @@ import type { RunOptions } from "../command-line.ts";
 import type { RunnableMachine } from "../create-machine.ts";
 import { ConsoleLog } from "./console-log.ts";
 import { type ControlledMachine, serveConnection } from "./control-server.ts";
+import { isMachineName } from "./machine-names.ts";
 import { MachineRegistry, type Registration } from "./machine-registry.ts";
 import { logFolder } from "./private-folders.ts";
 import type { BalloonInfo, MachineInfo } from "./protocol.ts";
@@ -219,11 +221,13 @@ export class MachineSession implements ControlledMachine {
   }
 
   async #register(): Promise<void> {
-    const { name, kernelPath, restorePath, memoryBytes, engine } = this.#options;
-    const guest = restorePath ?? kernelPath ?? "default guest";
+    const { name, image, kernelPath, restorePath, memoryBytes, engine } = this.#options;
+    const guest = restorePath ?? image?.name ?? kernelPath ?? "default guest";
+    const ownName = path.basename(image?.name ?? "");
+    const preferredName = isMachineName(ownName) ? ownName : undefined;
     this.#registration = await new MachineRegistry().register(
       name,
-      { guest, memoryBytes, engine, log: (own) => this.#openLog(own) },
+      { guest, preferredName, memoryBytes, engine, log: (own) => this.#openLog(own) },
       (socket) => serveConnection(this, this.name, socket),
     );
   }

@@ -6,11 +6,14 @@ import type { MachineCommand } from "./machine-commands.ts";
 export async function pauseOrResume({
   action,
   names,
+  json,
 }: MachineCommand & { action: "pause" | "resume" }): Promise<void> {
   const clients = await Promise.all(names.map((name) => ControlClient.connect(name)));
   for (const client of clients) {
     await client.call(action, {});
-    process.stdout.write(`${client.entry.name}\n`);
+    if (!json) process.stdout.write(`${client.entry.name}\n`);
     client.close();
   }
+  const state = action === "pause" ? "paused" : "running";
+  if (json) process.stdout.write(`${JSON.stringify(names.map((name) => ({ name, state })))}\n`);
 }

@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import process from "node:process";
 import { VmError } from "../../layout/vm-error.ts";
+import { systemErrorText } from "./files.ts";
 
 const BUFFER_BYTES = 256 * 1024;
 /** A reader that follows the file sees frames after this long. */
@@ -25,8 +26,7 @@ export class CaptureFile {
     try {
       this.#descriptor = openSync(path, "w");
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new VmError({ code: "file-unwritable", path, reason }, { cause });
+      throw new VmError({ code: "file-unwritable", path, reason: systemErrorText(cause) }, { cause });
     }
     process.on("exit", this.#onExit);
   }
@@ -64,7 +64,7 @@ export class CaptureFile {
       }
     } catch (error) {
       this.#end();
-      this.#onFailure(error instanceof Error ? error.message : String(error));
+      this.#onFailure(systemErrorText(error));
     }
   }
 

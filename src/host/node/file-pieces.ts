@@ -1,4 +1,6 @@
-import { type FileHandle, open } from "node:fs/promises";
+import { lstatSync, statSync } from "node:fs";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import process from "node:process";
 import { VmError } from "../../layout/vm-error.ts";
 import { systemErrorCode, systemErrorText } from "./files.ts";
 
@@ -24,30 +26,52 @@ export async function openPieces(
 }
 
 /**
- * Makes a file of pieces, or replaces what is in it.
+ * Makes a file of pieces, or takes the place of one. The old one is there until all pieces have come.
+ *
+ * @param guard Called with the file that is being made; what it returns, when that is complete or gone.
  * @throws {VmError} `file-unwritable`; what `pieces` throws.
  */
 export async function writePieces(
   path: string,
   pieces: AsyncIterable<Uint8Array>,
-  mode?: number,
+  guard: (part: string) => () => void = () => () => {},
 ): Promise<void> {
   const unwritable = (cause: unknown) =>
     new VmError({ code: "file-unwritable", path, reason: systemErrorText(cause) }, { cause });
+  // Pipes and devices are written to as they are, and so is what a symbolic link leads to.
+  const isReplaced = lstatSync(path, { throwIfNoEntry: false })?.isFile() ?? true;
+  const part = isReplaced ? `${path}.${process.pid}.part` : path;
+  const release = isReplaced ? guard(part) : () => {};
   let file: FileHandle | undefined;
   try {
     // The first piece comes before the file: what cannot be read leaves none behind.
     for await (const piece of startedWithEmpty(pieces)) {
       try {
-        file ??= await open(path, "w", mode);
+        file ??= await open(part, "w", permissionsOf(path));
         await file.writeFile(piece);
       } catch (cause) {
         throw unwritable(cause);
       }
     }
-  } finally {
     await file?.close();
+    if (isReplaced) {
+      await rename(part, path).catch((cause: unknown) => {
+        throw unwritable(cause);
+      });
+    }
+  } catch (error) {
+    await file?.close();
+    if (isReplaced) await rm(part, { force: true });
+    throw error;
+  } finally {
+    release();
   }
+}
+
+/** Those of the file whose place is taken. */
+function permissionsOf(path: string): number | undefined {
+  const mode = statSync(path, { throwIfNoEntry: false })?.mode;
+  return mode === undefined ? undefined : mode & 0o777;
 }
 
 /** The pieces; an empty one where there are none. */

@@ -1,4 +1,12 @@
-import { type PathLike, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  type PathLike,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { VmError } from "../../layout/vm-error.ts";
 
@@ -34,6 +42,20 @@ export function writeWholeFile(path: string, text: string): void {
     writeFileSync(path as PathLike, text);
   } catch (cause) {
     throw new VmError({ code: "file-unwritable", path, reason: systemErrorText(cause) }, { cause });
+  }
+}
+
+/**
+ * Refuses a file that the user named and that could not be written at the end of a long run.
+ * @throws {VmError} `file-unwritable`.
+ */
+export function checkCanWrite(file: string): void {
+  try {
+    if (statSync(file, { throwIfNoEntry: false })?.isDirectory())
+      throw Object.assign(new Error(), { code: "EISDIR" });
+    accessSync(existsSync(file) ? file : path.dirname(path.resolve(file)), constants.W_OK);
+  } catch (cause) {
+    throw new VmError({ code: "file-unwritable", path: file, reason: systemErrorText(cause) }, { cause });
   }
 }
 

@@ -142,6 +142,10 @@ export function requireSuccess(program: string, { status, stderr, isMissing }: P
 /** The line that tells what went wrong, without apt's prefix and without addresses of servers. */
 function lastErrorLine(complaint: string): string | undefined {
   const lines = complaint.split("\n").filter((line) => line.trim() !== "");
-  const error = lines.findLast((line) => line.startsWith("E:")) ?? lines.at(-1);
+  // The last line of a list that could not be fetched only says that there is one.
+  const error =
+    lines.find((line) => line.startsWith("E: Failed to fetch")) ??
+    lines.findLast((line) => line.startsWith("E:")) ??
+    lines.at(-1);
   return error?.replace(/^E:\s*/, "").replace(/\b\w+:\/\/\S+/g, "(address)");
 }

@@ -50,13 +50,18 @@ interface Entry {
 export class RegionCacheFile implements RegionCache {
   readonly #path: string;
   readonly #file: number | undefined;
-  readonly #entries: Map<number, Entry[]>;
+  /** By key, when they have been asked for. */
+  #known: Map<number, Entry[]> | undefined;
   #hasNew = false;
 
   constructor(file: string) {
     this.#path = file;
     this.#file = openFile(file);
-    this.#entries = byKey(this.#file === undefined ? [] : readEntries(this.#file));
+  }
+
+  get #entries(): Map<number, Entry[]> {
+    this.#known ??= byKey(this.#file === undefined ? [] : readEntries(this.#file));
+    return this.#known;
   }
 
   *find(key: number): Generator<Uint8Array> {

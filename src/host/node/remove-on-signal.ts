@@ -3,11 +3,11 @@ import process from "node:process";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** Removes a folder when a signal ends the process; returns what takes that back. */
-export function removeOnSignal(folder: string): () => void {
+/** Removes a file or a folder when a signal ends the process; returns what takes that back. */
+export function removeOnSignal(path: string): () => void {
   const remove = (signal: NodeJS.Signals) => {
     keep();
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(path, { recursive: true, force: true });
     // Nothing catches it any more, so the process ends as by the signal.
     process.kill(process.pid, signal);
   };

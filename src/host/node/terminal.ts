@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import process from "node:process";
 import type { ReadStream } from "node:tty";
 
@@ -33,6 +34,7 @@ export class RawTerminal {
   #setRaw(raw: boolean): void {
     try {
       this.#input.setRawMode(raw);
+      if (raw) leaveOutputAlone();
     } catch {
       // The terminal has gone (its window was closed); there is no mode left to set.
     }
@@ -43,4 +45,13 @@ export class RawTerminal {
     this.release();
     process.kill(process.pid, signal);
   }
+}
+
+/**
+ * Node.js has raw terminals go to the first column at every line feed. The guest's own terminal driver decides on that: to
+ * programs that have it switched off, such as editors, a line feed is a step straight down. The old mode, which Node.js
+ * puts back, has what this changes too. Where there is no stty, lines begin where Node.js wants them.
+ */
+function leaveOutputAlone(): void {
+  spawnSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"] });
 }

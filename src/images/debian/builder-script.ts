@@ -22,6 +22,10 @@ mkdir -p /mnt /out
 /usr/sbin/mke2fs -q -F -t ext4 -L root -O ^has_journal /dev/vda || fail "there is no file system on the disk"
 mount -t ext4 -o noatime /dev/vda /mnt || fail "the disk cannot be mounted"
 tar -x -f /dev/vdb -C /mnt || fail "the disk is too small for the packages"
+# The image's kernel lies beside its disk. It is taken before a package of --include can bring another.
+version=$(ls /mnt/usr/lib/modules)
+mv "/mnt/boot/vmlinuz-$version" /out/vmlinuz || fail "there is no kernel"
+rm -rf /mnt/boot/*
 mkdir -p /mnt/proc /mnt/sys /mnt/dev /mnt/run /mnt/tmp
 chmod 1777 /mnt/tmp
 mount -t proc proc /mnt/proc
@@ -64,10 +68,7 @@ chroot /mnt /bin/systemctl -q disable apt-daily.timer apt-daily-upgrade.timer 2>
 ln -sf ../run/systemd/resolve/stub-resolv.conf /mnt/etc/resolv.conf
 : > /mnt/etc/machine-id
 rm -f /mnt/var/lib/dbus/machine-id
-version=$(ls /mnt/usr/lib/modules)
 chroot /mnt /usr/sbin/depmod "$version" || fail "the kernel's modules have no index"
-cp /mnt/boot/vmlinuz-* /out/vmlinuz || fail "there is no kernel"
-rm -rf /mnt/boot/*
 
 step initrd
 mkdir -p /initrd/bin /initrd/modules /initrd/proc /initrd/sys /initrd/dev /initrd/root
@@ -111,7 +112,8 @@ export PATH=/bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
-for module in /modules/*.ko; do [ -e "$module" ] && insmod "$module"; done
+# Of modules that do the same in other ways, some are for other processors.
+for module in /modules/*.ko; do [ -e "$module" ] && insmod "$module" 2>/dev/null; done
 root=/dev/vda
 for word in $(cat /proc/cmdline); do
   case "$word" in root=*) root=\${word#root=} ;; esac

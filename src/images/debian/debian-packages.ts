@@ -3,6 +3,7 @@ import path from "node:path";
 import { GuestUnavailableError } from "../../host/guest-unavailable.ts";
 import { requireSuccess } from "../../host/node/package-client.ts";
 import { type ProgramEnd, runProgram } from "../../host/node/run-program.ts";
+import { VmError } from "../../layout/vm-error.ts";
 import { type DebianOrigin, KEYRING, sourceLines } from "./debian-sources.ts";
 
 /** Everything that an image is made of. */
@@ -22,7 +23,6 @@ const PACKAGES = [
 ];
 /** Bookworm takes either this or one that converts at run time, with Perl. */
 const MERGED_USR = "usr-is-merged";
-const KERNEL = { packageName: "linux-image-cloud-amd64", dependency: /^linux-image-\d\S*-cloud-amd64$/m };
 
 /**
  * This machine's apt with a state of its own: another release, nothing installed, and none of this machine's
@@ -31,10 +31,12 @@ const KERNEL = { packageName: "linux-image-cloud-amd64", dependency: /^linux-ima
 export class DebianPackages {
   readonly #folder: string;
   readonly #configuration: string;
+  readonly #suite: string;
 
   /** @param folder A new folder for lists and packages. */
   constructor(folder: string, origin: DebianOrigin) {
     this.#folder = folder;
+    this.#suite = origin.suite;
     this.#configuration = path.join(folder, "apt.conf");
     for (const inside of ["lists/partial", "cache", "archives/partial", "kernel"])
       mkdirSync(path.join(folder, inside), { recursive: true });
@@ -47,14 +49,19 @@ export class DebianPackages {
     writeFileSync(this.#configuration, aptConfiguration(folder, origin.acquireSettings));
   }
 
-  /** @throws {GuestUnavailableError} When a package or a list is not to be had. */
-  async download(include: readonly string[]): Promise<DownloadedPackages> {
+  /**
+   * @throws {GuestUnavailableError} When a package or a list is not to be had.
+   * @throws {VmError} `option-invalid`, when a package is not one of Debian's.
+   */
+  async download(include: readonly string[], kernel: string): Promise<DownloadedPackages> {
     await this.#run("apt-get", ["-q", "update"]);
     const base = await this.#fetch(["?essential", MERGED_USR, ...PACKAGES]);
+    for (const name of include) await this.#checkPackage("--include", name);
+    await this.#checkPackage("--kernel", kernel);
     const all =
       include.length === 0 ? base : await this.#fetch(["?essential", MERGED_USR, ...PACKAGES, ...include]);
     const included = all.filter((deb) => !base.includes(deb));
-    return { base, included, kernel: await this.#downloadKernel() };
+    return { base, included, kernel: await this.#downloadKernel(kernel) };
   }
 
   /** Downloads packages with what they depend on, beside those that are there; returns all that are there then. */
@@ -63,10 +70,23 @@ export class DebianPackages {
     return debsIn(path.join(this.#folder, "archives"));
   }
 
-  async #downloadKernel(): Promise<string> {
-    const shown = await this.#run("apt-cache", ["depends", KERNEL.packageName]);
-    const name = KERNEL.dependency.exec(shown.stdout.replaceAll(/^.*Depends: /gm, ""))?.[0];
-    if (name === undefined) throw new GuestUnavailableError(`${KERNEL.packageName} depends on no kernel`);
+  async #checkPackage(option: string, name: string): Promise<void> {
+    const { status, stdout } = await runProgram("apt-cache", ["show", "--no-all-versions", name], {
+      folder: this.#folder,
+      environment: { APT_CONFIG: this.#configuration },
+    });
+    if (status === 0 && stdout !== "") return;
+    const expected = `a package of Debian ${this.#suite} for amd64`;
+    throw new VmError({ code: "option-invalid", option, value: name, expected });
+  }
+
+  /** @param wanted A kernel's package, or one that depends on the newest of a kind. */
+  async #downloadKernel(wanted: string): Promise<string> {
+    const shown = await this.#run("apt-cache", ["depends", wanted]);
+    const name = /^linux-image-\d/.test(wanted)
+      ? wanted
+      : /^linux-image-\d\S*$/m.exec(shown.stdout.replaceAll(/^.*Depends: /gm, ""))?.[0];
+    if (name === undefined) throw new GuestUnavailableError(`${wanted} depends on no kernel`);
     const folder = path.join(this.#folder, "kernel");
     await this.#run("apt-get", ["-q", "download", name], folder);
     const [deb] = debsIn(folder);
@@ -101,6 +121,8 @@ function aptConfiguration(folder: string, acquireSettings: readonly string[]): s
     "APT::Install-Recommends": "false",
     "APT::Sandbox::User": "root",
     "Acquire::Languages": "none",
+    // A list that cannot be had is told as such, not as packages that are not there.
+    "APT::Update::Error-Mode": "any",
     "Debug::NoLocking": "true",
   };
   const lines = Object.entries(settings).map(([name, value]) => `${name} "${value}";`);

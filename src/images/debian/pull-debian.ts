@@ -21,6 +21,8 @@ export interface DebianRequest {
   /** Undefined: where this machine's packages come from. */
   readonly mirror: string | undefined;
   readonly include: readonly string[];
+  /** The kernel's package. */
+  readonly kernel: string;
   readonly diskBytes: number;
   readonly memoryBytes: number;
 }
@@ -47,7 +49,7 @@ export async function pullDebian(
     const work = path.join(folder, "work");
     mkdirSync(work);
     progress(`fetching packages of Debian ${origin.suite}`);
-    const packages = await new DebianPackages(work, origin).download(request.include);
+    const packages = await new DebianPackages(work, origin).download(request.include, request.kernel);
     await buildImage({ folder, work, packages, origin, request, progress });
     rmSync(work, { recursive: true });
     return describeImage(request, origin);

@@ -84,7 +84,7 @@ function checkSavable(machine: Machine): void {
   const inPlace = machine.disks.find(({ disk }) => !isLayered(disk));
   if (inPlace !== undefined)
     refuse(
-      `${inPlace.serial} is written in place, so a snapshot would soon not fit it; start with --disk FILE,snapshot`,
+      `${inPlace.serial} is written in place, so a snapshot would soon not fit it; start with --disk FILE,snapshot, or an image with --ephemeral`,
     );
 }
 
