@@ -25,8 +25,10 @@ const HEAD_BYTES = 16;
 const ENTRY_WORDS = 4;
 const ENTRY_BYTES = 4 * ENTRY_WORDS;
 /** What is older has to go. */
-const MOST_BYTES = 64 << 20;
+const MOST_BYTES = 32 << 20;
 const MOST_ENTRIES = 20_000;
+/** Fewer regions are not worth writing the file again. */
+const LEAST_NEW = 8;
 /** Files of other versions. */
 const MOST_FILES = 4;
 /** Regions of one key: code that is rewritten in a few ways. */
@@ -52,7 +54,8 @@ export class RegionCacheFile implements RegionCache {
   readonly #file: number | undefined;
   /** By key, when they have been asked for. */
   #known: Map<number, Entry[]> | undefined;
-  #hasNew = false;
+  /** Regions that are not in the file. */
+  #new = 0;
 
   constructor(file: string) {
     this.#path = file;
@@ -79,16 +82,16 @@ export class RegionCacheFile implements RegionCache {
     if (known.some((entry) => entry.crc === crc && entry.length === bytes.length)) return;
     const entry = { key, crc, length: bytes.length, offset: -1, bytes, isUsed: true };
     this.#entries.set(key, [entry, ...known].slice(0, MOST_OF_A_KEY));
-    this.#hasNew = true;
+    this.#new++;
   }
 
   nowMs(): number {
     return performance.now();
   }
 
-  /** Writes what was added, and what others have written since the file was opened. Where it cannot be written, nothing is kept. */
+  /** Writes what was added, if that is some regions, and what others have written since the file was opened. Where it cannot be written, nothing is kept. */
   save(): void {
-    if (!this.#hasNew) return;
+    if (this.#new < LEAST_NEW) return;
     const mine = [...this.#entries.values()].flat();
     const kept = [...mine.filter(({ isUsed }) => isUsed), ...mine.filter(({ isUsed }) => !isUsed)];
     const current = openFile(this.#path);
@@ -103,7 +106,7 @@ export class RegionCacheFile implements RegionCache {
         encode([...kept, ...theirs], (entry) => entry.bytes ?? this.#read(entry)),
       );
       renameSync(temporary, this.#path);
-      this.#hasNew = false;
+      this.#new = 0;
       removeOthers(this.#path);
     } catch {
       // A cache that cannot be written is none: the next run makes its regions again.

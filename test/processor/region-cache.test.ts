@@ -1,0 +1,82 @@
+import { describe, expect, test } from "vitest";
+import type { RegionCache } from "../../src/cpu/region-translator.ts";
+import { nasmAvailable } from "./assemble.ts";
+import { Guest } from "./guest.ts";
+
+const ROUNDS = 400_000;
+
+/** Adds an address of the kernel to RBX each round. */
+const loopWith = (address: string): string => `
+  mov ecx, ${ROUNDS}
+  xor ebx, ebx
+again:
+  mov rax, ${address}
+  add rbx, rax
+  call twice
+  dec ecx
+  jnz again
+  hlt
+twice:
+  lea rsi, [rsi*2+${address}]
+  ret`;
+
+class MemoryCache implements RegionCache {
+  readonly regions = new Map<number, Uint8Array[]>();
+
+  find(key: number): Iterable<Uint8Array> {
+    return this.regions.get(key) ?? [];
+  }
+
+  add(key: number, region: Uint8Array<ArrayBuffer>): void {
+    this.regions.set(key, [region, ...(this.regions.get(key) ?? [])]);
+  }
+
+  /** Time stands still: nothing is built that is only warm. */
+  nowMs(): number {
+    return 0;
+  }
+}
+
+/** Runs a program to its HLT; what is in RBX and RSI then, and of the translator's statistics. */
+function run(
+  program: string,
+  cache: RegionCache,
+): { rbx: bigint; rsi: bigint; made: unknown; cached: unknown } {
+  const openRegionCache = () => cache;
+  const guest = new Guest("auto", { codeVersion: "a version", openRegionCache }).restart().program(program);
+  expect(guest.run(20_000)).toBe("halt");
+  const { regionsMade: made, regionsFromCache: cached } = guest.parts.engine.statistics as unknown as Record<
+    string,
+    number
+  >;
+  return { rbx: guest.get("rbx"), rsi: guest.get("rsi"), made, cached };
+}
+
+describe.skipIf(!nasmAvailable)("a cache of regions", () => {
+  test("gives the same code of another run, with the addresses of a kernel that lies elsewhere", () => {
+    const cache = new MemoryCache();
+    const first = run(loopWith("0xffffffff81234560"), cache);
+    expect(first).toMatchObject({ made: 2, cached: 0 });
+    const same = run(loopWith("0xffffffff81234560"), cache);
+    expect(same).toEqual({ ...first, cached: 2 });
+    const moved = run(loopWith("0xffffffff9a034560"), cache);
+    const plain = run(loopWith("0xffffffff9a034560"), new MemoryCache());
+    expect(moved).toEqual({ ...plain, cached: 2 });
+    expect(moved.rbx).toBe(BigInt.asUintN(64, BigInt(ROUNDS) * 0xffff_ffff_9a03_4560n));
+  });
+
+  test("has nothing for code that differs in anything else", () => {
+    const cache = new MemoryCache();
+    run(loopWith("0xffffffff81234560"), cache);
+    const other = run(loopWith("0xffffffff81234560").replace("rsi*2", "rsi*4"), cache);
+    expect(other).toMatchObject({ cached: 0 });
+  });
+
+  test("does without a region that is damaged in a way that no sum of bytes shows", () => {
+    const cache = new MemoryCache();
+    const first = run(loopWith("0xffffffff81234560"), cache);
+    for (const regions of cache.regions.values())
+      for (const region of regions) region[0]! ^= 8;
+    expect(run(loopWith("0xffffffff81234560"), cache)).toMatchObject({ ...first, cached: 0 });
+  });
+});
