@@ -1,77 +1,22 @@
-import type { CoreExports } from "../cpu/core-exports.ts";
 import type { Engine, EngineExit } from "../cpu/engine.ts";
-import type { Meter } from "../cpu/meter.ts";
-import type { RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
+import type { RegionTranslator } from "../cpu/region-translator.ts";
 import type { RestoredCode, SavedCode } from "../cpu/saved-code.ts";
-import type { StateView } from "../cpu/state-view.ts";
-import { isCalledByRegions } from "../cpu/stepped-instructions.ts";
 import { type CodeBits, MAX_INSTRUCTION_BYTES } from "../decode/decoder.ts";
-import { FORMS, formsByOpcode, type OpcodeIndex } from "../decode/form-table.ts";
-import { FIRST_SHAPE_HANDLER, HANDLER_CROSSING, HANDLER_UNDEFINED } from "../decode/record-writer.ts";
-import { type HandlerShape, ShapeTable } from "../decode/shape.ts";
+import { formsByOpcode } from "../decode/form-table.ts";
+import { HANDLER_CROSSING, HANDLER_UNDEFINED } from "../decode/record-writer.ts";
 import { FAULTS } from "../isa/faults.ts";
 import * as cpu from "../layout/cpu-state.ts";
-import { invariant } from "../layout/invariant.ts";
 import { CPU_STATE, GUEST_RAM, JUMP_COUNT, JUMP_COUNT_SETTLED, PAGE_BYTES } from "../layout/memory-map.ts";
 import * as record from "../layout/record.ts";
 import { BlockCache } from "./block-cache.ts";
 import { CodeSurroundings, jumpCacheEntry } from "./code-surroundings.ts";
-import { buildHandlerModule, type MemoryPages } from "./handler-module.ts";
+import { HandlerTable, type RunExports } from "./handler-table.ts";
 import { Heat } from "./heat.ts";
-import { HotHandlers } from "./hot-handlers.ts";
-import { buildRunModule } from "./run-module-builder.ts";
+import type { InterpreterParts, InterpreterStatistics } from "./interpreter-parts.ts";
 import { TranslationAttempts } from "./translation-attempts.ts";
 
-/** Rooms in the handler table; a machine meets a few thousand shapes at most. */
-const TABLE_SIZE = 16384;
 /** Of how many undecodable instructions the bytes are kept: a guest can make up any number. */
 const MAX_UNDEFINED_NOTED = 1000;
-
-/** What the interpreter is made of besides its own modules. */
-export interface InterpreterParts {
-  readonly memory: WebAssembly.Memory;
-  readonly pages: MemoryPages;
-  readonly core: CoreExports & WebAssembly.Exports;
-  readonly state: StateView;
-  /** What the processor can decode; everything unless said otherwise. */
-  readonly forms?: OpcodeIndex | undefined;
-  /** Makes the translator of hot code, if there is to be one. */
-  readonly createTranslator?: ((host: TranslatorHost) => RegionTranslator) | undefined;
-  /** Taken jumps after which a place counts as hot, when there is a translator. */
-  readonly hotCount?: number | undefined;
-  /** The same for what the translator knows already; at most `hotCount`, which it is when absent. */
-  readonly warmCount?: number | undefined;
-  /** Code is translated whenever it is looked up, hot or not. For tests. */
-  readonly eager?: boolean | undefined;
-  /** Times what is not the guest's own code, for `--stats`. */
-  readonly meter?: Meter | undefined;
-  /** Names all that decoded and generated code depends on; absent: it is neither saved nor restored. */
-  readonly codeKey?: string | undefined;
-  /** What a processor had decoded and generated whose state this one takes over. */
-  readonly code?: RestoredCode | undefined;
-  /** For profiles: called with the shape of every instruction before it is executed. Very slow; no handler is inline then. */
-  readonly observe?: ((shape: HandlerShape) => void) | undefined;
-}
-
-interface RunExports extends WebAssembly.Exports {
-  run(pc: number): number;
-  dispatch(): number;
-  /** With a translator only. */
-  vacant(): number;
-}
-
-/** Counters of the interpreter, for --stats. */
-export interface InterpreterStatistics {
-  readonly lookups: number;
-  readonly links: number;
-  readonly crossings: number;
-  readonly decodedBlocks: number;
-  readonly invalidatedBlocks: number;
-  readonly restoredBlocks: number;
-  readonly recordFlushes: number;
-  readonly handlerModules: number;
-  readonly handlerShapes: number;
-}
 
 /**
  * The interpreter: decodes guest code into records and runs them with a
@@ -83,16 +28,13 @@ export interface InterpreterStatistics {
 export class Interpreter implements Engine {
   readonly name = "interpreter";
   readonly #parts: InterpreterParts;
-  readonly #table: WebAssembly.Table;
-  readonly #shapes: ShapeTable;
-  readonly #hot: HotHandlers;
+  readonly #handlers: HandlerTable;
   readonly #blocks: BlockCache;
   readonly #run: RunExports;
   readonly #surroundings: CodeSurroundings;
   readonly #translator: RegionTranslator | undefined;
   readonly #attempts = new TranslationAttempts();
   readonly #heat: Heat;
-  readonly #available: ReadonlySet<string>;
   readonly #i32: Int32Array;
   readonly #u8: Uint8Array;
   readonly #u16: Uint16Array;
@@ -101,12 +43,9 @@ export class Interpreter implements Engine {
   #translatesAhead: boolean;
   /** Until it has been restored. */
   #code: RestoredCode | undefined;
-  readonly #runModule: Uint8Array<ArrayBuffer>;
-  #compiled = 0;
   #lookups = 0;
   #links = 0;
   #crossings = 0;
-  #modules = 0;
   /** Bytes of instructions that no form matched, as hex, with how often they were executed. */
   readonly undefinedInstructions = new Map<string, number>();
 
@@ -119,26 +58,13 @@ export class Interpreter implements Engine {
     this.#u8 = new Uint8Array(buffer);
     this.#u16 = new Uint16Array(buffer);
     this.#i64 = new BigInt64Array(buffer);
-    this.#available = new Set(Object.keys(parts.core));
-    this.#table = new WebAssembly.Table({ element: "anyfunc", initial: TABLE_SIZE });
-    const restored = parts.code?.key === parts.codeKey ? restoreShapes(parts.code) : undefined;
-    const code = restored === undefined ? undefined : parts.code;
-    this.#shapes = restored ?? new ShapeTable(FIRST_SHAPE_HANDLER);
-    const { observe } = parts;
-    this.#hot = new HotHandlers(this.#shapes, observe === undefined, code?.inlineShapes);
-    this.#blocks = new BlockCache(buffer, this.#shapes, parts.forms ?? formsByOpcode(), this.#hot, {
+    this.#handlers = new HandlerTable(parts, this.#heat.mark);
+    const { shapes, run } = this.#handlers;
+    this.#blocks = new BlockCache(buffer, shapes, parts.forms ?? formsByOpcode(), this.#handlers.fusion, {
       protectCodePage: (page) => parts.core.protectCodePage(page),
       recordsFlushed: () => this.#forgetRecords(),
       regionDropped: (handler) => this.#translator?.regionDropped(handler),
     });
-    this.#runModule =
-      code?.runModule ??
-      buildRunModule(this.#hot.inline, parts.pages, this.#available, observe !== undefined, this.#heat.mark);
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(this.#runModule), {
-      env: { memory: parts.memory, handlers: this.#table, observe: (pc: number) => this.#observe(pc) },
-      core: parts.core,
-    });
-    const run = instance.exports as RunExports;
     this.#run = parts.meter === undefined ? run : { ...run, run: parts.meter.timed("guest/code", run.run) };
     this.#surroundings = new CodeSurroundings(parts.core, buffer);
     this.#translator = parts.createTranslator?.({
@@ -146,20 +72,17 @@ export class Interpreter implements Engine {
       pages: parts.pages,
       core: parts.core,
       run: this.#run,
-      handlers: this.#table,
-      shapes: this.#shapes,
+      handlers: this.#handlers.table,
+      shapes,
       regions: this.#blocks,
       pageAt: (delta) => this.#surroundings.pageAt(delta),
       hasBeenReached: (page, offset) => this.#translatesAhead || this.#blocks.hasBlock(page, offset),
     });
-    this.#code = code;
-    if (code !== undefined) {
-      this.#instantiate(code.handlerModule);
-      this.#compiled = this.#shapes.shapes.length;
-    }
+    this.#code = this.#handlers.restored;
   }
 
   get statistics(): InterpreterStatistics {
+    const { shapes } = this.#handlers.shapes;
     return {
       lookups: this.#lookups,
       links: this.#links,
@@ -168,8 +91,8 @@ export class Interpreter implements Engine {
       invalidatedBlocks: this.#blocks.invalidatedBlocks,
       restoredBlocks: this.#blocks.restoredBlocks,
       recordFlushes: this.#blocks.flushes,
-      handlerModules: this.#modules,
-      handlerShapes: this.#shapes.shapes.length,
+      handlerModules: this.#handlers.modules,
+      handlerShapes: shapes.length,
       ...this.#translator?.statistics,
     };
   }
@@ -183,19 +106,9 @@ export class Interpreter implements Engine {
   }
 
   saveCode(): SavedCode | undefined {
-    const { codeKey, pages } = this.#parts;
+    const { codeKey } = this.#parts;
     if (codeKey === undefined) return undefined;
-    const { shapes } = this.#shapes;
-    const called = shapes.filter((shape) => this.#isInTable(shape));
-    return {
-      key: codeKey,
-      shapes: this.#shapes.save(),
-      inlineShapes: this.#hot.inlineShapes,
-      nextHandler: this.#shapes.nextId,
-      runModule: this.#runModule,
-      handlerModule: buildHandlerModule(called, pages, this.#available, this.#heat.mark),
-      ...this.#blocks.save(),
-    };
+    return { key: codeKey, ...this.#handlers.save(), ...this.#blocks.save() };
   }
 
   restoreCode(): void {
@@ -248,7 +161,7 @@ export class Interpreter implements Engine {
     if (bytes === undefined || this.#leavesSegment(bytes)) return cpu.EXIT_FAULT;
     this.#setRipBase(offset);
     const at = this.#blocks.stepRecord(bytes, offset, this.#codeBits());
-    this.#compilePending();
+    this.#handlers.compilePending();
     // With a budget of one, a jump does not go on into code that is decoded already.
     const spare = this.#state32(cpu.BUDGET) - 1;
     this.#addToBudget(-spare);
@@ -318,7 +231,7 @@ export class Interpreter implements Engine {
     if (this.#parts.eager === true) this.#translateCode(physical);
     const at = this.#blocks.recordAt(physical, this.#codeBits());
     if (this.#u16[(at + record.HANDLER) >> 1] === HANDLER_CROSSING) return this.#crossing(physical);
-    this.#compilePending();
+    this.#handlers.compilePending();
     this.#parts.core.enterCode(physical, -1, at);
     // What has become hot and was rewritten may become hot again.
     const count = (jumpCacheEntry(linear) + JUMP_COUNT) >> 2;
@@ -396,7 +309,7 @@ export class Interpreter implements Engine {
     const bytes = this.#fetch(physical);
     if (bytes === undefined) return 0;
     const at = this.#blocks.stepRecord(bytes, offset, this.#codeBits());
-    this.#compilePending();
+    this.#handlers.compilePending();
     return at;
   }
 
@@ -409,7 +322,7 @@ export class Interpreter implements Engine {
     const flushes = this.#blocks.flushes;
     if (this.#parts.eager === true) this.#translateCode(physical);
     const at = this.#blocks.recordAt(physical, this.#codeBits());
-    this.#compilePending();
+    this.#handlers.compilePending();
     // After a flush the jump's own record is gone.
     if (flushes === this.#blocks.flushes && from >= record.RECORD_BYTES) {
       this.#i32[(from + record.LINK) >> 2] = at;
@@ -425,7 +338,9 @@ export class Interpreter implements Engine {
   #leadsForward(from: number): boolean {
     const target = this.#i32[(from + record.TARGET_OFFSET) >> 2]!;
     if (target < this.#u16[(from + record.NEXT_OFFSET) >> 1]!) return false;
-    return this.#shapes.at(this.#u16[(from + record.HANDLER) >> 1]!)?.instruction.mnemonic !== "call";
+    return (
+      this.#handlers.shapes.at(this.#u16[(from + record.HANDLER) >> 1]!)?.instruction.mnemonic !== "call"
+    );
   }
 
   /** The instruction at RIP begins in RAM and lies on two pages. */
@@ -435,7 +350,7 @@ export class Interpreter implements Engine {
     if (next < 0) return 0;
     if (!this.#isRam(next)) return this.#deviceCode(physical, physical & (PAGE_BYTES - 1));
     const at = this.#blocks.crossingRecord(physical, next >>> 12, this.#codeBits());
-    this.#compilePending();
+    this.#handlers.compilePending();
     this.#parts.core.enterCode(physical, next >>> 12, at);
     return at;
   }
@@ -464,45 +379,11 @@ export class Interpreter implements Engine {
     return this.#state32(cpu.CODE_BITS) as CodeBits;
   }
 
-  /** Compiles handlers for the shapes that decoding has added. */
-  #compilePending(): void {
-    const all = this.#shapes.shapes;
-    if (this.#compiled === all.length) return;
-    const pending = all.slice(this.#compiled).filter((shape) => this.#isInTable(shape));
-    this.#compiled = all.length;
-    if (pending.length === 0) return;
-    invariant(this.#shapes.nextId <= TABLE_SIZE, "the handler table has room for every shape");
-    const meter = this.#parts.meter;
-    meter?.enter(meter.kind("translation/handlers of the interpreter"));
-    this.#instantiate(buildHandlerModule(pending, this.#parts.pages, this.#available, this.#heat.mark));
-    meter?.leave();
-  }
-
-  /** Whether a shape's handler is called, by the loop or by regions. */
-  #isInTable(shape: HandlerShape): boolean {
-    return !this.#hot.isInline(shape.id) || (this.#translator !== undefined && isCalledByRegions(shape));
-  }
-
-  /** Puts handlers into the table. */
-  #instantiate(module: Uint8Array<ArrayBuffer>): void {
-    new WebAssembly.Instance(new WebAssembly.Module(module), {
-      env: { memory: this.#parts.memory, handlers: this.#table },
-      core: this.#parts.core,
-      run: this.#run,
-    });
-    this.#modules++;
-  }
-
   #forgetRecords(): void {
     this.#parts.core.flushJumpCache();
     this.#parts.core.forgetCode();
     this.#heat.forget();
     this.#translator?.allRegionsDropped();
-  }
-
-  #observe(pc: number): void {
-    const shape = this.#shapes.at(this.#u16[(pc + record.HANDLER) >> 1]!);
-    if (shape !== undefined) this.#parts.observe?.(shape);
   }
 
   /** Turns a non-canonical stack reference into #SS, and counts undecodable instructions. */
@@ -537,19 +418,5 @@ export class Interpreter implements Engine {
   }
   #state64(field: number): bigint {
     return this.#i64[(CPU_STATE + field) >> 3]!;
-  }
-}
-
-/** The table that saved code was made with; undefined where it is not such as this version makes. */
-function restoreShapes(code: RestoredCode | undefined): ShapeTable | undefined {
-  if (code === undefined || !(code.nextHandler <= TABLE_SIZE && code.inlineShapes * 2 <= code.shapes.length))
-    return undefined;
-  const shapes = new ShapeTable(FIRST_SHAPE_HANDLER);
-  try {
-    shapes.restore(code.shapes, code.nextHandler, FORMS);
-    return shapes;
-  } catch (error) {
-    if (error instanceof RangeError) return undefined;
-    throw error;
   }
 }

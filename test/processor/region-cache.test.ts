@@ -75,8 +75,7 @@ describe.skipIf(!nasmAvailable)("a cache of regions", () => {
   test("does without a region that is damaged in a way that no sum of bytes shows", () => {
     const cache = new MemoryCache();
     const first = run(loopWith("0xffffffff81234560"), cache);
-    for (const regions of cache.regions.values())
-      for (const region of regions) region[0]! ^= 8;
+    for (const regions of cache.regions.values()) for (const region of regions) region[0]! ^= 8;
     expect(run(loopWith("0xffffffff81234560"), cache)).toMatchObject({ ...first, cached: 0 });
   });
 });
