@@ -6,7 +6,7 @@ import { REGION_TYPE } from "./region-plan.ts";
 import type { StateUse } from "./region-state.ts";
 import { type InstructionAddress, RegionSymbols } from "./region-symbols.ts";
 
-/** The code of a region, for any place in memory: it depends on the guest's code alone, and on what `translationMode` says. */
+/** The code of a region, for any place in memory: it depends on the guest's code alone, and on the translator's mode. */
 export interface BuiltRegion {
   readonly code: LinkableFunction;
   /** What SYMBOL_FUNCTION numbers: `module.name`, or SELF. */

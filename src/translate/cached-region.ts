@@ -9,7 +9,7 @@ import { changesWithPlace, type InstructionAddress } from "./region-symbols.ts";
 export interface CachedRegion {
   /** Where in its page the region is entered. */
   readonly offset: Position;
-  /** See `translationMode`. */
+  /** What else it was built for: bits that the translator gives a meaning. */
   readonly mode: number;
   readonly choice: RegionChoice;
   /** Where the guest's code lies: each start is followed by its end. */

@@ -44,8 +44,10 @@ const BATCH_REGIONS = 12;
  * then a region has run about as long as optimising it takes.
  */
 const OPTIMISED_AFTER = 100_000;
-/** With a cache: share of the time that building regions may have taken for another to be built of code that is only warm. */
+/** With a cache: share of the time that may go into building regions of code that is only warm. */
 const STUDY_SHARE = 0.05;
+/** What is put by of that for later, in ms: a guest that has idled for long is not to be slow then. */
+const MOST_STUDY_MS = 200;
 /** Runs of the engine after which regions are compiled that wait for others. */
 const BATCH_RUNS = 64;
 
@@ -94,14 +96,15 @@ export class Translator implements RegionTranslator {
   #bytesMade = 0;
   #refused = 0;
   #cached = 0;
-  #buildMs = 0;
-  readonly #startMs: number;
+  /** What is left for code that is only warm, in ms, as of a time. Below zero where what is hot has taken more. */
+  #studyMs = 0;
+  #studyAtMs: number;
   /** What was asked for last, and is going to be translated. */
   #known: { readonly page: number; readonly cached: CachedRegion } | undefined;
 
   constructor(host: TranslatorHost) {
     this.#host = host;
-    this.#startMs = this.#nowMs();
+    this.#studyAtMs = this.#nowMs();
     this.#memory = new DataView(host.memory.buffer);
     this.#bytes = new Uint8Array(host.memory.buffer);
     this.#places = new RegionMemory(host.memory.buffer, host.regions);
@@ -126,7 +129,14 @@ export class Translator implements RegionTranslator {
   wants(place: HotPlace): boolean {
     const cached = this.#findCached(place, this.#mode());
     this.#known = cached === undefined ? undefined : { page: place.page, cached };
-    return cached !== undefined || this.#buildMs < STUDY_SHARE * (this.#nowMs() - this.#startMs);
+    return cached !== undefined || this.#hasTimeToStudy();
+  }
+
+  #hasTimeToStudy(): boolean {
+    const now = this.#nowMs();
+    this.#studyMs = Math.min(MOST_STUDY_MS, this.#studyMs + STUDY_SHARE * (now - this.#studyAtMs));
+    this.#studyAtMs = now;
+    return this.#studyMs > 0;
   }
 
   translate(place: HotPlace): void {
@@ -242,7 +252,7 @@ export class Translator implements RegionTranslator {
   ): BuiltRegion {
     const began = this.#nowMs();
     const built = buildRegion(source);
-    this.#buildMs += this.#nowMs() - began;
+    this.#studyMs -= this.#nowMs() - began;
     const { cache } = this.#host;
     if (cache === undefined) return built;
     const { entry: offset, pages } = code;

@@ -66,6 +66,14 @@ describe("a file of regions", () => {
     expect(found(new RegionCacheFile(file), 9)).toEqual([]);
   });
 
+  test("keeps no more than 16 MB of one run in memory", () => {
+    const cache = new RegionCacheFile(file);
+    const large = (): Uint8Array<ArrayBuffer> => new Uint8Array(4 << 20);
+    for (let key = 0; key < 5; key++) cache.add(key, large());
+    expect(found(cache, 3)).toEqual([large()]);
+    expect(found(cache, 4)).toEqual([]);
+  });
+
   test("is written by nobody who has added little", () => {
     const cache = new RegionCacheFile(file);
     cache.add(1, region(1));

@@ -27,6 +27,8 @@ const ENTRY_BYTES = 4 * ENTRY_WORDS;
 /** What is older has to go. */
 const MOST_BYTES = 32 << 20;
 const MOST_ENTRIES = 20_000;
+/** Made in one run: what a guest makes beyond that is forgotten, lest it fill the host's memory. */
+const MOST_NEW_BYTES = 16 << 20;
 /** Fewer regions are not worth writing the file again. */
 const LEAST_NEW = 8;
 /** Files of other versions. */
@@ -56,6 +58,7 @@ export class RegionCacheFile implements RegionCache {
   #known: Map<number, Entry[]> | undefined;
   /** Regions that are not in the file. */
   #new = 0;
+  #newBytes = 0;
 
   constructor(file: string) {
     this.#path = file;
@@ -77,12 +80,14 @@ export class RegionCacheFile implements RegionCache {
   }
 
   add(key: number, bytes: Uint8Array<ArrayBuffer>): void {
+    if (this.#newBytes + bytes.length > MOST_NEW_BYTES) return;
     const known = this.#entries.get(key) ?? [];
     const crc = crc32(bytes);
     if (known.some((entry) => entry.crc === crc && entry.length === bytes.length)) return;
     const entry = { key, crc, length: bytes.length, offset: -1, bytes, isUsed: true };
     this.#entries.set(key, [entry, ...known].slice(0, MOST_OF_A_KEY));
     this.#new++;
+    this.#newBytes += bytes.length;
   }
 
   nowMs(): number {
