@@ -31,7 +31,7 @@ export class Heat {
     return (this.mark ?? 0) - this.#beyond * (isForward ? FORWARD_AGAIN : 1);
   }
 
-  /** Whether a counter that has reached the mark has counted up to \`hotCount\`. It is told from others by a number. */
+  /** Whether a counter that has reached the mark has counted up to `hotCount`. It is told from others by a number. */
   isHot(counter: number): boolean {
     return this.#beyond === 0 || this.#warm.has(counter);
   }

@@ -85,16 +85,25 @@ export function isSameCode({ guestCode, addresses }: CachedRegion, found: Uint8A
   return true;
 }
 
-/** Where in the code of a region addresses are; those that are not found there are left to be compared. */
+/**
+ * Where in the code of a region addresses are. Those that are not found there are left to be compared, as are those in bytes that another
+ * instruction of the region begins or ends in.
+ */
 export function findAddresses(
   guestCode: Uint8Array,
-  spans: readonly Position[],
+  { spans, instructions }: Pick<ScannedRegion, "spans" | "instructions">,
   addresses: readonly InstructionAddress[],
 ): number[] {
   const view = new DataView(guestCode.buffer);
   const found = new Set<number>();
   for (const { instruction, value } of addresses) {
     const { position, next } = instruction;
+    if (
+      instructions.some(
+        (other) => other.position !== position && other.position < next && other.next > position,
+      )
+    )
+      continue;
     // Code that stands in the place of several calls is there as often.
     for (let i = 0, start = 0; i < spans.length; i += 2) {
       const [first, end] = [spans[i]!, spans[i + 1]!];

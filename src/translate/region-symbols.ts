@@ -40,7 +40,7 @@ export const changesWithPlace = (value: number | bigint): boolean =>
 /** What a look-up in the TLB has found; as many as fit share a slot. */
 const CELL_BYTES = 4;
 
-/** The name of the region itself among the functions that it calls; others are \`module.name\`. */
+/** The name of the region itself among the functions that it calls; others are `module.name`. */
 export const SELF = "self";
 
 /** An address, or distance to one, in an instruction. */

@@ -246,7 +246,7 @@ export class Translator implements RegionTranslator {
 
   #build(
     source: RegionSource,
-    { code, choice, spans }: ScannedRegion,
+    scanned: ScannedRegion,
     dispatched: CachedRegion["dispatched"],
     mode: number,
   ): BuiltRegion {
@@ -255,11 +255,12 @@ export class Translator implements RegionTranslator {
     this.#studyMs -= this.#nowMs() - began;
     const { cache } = this.#host;
     if (cache === undefined) return built;
-    const { entry: offset, pages } = code;
+    const { choice, spans } = scanned;
+    const { entry: offset, pages } = scanned.code;
     const pageAt = (wanted: number): number | undefined => pages.find(({ delta }) => delta === wanted)?.page;
     const guestCode = codeAt(this.#bytes, spans, pageAt);
     invariant(guestCode !== undefined, "a region lies on its pages");
-    const addresses = findAddresses(guestCode, spans, built.addresses);
+    const addresses = findAddresses(guestCode, scanned, built.addresses);
     for (const at of addresses) guestCode.fill(0, at, at + 4);
     const region = { offset, mode, choice, spans, addresses, guestCode, dispatched, built };
     cache.add(regionKey(this.#bytes, pages[0]!.page, offset, mode), encodeRegion(region));

@@ -72,6 +72,26 @@ describe.skipIf(!nasmAvailable)("a cache of regions", () => {
     expect(other).toMatchObject({ cached: 0 });
   });
 
+  test("compares what is an address to one instruction and code to another", () => {
+    // For odd counts MOV RAX, imm32; for even ones, a byte before, MOV EAX, imm32, and INC EBX or INC ESI and a NOP of the immediate's rest.
+    const overlapping = (increment: string): string => `
+      mov ecx, ${4 * ROUNDS}
+      xor ebx, ebx
+      xor esi, esi
+    again:
+      test cl, 1
+      jnz whole
+      db 0xb8
+    whole:
+      db 0x48, 0xc7, 0xc0, 0x48, 0xff, ${increment}, 0x90
+      dec ecx
+      jnz again
+      hlt`;
+    const cache = new MemoryCache();
+    expect(run(overlapping("0xc3"), cache)).toMatchObject({ rbx: BigInt(2 * ROUNDS), rsi: 0n, made: 1 });
+    expect(run(overlapping("0xc6"), cache)).toMatchObject({ rbx: 0n, rsi: BigInt(2 * ROUNDS), cached: 0 });
+  });
+
   test("does without a region that is damaged in a way that no sum of bytes shows", () => {
     const cache = new MemoryCache();
     const first = run(loopWith("0xffffffff81234560"), cache);

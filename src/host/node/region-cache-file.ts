@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import path from "node:path";
 import process from "node:process";
+import { threadId } from "node:worker_threads";
 import { crc32 } from "node:zlib";
 import type { RegionCache } from "../../cpu/region-translator.ts";
 import { defaultCacheFolder } from "./cache-folder.ts";
@@ -105,7 +106,7 @@ export class RegionCacheFile implements RegionCache {
       const theirs = current === undefined ? [] : readEntries(current).filter((e) => !known.has(nameOf(e)));
       for (const entry of theirs) entry.bytes = readEntry(current!, entry);
       mkdirSync(path.dirname(this.#path), { recursive: true });
-      const temporary = `${this.#path}.${process.pid}`;
+      const temporary = `${this.#path}.${process.pid}.${threadId}`;
       writeFileSync(
         temporary,
         encode([...kept, ...theirs], (entry) => entry.bytes ?? this.#read(entry)),
