@@ -29,7 +29,9 @@
 //                | a bit for each guest page        |
 //   0x00e0_0000  +----------------------------------+  LINK_SLOTS
 //                | from region to region            |
-//   0x0100_0000  +----------------------------------+  RECORDS
+//   0x0100_0000  +----------------------------------+  REGION_CELLS
+//                | what regions find out of it      |
+//   0x0120_0000  +----------------------------------+  RECORDS
 //                | decoded instructions             |
 //   0x0400_0000  +----------------------------------+  GUEST_RAM
 //                | guest physical address 0 ...     |
@@ -178,7 +180,15 @@ export const REGION_PAGE_BYTES = 8;
 export const REGION_PAGE_DELTA = 0;
 export const REGION_PAGE_NUMBER = 4;
 
-export const RECORDS = 0x1000000;
+/**
+ * What the code of a region does not have in itself, because it is another in each run: addresses of records and the like, an i32 each
+ * (translate/region-symbols.ts).
+ */
+export const REGION_CELLS = 0x1000000;
+export const REGION_CELLS_END = 0x1200000;
+export const REGION_CELL_BYTES = 4;
+
+export const RECORDS = 0x1200000;
 export const RECORDS_END = 0x4000000;
 
 export const GUEST_RAM = 0x4000000;
