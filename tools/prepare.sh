@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs at the end of `npm ci` and `npm install`: makes sure that the pinned Node.js is there, then builds the core.
+# Runs at the end of `npm ci` and `npm install`: makes sure that the pinned Node.js is there, then builds the core and what goes with it.
 # The npm package `node` fetches its binary in an install script, which some settings of npm skip.
 set -e
 cd "$(dirname "$0")/.."
@@ -22,3 +22,5 @@ if [ -d node_modules/assemblyscript ]; then
 else
   echo "ringfence: the AssemblyScript compiler is not installed, so src/core is not built" >&2
 fi
+# Only makes machines start sooner: says itself why it is not built, and that is no failure.
+"$ringfence_node" tools/build-native.ts || true
