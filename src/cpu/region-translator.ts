@@ -42,8 +42,10 @@ export type CompileRegions = (bytes: Uint8Array<ArrayBuffer>, budget: number) =>
 
 /** Regions that were compiled together, in this run or another, for places that are theirs for good. */
 export interface CompiledRegions {
-  /** The module, with what the host's compiler has made of it; undefined where it cannot be had any more. `budget` as of CompileRegions. */
-  load(budget: number): WebAssembly.Module | undefined;
+  /** The module, with what the host's compiler has made of it; undefined where it cannot be had any more. */
+  load(): WebAssembly.Module | undefined;
+  /** None of it is going to be used for some time. */
+  release(): void;
 }
 
 /** Where a region's slots and cells are that it was compiled for, as addresses. */
@@ -54,8 +56,8 @@ export interface CompiledPlaces {
 
 /** A region that was built before, in this run or another. */
 export interface KnownRegion {
-  /** Only the translator understands them. */
-  readonly bytes: Uint8Array;
+  /** Bytes that only the translator understands; undefined where they have been damaged. */
+  read(): Uint8Array | undefined;
   /** The module that has it as a function, its number there, and for which places; undefined when it is not compiled. */
   readonly compiled:
     | ({ readonly module: CompiledRegions; readonly index: number } & CompiledPlaces)

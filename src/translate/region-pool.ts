@@ -72,6 +72,7 @@ export class RegionPool {
     for (const [old, { used }] of this.#loaded) {
       if (used.size > 0) continue;
       this.#loaded.delete(old);
+      old.release();
       return;
     }
   }

@@ -12,7 +12,7 @@ import { TLB_BASE, X87_FCW } from "../layout/cpu-state.ts";
 import { invariant } from "../layout/invariant.ts";
 import { CPU_STATE, LINK_SLOT_BYTES, REGION_CELL_BYTES, TLB_BANK_USER } from "../layout/memory-map.ts";
 import * as record from "../layout/record.ts";
-import { type BuiltRegion, buildRegion, type RegionSource } from "./built-region.ts";
+import { buildRegion, type RegionSource } from "./built-region.ts";
 import {
   type CachedRegion,
   codeAt,
@@ -52,8 +52,6 @@ const BATCH_REGIONS = 12;
  * then a region has run about as long as optimising it takes.
  */
 const OPTIMISED_AFTER = 100_000;
-/** Of WebAssembly, for modules of which not more is known. */
-const BYTES_OF_A_REGION = 3000;
 /** With a cache: share of the time that may go into building regions of code that is only warm. */
 const STUDY_SHARE = 0.05;
 /** What is put by of that for later, in ms: a guest that has idled for long is not to be slow then. */
@@ -129,7 +127,7 @@ export class Translator implements RegionTranslator {
     this.#bytes = new Uint8Array(host.memory.buffer);
     this.#places = new RegionMemory(host.memory.buffer, host.regions, host.cache?.freePlaces);
     this.#pool = new RegionPool((module) => {
-      const loaded = module.load(OPTIMISED_AFTER * BYTES_OF_A_REGION);
+      const loaded = module.load();
       return loaded === undefined ? undefined : this.#instantiate(loaded);
     });
     this.#scanner = new RegionScanner(
@@ -152,10 +150,9 @@ export class Translator implements RegionTranslator {
   }
 
   wants(place: HotPlace, isWarm: boolean): boolean {
-    const known = this.#findCached(place, this.#mode());
+    const known = this.#findCached(place, this.#mode(), !isWarm);
     this.#known = known === undefined ? undefined : { page: place.page, ...known };
-    if (!isWarm) return known?.kept.compiled !== undefined;
-    return known !== undefined || this.#hasTimeToStudy();
+    return known !== undefined || (isWarm && this.#hasTimeToStudy());
   }
 
   #hasTimeToStudy(): boolean {
@@ -256,13 +253,20 @@ export class Translator implements RegionTranslator {
   }
 
   /** What the cache has of the code at a place. */
-  #findCached(place: HotPlace, mode: number): { kept: KnownRegion; cached: CachedRegion } | undefined {
+  #findCached(
+    place: HotPlace,
+    mode: number,
+    isCompiled = false,
+  ): { kept: KnownRegion; cached: CachedRegion } | undefined {
     const { cache } = this.#host;
     if (cache === undefined) return undefined;
     const pageAt = (delta: number): number | undefined =>
       delta === 0 ? place.page : this.#host.pageAt(delta);
     for (const kept of cache.find(regionKey(this.#bytes, place.page, place.offset, mode))) {
-      const cached = decodeRegion(kept.bytes);
+      if (isCompiled && kept.compiled === undefined) continue;
+      const bytes = kept.read();
+      if (bytes === undefined) continue;
+      const cached = decodeRegion(bytes);
       if (cached.offset !== place.offset || cached.mode !== mode) continue;
       if (!cached.choice.deltas.every((delta) => pageAt(delta) !== undefined)) continue;
       const code = codeAt(this.#bytes, cached.spans, pageAt);
@@ -380,7 +384,8 @@ export class Translator implements RegionTranslator {
     if (added !== undefined) this.#pool.add(added, exports);
     for (const [i, one] of waiting.entries()) {
       const compiled = placed[i]!.kept?.compiled;
-      const pooled = compiled?.module === added ? this.#pool.take(compiled) : undefined;
+      const isThis = compiled !== undefined && compiled.module === added && compiled.index === i;
+      const pooled = isThis ? this.#pool.take(compiled) : undefined;
       if (pooled !== undefined) this.#used.set(one.handler, pooled);
       this.#install(one, exports[`${i}`] as RegionFunction);
     }

@@ -1,0 +1,97 @@
+import type { CompiledPlaces, CompiledRegions } from "../../cpu/region-translator.ts";
+import type { ModuleCode } from "./module-code.ts";
+
+/** Tells a region from others: its key in the cache, its CRC and its length. */
+export interface RegionIdentity {
+  readonly key: number;
+  readonly crc: number;
+  readonly length: number;
+}
+
+/** A region in a module, and the places that it was compiled for. */
+export interface PlacedRegion extends RegionIdentity, CompiledPlaces {
+  readonly slotBytes: number;
+  readonly cellBytes: number;
+}
+
+/** The bytes of a module, and V8's code for it. */
+export interface StoredModule {
+  readonly wire: Uint8Array;
+  readonly code: Uint8Array | undefined;
+}
+
+/** What a module is kept by. */
+export interface ModuleKeeper {
+  /** Absent: modules are kept for this run only. */
+  readonly code: ModuleCode | undefined;
+  /** Whether so many bytes more may be held in memory. */
+  hold(bytes: number): boolean;
+}
+
+/** A module of regions: in memory, in a file, or both. */
+export class KeptModule implements CompiledRegions {
+  /** Those that are not kept have no identity, but places. */
+  readonly regions: readonly PlacedRegion[];
+  readonly #keeper: ModuleKeeper;
+  readonly #stored: () => StoredModule | undefined;
+  /** V8's code that is stored. */
+  readonly #storedBytes: number;
+  #module: WebAssembly.Module | undefined;
+  /** Code of a module that has been let go of. */
+  #held: Uint8Array | undefined;
+  #wasUsed: boolean;
+
+  /** @param module Of this run; absent for one that is stored. */
+  constructor(
+    keeper: ModuleKeeper,
+    regions: readonly PlacedRegion[],
+    stored: { bytes: number; read(): StoredModule | undefined },
+    module?: WebAssembly.Module,
+  ) {
+    this.#keeper = keeper;
+    this.regions = regions;
+    this.#storedBytes = stored.bytes;
+    this.#stored = stored.read;
+    this.#module = module;
+    this.#wasUsed = module !== undefined;
+  }
+
+  /** Whether this run has used it. */
+  get wasUsed(): boolean {
+    return this.#wasUsed;
+  }
+
+  load(): WebAssembly.Module | undefined {
+    if (this.#module !== undefined) return this.#module;
+    const stored = this.#stored();
+    const code = this.#held ?? stored?.code;
+    if (stored === undefined || code === undefined) return undefined;
+    this.#module = this.#keeper.code?.deserialize(stored.wire, code);
+    this.#wasUsed ||= this.#module !== undefined;
+    return this.#module;
+  }
+
+  release(): void {
+    const code = this.#newCode();
+    this.#module = undefined;
+    if (code !== undefined && this.#keeper.hold(code.length - (this.#held?.length ?? 0))) this.#held = code;
+  }
+
+  /** Bytes of V8's code that are not stored. */
+  get newBytes(): number {
+    return Math.max(0, (this.#newCode()?.length ?? 0) - this.#storedBytes);
+  }
+
+  /** Its bytes and all code that there is; undefined where there is none. */
+  toStore(): (StoredModule & { readonly code: Uint8Array }) | undefined {
+    const stored = this.#stored();
+    const code = this.#newCode() ?? stored?.code;
+    return stored === undefined || code === undefined ? undefined : { wire: stored.wire, code };
+  }
+
+  /** Code that is more than what is stored. */
+  #newCode(): Uint8Array | undefined {
+    const code = this.#module === undefined ? undefined : this.#keeper.code?.serialize(this.#module);
+    return code !== undefined && code.length > this.#storedBytes ? code : this.#held;
+  }
+}
