@@ -58,6 +58,8 @@ export interface CompiledPlaces {
 export interface KnownRegion {
   /** Bytes that only the translator understands; undefined where they have been damaged. */
   read(): Uint8Array | undefined;
+  /** False where it is certainly not compiled: answered without reading. */
+  readonly mayBeCompiled: boolean;
   /** The module that has it as a function, its number there, and for which places; undefined when it is not compiled. */
   readonly compiled:
     | ({ readonly module: CompiledRegions; readonly index: number } & CompiledPlaces)
@@ -79,6 +81,8 @@ export interface RegionCache {
   find(key: number): Iterable<KnownRegion>;
   /** Undefined where it is not kept. */
   add(key: number, region: Uint8Array<ArrayBuffer>): KnownRegion | undefined;
+  /** Whether the host's compiler's code is kept for other runs. */
+  readonly keepsCode: boolean;
   /** From these addresses on no slots and cells are taken by regions that were compiled in other runs. */
   readonly freePlaces: CompiledPlaces;
   /** Regions have been compiled, in the order of the module's functions. Those that are kept and were not compiled before are from now on. */

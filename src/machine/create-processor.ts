@@ -29,7 +29,7 @@ const WASM_PAGE_BYTES = 65536;
 /** Times a jump is taken before what it leads to is translated. */
 const HOT_COUNT = 100_000;
 /** The same where the cache knows what it is translated to, and where it has that compiled. */
-const WARM_COUNT = 20_000;
+const WARM_COUNT = 10_000;
 const COMPILED_COUNT = 2_000;
 
 /** CR4 bits that exist with a feature. */

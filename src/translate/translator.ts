@@ -52,6 +52,8 @@ const BATCH_REGIONS = 12;
  * then a region has run about as long as optimising it takes.
  */
 const OPTIMISED_AFTER = 100_000;
+/** The same of a region that an earlier run had, where the optimised code is kept: later runs gain from it, too. */
+const OPTIMISED_AGAIN_AFTER = 5000;
 /** With a cache: share of the time that may go into building regions of code that is only warm. */
 const STUDY_SHARE = 0.05;
 /** What is put by of that for later, in ms: a guest that has idled for long is not to be slow then. */
@@ -78,6 +80,8 @@ interface NewRegion {
   readonly scanned: ScannedRegion;
   /** The blocks that indirect jumps go to by number; undefined when it has none. */
   readonly dispatched: readonly Position[] | undefined;
+  /** It was built before. */
+  readonly isKnown: boolean;
   toPlace(): RegionToPlace;
 }
 
@@ -263,14 +267,15 @@ export class Translator implements RegionTranslator {
     const pageAt = (delta: number): number | undefined =>
       delta === 0 ? place.page : this.#host.pageAt(delta);
     for (const kept of cache.find(regionKey(this.#bytes, place.page, place.offset, mode))) {
-      if (isCompiled && kept.compiled === undefined) continue;
+      if (isCompiled && !kept.mayBeCompiled) continue;
       const bytes = kept.read();
       if (bytes === undefined) continue;
       const cached = decodeRegion(bytes);
       if (cached.offset !== place.offset || cached.mode !== mode) continue;
       if (!cached.choice.deltas.every((delta) => pageAt(delta) !== undefined)) continue;
       const code = codeAt(this.#bytes, cached.spans, pageAt);
-      if (code !== undefined && isSameCode(cached, code)) return { kept, cached };
+      if (code === undefined || !isSameCode(cached, code)) continue;
+      if (!isCompiled || kept.compiled !== undefined) return { kept, cached };
     }
     return undefined;
   }
@@ -286,7 +291,8 @@ export class Translator implements RegionTranslator {
     const scanned = this.#scanner.scan(place, cached.choice);
     if (scanned === undefined || !isSameRegion(cached, scanned)) return undefined;
     this.#cached++;
-    return { scanned, dispatched: cached.dispatched, toPlace: () => ({ built: cached.built, kept }) };
+    const { dispatched, built } = cached;
+    return { scanned, dispatched, isKnown: true, toPlace: () => ({ built, kept }) };
   }
 
   #fresh(place: HotPlace, mode: number): NewRegion | undefined {
@@ -296,7 +302,8 @@ export class Translator implements RegionTranslator {
     const flow = new ControlFlow(code);
     const source = { code, flow, use: this.#use(scanned, flow, mode), memory: this.#memory };
     const dispatched = flow.hasIndirectTargets ? flow.dispatched : undefined;
-    return { scanned, dispatched, toPlace: () => this.#build(source, scanned, dispatched, mode) };
+    const toPlace = (): RegionToPlace => this.#build(source, scanned, dispatched, mode);
+    return { scanned, dispatched, isKnown: false, toPlace };
   }
 
   #build(
@@ -372,7 +379,7 @@ export class Translator implements RegionTranslator {
     const bytes = buildRegionModule(placed, pages.shared);
     this.#bytesMade += bytes.length;
     this.#modules++;
-    const module = compile(bytes, (OPTIMISED_AFTER * bytes.length) / waiting.length);
+    const module = compile(bytes, (this.#optimisedAfter(waiting) * bytes.length) / waiting.length);
     const exports = this.#instantiate(module);
     const regions = placed.map(({ built, kept, places }) => ({
       region: kept,
@@ -389,6 +396,12 @@ export class Translator implements RegionTranslator {
       if (pooled !== undefined) this.#used.set(one.handler, pooled);
       this.#install(one, exports[`${i}`] as RegionFunction);
     }
+  }
+
+  #optimisedAfter(waiting: readonly Waiting[]): number {
+    if (this.#host.cache?.keepsCode !== true) return OPTIMISED_AFTER;
+    const known = waiting.filter(({ region }) => region.isKnown).length / waiting.length;
+    return OPTIMISED_AFTER + (OPTIMISED_AGAIN_AFTER - OPTIMISED_AFTER) * known;
   }
 
   #instantiate(module: WebAssembly.Module): WebAssembly.Exports {

@@ -29,6 +29,10 @@ class MemoryRegion implements KnownRegion {
     this.bytes = bytes;
   }
 
+  get mayBeCompiled(): boolean {
+    return this.compiled !== undefined;
+  }
+
   read(): Uint8Array {
     return this.bytes;
   }
@@ -36,6 +40,7 @@ class MemoryRegion implements KnownRegion {
 
 class MemoryCache implements RegionCache {
   readonly regions = new Map<number, MemoryRegion[]>();
+  readonly keepsCode = true;
   freePlaces = { slots: LINK_SLOTS, cells: REGION_CELLS };
 
   find(key: number): Iterable<KnownRegion> {

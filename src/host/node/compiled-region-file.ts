@@ -24,7 +24,8 @@ const KIND: EntryFileKind = { magic: 0x434d5246, format: 1 };
 const DIRECTORY = 0;
 /** Numbers of a module in the directory, and of each of its regions behind them. */
 const MODULE_WORDS = 3;
-const REGION_WORDS = 7;
+const DIGEST_WORDS = 4;
+const REGION_WORDS = 5 + DIGEST_WORDS;
 const MOST_BYTES = 64 << 20;
 /** Code of modules that this run has let go of, in memory. */
 const MOST_HELD_BYTES = 16 << 20;
@@ -33,7 +34,7 @@ const LEAST_NEW_BYTES = 64 << 10;
 
 type Compiled = NonNullable<KnownRegion["compiled"]>;
 
-const nameOf = ({ key, crc, length }: RegionIdentity): string => `${key} ${crc} ${length}`;
+const nameOf = ({ key, digest }: RegionIdentity): string => `${key} ${digest}`;
 
 /**
  * V8's machine code for modules of regions, in a file that outlives the process: which regions they are, and the places in memory that they
@@ -46,6 +47,7 @@ export class CompiledRegionFile implements ModuleKeeper {
   #stored: KeptModule[] | undefined;
   #made: KeptModule[] = [];
   #byRegion: Map<string, Compiled> | undefined;
+  readonly #keys = new Set<number>();
   #heldBytes = 0;
 
   constructor(file: string, code: ModuleCode | undefined) {
@@ -59,11 +61,12 @@ export class CompiledRegionFile implements ModuleKeeper {
   }
 
   find(region: RegionIdentity): Compiled | undefined {
-    if (this.#byRegion === undefined) {
-      this.#byRegion = new Map();
-      for (const module of [...this.#storedModules, ...this.#made]) this.#list(module);
-    }
-    return this.#byRegion.get(nameOf(region));
+    return this.#listed.get(nameOf(region));
+  }
+
+  /** Whether some region of a key is compiled. */
+  hasKey(key: number): boolean {
+    return this.#listed.size > 0 && this.#keys.has(key);
   }
 
   /** Adds a module's regions, in the order of its functions. */
@@ -112,6 +115,14 @@ export class CompiledRegionFile implements ModuleKeeper {
     if (this.#file !== undefined) closeSync(this.#file);
   }
 
+  get #listed(): ReadonlyMap<string, Compiled> {
+    if (this.#byRegion === undefined) {
+      this.#byRegion = new Map();
+      for (const module of [...this.#storedModules, ...this.#made]) this.#list(module);
+    }
+    return this.#byRegion;
+  }
+
   get #storedModules(): readonly KeptModule[] {
     this.#stored ??= this.#file === undefined ? [] : readModules(this.#file, this);
     return this.#stored;
@@ -122,6 +133,7 @@ export class CompiledRegionFile implements ModuleKeeper {
       const name = nameOf(region);
       const { slots, cells } = region;
       if (this.#byRegion?.has(name) === false) this.#byRegion.set(name, { module, index, slots, cells });
+      this.#keys.add(region.key);
     }
   }
 }
@@ -198,19 +210,19 @@ function writeModules(file: string, modules: readonly KeptModule[]): void {
   writeEntryFile(file, KIND, entries);
 }
 
-function encode({ key, crc, length, slots, slotBytes, cells, cellBytes }: PlacedRegion): number[] {
-  return [key, crc, length, slots, slotBytes, cells, cellBytes];
+function encode({ key, digest, slots, slotBytes, cells, cellBytes }: PlacedRegion): number[] {
+  const words = new Uint32Array(new Uint8Array(Buffer.from(digest, "hex")).buffer);
+  return [key, slots, slotBytes, cells, cellBytes, ...words];
 }
 
 function decode(words: Uint32Array): PlacedRegion {
-  const [key, crc, length, slots, slotBytes, cells, cellBytes] = words as unknown as [
-    number,
-    number,
+  const [key, slots, slotBytes, cells, cellBytes] = words as unknown as [
     number,
     number,
     number,
     number,
     number,
   ];
-  return { key, crc, length, slots, slotBytes, cells, cellBytes };
+  const digest = Buffer.from(words.slice(REGION_WORDS - DIGEST_WORDS, REGION_WORDS).buffer).toString("hex");
+  return { key, digest, slots, slotBytes, cells, cellBytes };
 }

@@ -1,11 +1,15 @@
 import type { CompiledPlaces, CompiledRegions } from "../../cpu/region-translator.ts";
 import type { ModuleCode } from "./module-code.ts";
 
-/** Tells a region from others: its key in the cache, its CRC and its length. */
+/** Tells a region from all others. */
 export interface RegionIdentity {
+  /** In the cache. */
   readonly key: number;
-  readonly crc: number;
-  readonly length: number;
+  /**
+   * The first half of the SHA-256 of its bytes, in hexadecimal digits: guests make regions of whatever code they like, and none may have the
+   * machine code of another's.
+   */
+  readonly digest: string;
 }
 
 /** A region in a module, and the places that it was compiled for. */

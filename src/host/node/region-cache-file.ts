@@ -42,12 +42,13 @@ class Entry implements KnownRegion, RegionIdentity {
   readonly key: number;
   readonly crc: number;
   readonly length: number;
-  readonly read: () => Uint8Array | undefined;
+  readonly #read: () => Uint8Array | undefined;
   readonly #compiled: CompiledRegionFile;
+  #digest: string | undefined;
   isUsed = false;
 
   constructor(
-    { key, crc, length }: RegionIdentity,
+    { key, crc, length }: Omit<FileEntry, "offset">,
     compiled: CompiledRegionFile,
     read: () => Uint8Array | undefined,
   ) {
@@ -55,11 +56,24 @@ class Entry implements KnownRegion, RegionIdentity {
     this.crc = crc;
     this.length = length;
     this.#compiled = compiled;
-    this.read = read;
+    this.#read = read;
+  }
+
+  read(): Uint8Array | undefined {
+    return this.#read();
+  }
+
+  get digest(): string {
+    this.#digest ??= digestOf(this.#read() ?? NOTHING);
+    return this.#digest;
+  }
+
+  get mayBeCompiled(): boolean {
+    return this.#compiled.hasKey(this.key);
   }
 
   get compiled(): KnownRegion["compiled"] {
-    return this.#compiled.find(this);
+    return this.mayBeCompiled ? this.#compiled.find(this) : undefined;
   }
 }
 
@@ -97,16 +111,19 @@ export class RegionCacheFile implements RegionCache {
 
   add(key: number, bytes: Uint8Array<ArrayBuffer>): KnownRegion | undefined {
     const known = this.#entries.get(key) ?? [];
-    const identity = { key, crc: crc32(bytes), length: bytes.length };
-    const same = known.find(({ crc, length }) => crc === identity.crc && length === identity.length);
+    const entry = new Entry({ key, crc: crc32(bytes), length: bytes.length }, this.#compiled, () => bytes);
+    const same = known.find((other) => nameOf(other) === nameOf(entry) && other.digest === entry.digest);
     if (same !== undefined) return same;
     if (this.#newBytes + bytes.length > MOST_NEW_BYTES) return undefined;
-    const entry = new Entry(identity, this.#compiled, () => bytes);
     entry.isUsed = true;
     this.#entries.set(key, [entry, ...known].slice(0, MOST_OF_A_KEY));
     this.#new++;
     this.#newBytes += bytes.length;
     return entry;
+  }
+
+  get keepsCode(): boolean {
+    return this.#compiled.code !== undefined;
   }
 
   get freePlaces(): CompiledPlaces {
@@ -119,8 +136,8 @@ export class RegionCacheFile implements RegionCache {
     regions: readonly NewlyCompiled[],
   ): CompiledRegions {
     const placed = regions.map(({ region, ...places }) => {
-      const { key, crc, length } = region instanceof Entry ? region : NO_REGION;
-      return { key, crc, length, ...places };
+      const { key, digest } = region instanceof Entry ? region : NO_REGION;
+      return { key, digest, ...places };
     });
     return this.#compiled.add(bytes, module, placed);
   }
@@ -137,11 +154,12 @@ export class RegionCacheFile implements RegionCache {
   save(): void {
     try {
       if (this.#new >= LEAST_NEW) this.#saveRegions();
-      this.#compiled.save(({ key, crc, length }) =>
-        (this.#entries.get(key) ?? []).some((entry) => entry.crc === crc && entry.length === length),
+      this.#compiled.save(({ key, digest }) =>
+        (this.#entries.get(key) ?? []).some((entry) => entry.digest === digest),
       );
-    } catch {
-      // A cache that cannot be written is none: the next run makes its regions again.
+    } catch (error) {
+      // A cache that the system does not let be written is none: the next run makes its regions again.
+      if ((error as NodeJS.ErrnoException).code === undefined) throw error;
     }
   }
 
@@ -173,8 +191,12 @@ export class RegionCacheFile implements RegionCache {
   }
 }
 
-/** Stands for a region that is not kept: no region is as short. */
-const NO_REGION: RegionIdentity = { key: 0, crc: 0, length: 0 };
+const NOTHING = new Uint8Array();
+
+const digestOf = (bytes: Uint8Array): string => hash("sha256", bytes).slice(0, 32);
+
+/** Stands for a region that is not kept: no region has no bytes. */
+const NO_REGION: RegionIdentity = { key: 0, digest: digestOf(NOTHING) };
 
 /** The caches of one machine's processors, in the user's cache folder. */
 export class RegionCacheFolder {
@@ -204,6 +226,7 @@ function fileOf(kind: string, version: string): string {
   return path.join(defaultCacheFolder(), "regions", `${hash("sha256", version).slice(0, 32)}.${kind}`);
 }
 
+/** For files: that takes no reading. */
 const nameOf = ({ key, crc, length }: Entry): string => `${key} ${crc} ${length}`;
 
 function byKey(entries: readonly Entry[]): Map<number, Entry[]> {
@@ -220,8 +243,9 @@ function byKey(entries: readonly Entry[]): Map<number, Entry[]> {
 function withinLimits(entries: readonly Entry[]): NewEntry[] {
   const kept: NewEntry[] = [];
   let total = 0;
-  for (const { key, crc, read } of entries) {
-    const bytes = read();
+  for (const entry of entries) {
+    const { key, crc } = entry;
+    const bytes = entry.read();
     if (bytes === undefined) continue;
     if (total + bytes.length > MOST_BYTES || kept.length === MOST_ENTRIES) break;
     total += bytes.length;
