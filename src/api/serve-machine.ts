@@ -5,6 +5,7 @@ import { CORE_WASM, ensureCore } from "../host/node/core-module.ts";
 import { EventLoop } from "../host/node/event-loop.ts";
 import { readWholeFile } from "../host/node/files.ts";
 import { hostTime } from "../host/node/host-time.ts";
+import { type InterpreterCacheFile, openInterpreterCache } from "../host/node/interpreter-cache-file.ts";
 import { type ThreadEnd, thisThread } from "../host/node/machine-thread.ts";
 import { RegionCacheFolder } from "../host/node/region-cache-file.ts";
 import { snapshotHost } from "../host/node/snapshot-files.ts";
@@ -32,9 +33,9 @@ export async function serveMachine(): Promise<void> {
   try {
     // What every machine needs is ready before it is known which machine it is to be.
     ensureCore();
-    const coreModule = new WebAssembly.Module(readWholeFile(CORE_WASM));
-    codeVersion();
-    await thread.make(coreModule, await program.data);
+    const cache = openInterpreterCache(codeVersion());
+    const coreModule = cache.compile(readWholeFile(CORE_WASM));
+    await thread.make(coreModule, cache, await program.data);
   } catch (error) {
     program.post({ kind: "failed", error: sendError(error) });
   }
@@ -47,6 +48,7 @@ class MachineThread {
   #devices: MachineDevices | undefined;
   #agentPort: HostPort | undefined;
   #untakenBytes = 0;
+  #saveAtEnd = () => {};
   /** Ends a pause under way. */
   #endPause: (() => void) | undefined;
 
@@ -54,7 +56,11 @@ class MachineThread {
     this.#program = program;
   }
 
-  async make(coreModule: WebAssembly.Module, request: MachineRequest): Promise<void> {
+  async make(
+    coreModule: WebAssembly.Module,
+    interpreterCache: InterpreterCacheFile,
+    request: MachineRequest,
+  ): Promise<void> {
     const build = (options: Omit<MachineOptions, "createProcessor" | "host" | "noReboot">): Machine =>
       new Machine({
         ...options,
@@ -77,6 +83,7 @@ class MachineThread {
             memory,
             compileRegions,
             openRegionCache: (version: string) => this.#regions.open(version),
+            interpreterCache,
           };
           return createProcessor({ ...common, codeVersion: codeVersion(), code }).processor;
         },
@@ -98,6 +105,7 @@ class MachineThread {
               this.#program.post({ kind: "progress", line }),
             ),
           });
+    this.#saveAtEnd = () => interpreterCache.close();
     this.#program.listen((message) => this.#receive(machine, message));
     this.#program.post({
       kind: "made",
@@ -219,6 +227,7 @@ class MachineThread {
       const end = await machine.run();
       await this.#devices?.close();
       this.#regions.close();
+      this.#saveAtEnd();
       this.#program.post({ kind: "ended", end });
     };
     run().catch((error: unknown) => this.#program.post({ kind: "failed", error: sendError(error) }));

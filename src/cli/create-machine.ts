@@ -2,6 +2,7 @@ import type { BootRequest } from "../boot/boot-plan.ts";
 import type { FeatureName } from "../cpu/cpuid-tables.ts";
 import { Meter } from "../cpu/meter.ts";
 import type { CompileRegions, RegionCache } from "../cpu/region-translator.ts";
+import type { InterpreterCache } from "../interpret/interpreter-cache.ts";
 import { createLockstepProcessor } from "../lockstep/create-lockstep-processor.ts";
 import type { LockstepProcessor } from "../lockstep/lockstep-processor.ts";
 import {
@@ -39,6 +40,7 @@ export interface MachineRequest {
   /** Names the version of what decodes and generates code; absent: snapshots go without decoded code. */
   readonly codeVersion?: string;
   readonly openRegionCache?: (version: string) => RegionCache;
+  readonly interpreterCache?: InterpreterCache;
   readonly memoryBytes: number;
   readonly engine: EngineName;
   /** Compiles modules of translated code; the host's usual compiler when absent. */
@@ -103,7 +105,7 @@ export function createMachine(request: MachineRequest): RunnableMachine {
     ramBytes: request.memoryBytes,
     createProcessor: (surroundings, memory) => {
       const common = {
-        coreModule: new WebAssembly.Module(request.core),
+        coreModule: request.interpreterCache?.compile(request.core) ?? new WebAssembly.Module(request.core),
         ramBytes: request.memoryBytes,
         deterministic: request.deterministic,
         ...(request.features && { features: request.features }),
@@ -113,6 +115,7 @@ export function createMachine(request: MachineRequest): RunnableMachine {
         meter,
         codeVersion: request.codeVersion,
         openRegionCache: request.openRegionCache,
+        interpreterCache: request.interpreterCache,
         code: "state" in request.boot ? request.boot.code : undefined,
       };
       const against = AGAINST[request.engine];

@@ -7,6 +7,7 @@ import { CORE_WASM, ensureCore } from "../host/node/core-module.ts";
 import { EventLoop } from "../host/node/event-loop.ts";
 import { checkCanWrite, readWholeFile, writeWholeFile } from "../host/node/files.ts";
 import { hostTime } from "../host/node/host-time.ts";
+import { openInterpreterCache } from "../host/node/interpreter-cache-file.ts";
 import { RegionCacheFolder } from "../host/node/region-cache-file.ts";
 import { FileSerialOutput, type SerialOutput, StreamSerialOutput } from "../host/node/serial-output.ts";
 import { snapshotHost } from "../host/node/snapshot-files.ts";
@@ -123,6 +124,7 @@ async function runSession(
   });
   ensureCore();
   const regionCaches = new RegionCacheFolder();
+  const interpreterCache = openInterpreterCache(codeVersion());
   const host: MachineHost = {
     ...hostTime(loop),
     writeSerial: (bytes) => {
@@ -139,6 +141,7 @@ async function runSession(
     codeVersion: codeVersion(),
     compileRegions,
     openRegionCache: (version) => regionCaches.open(version),
+    interpreterCache,
     host,
     report: tell,
     ...session.agentParts,
@@ -177,6 +180,7 @@ async function runSession(
     disconnect();
     output.close();
     regionCaches.close();
+    interpreterCache.close();
     await close();
   }
 }
@@ -191,6 +195,7 @@ async function startMachine(
     | "codeVersion"
     | "compileRegions"
     | "openRegionCache"
+    | "interpreterCache"
     | "host"
     | "report"
     | "disks"

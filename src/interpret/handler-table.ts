@@ -8,11 +8,18 @@ import * as record from "../layout/record.ts";
 import type { Fusion } from "./block-cache.ts";
 import { buildHandlerModule } from "./handler-module.ts";
 import { HotHandlers } from "./hot-handlers.ts";
+import type { SavedHandlers } from "./interpreter-cache.ts";
 import type { InterpreterParts } from "./interpreter-parts.ts";
 import { buildRunModule } from "./run-module-builder.ts";
 
 /** Rooms in the handler table; a machine meets a few thousand shapes at most. */
 const TABLE_SIZE = 16384;
+/** Fewer handlers are not worth a module of their own in the cache. */
+const LEAST_NEW_SHAPES = 16;
+/** A guest that uses more of what there is gets no more kept. */
+const MOST_KEPT_SHAPES = 4000;
+/** When there are more in the cache, they become one. */
+const MOST_KEPT_MODULES = 8;
 
 /** The functions that run records. */
 export interface RunExports extends WebAssembly.Exports {
@@ -38,6 +45,8 @@ export class HandlerTable {
   readonly #available: ReadonlySet<string>;
   readonly #u16: Uint16Array;
   readonly #runModule: Uint8Array<ArrayBuffer>;
+  /** What came from the cache. */
+  readonly #kept: SavedHandlers | undefined;
   #compiled = 0;
   #modules = 0;
 
@@ -47,22 +56,28 @@ export class HandlerTable {
     this.#hotMark = hotMark;
     this.#u16 = new Uint16Array(parts.memory.buffer);
     this.#available = new Set(Object.keys(parts.core));
-    const restored = parts.code?.key === parts.codeKey ? restoreShapes(parts.code) : undefined;
-    const code = restored === undefined ? undefined : parts.code;
-    this.restored = code;
-    this.shapes = restored ?? new ShapeTable(FIRST_SHAPE_HANDLER);
+    const code = parts.code?.key === parts.codeKey ? parts.code : undefined;
+    const kept = code === undefined ? keptHandlers(parts, hotMark) : undefined;
+    const known = code ?? kept;
+    const shapes = known === undefined ? undefined : restoreShapes(known);
+    this.restored = shapes === undefined ? undefined : code;
+    this.#kept = shapes === undefined ? undefined : kept;
+    this.shapes = shapes ?? new ShapeTable(FIRST_SHAPE_HANDLER);
     const { observe, pages } = parts;
-    this.#hot = new HotHandlers(this.shapes, observe === undefined, code?.inlineShapes);
+    const usable = shapes === undefined ? undefined : known;
+    this.#hot = new HotHandlers(this.shapes, observe === undefined, usable?.inlineShapes);
     this.#runModule =
-      code?.runModule ??
+      usable?.runModule ??
       buildRunModule(this.#hot.inline, pages, this.#available, observe !== undefined, hotMark);
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(this.#runModule), {
+    const instance = new WebAssembly.Instance(this.#compileAgain(this.#runModule), {
       env: { memory: parts.memory, handlers: this.table, observe: (pc: number) => this.#observe(pc) },
       core: parts.core,
     });
     this.run = instance.exports as RunExports;
-    if (code === undefined) return;
-    this.#instantiate(code.handlerModule);
+    parts.cache?.saveAtEnd(() => this.#saveHandlers());
+    if (usable === undefined) return;
+    for (const module of this.#kept?.handlerModules ?? [code!.handlerModule])
+      this.#instantiate(this.#compileAgain(module));
     this.#compiled = this.shapes.shapes.length;
   }
 
@@ -87,6 +102,28 @@ export class HandlerTable {
     };
   }
 
+  /** For the cache: all handlers, if this run has needed some that it does not have. */
+  #saveHandlers(): SavedHandlers | undefined {
+    const { codeKey, pages } = this.#parts;
+    if (codeKey === undefined || this.restored !== undefined) return undefined;
+    const all = this.shapes.shapes;
+    const known = (this.#kept?.shapes.length ?? 0) / 2;
+    if (all.length - known < LEAST_NEW_SHAPES || all.length > MOST_KEPT_SHAPES) return undefined;
+    const modules = this.#kept?.handlerModules ?? [];
+    const merges = modules.length >= MOST_KEPT_MODULES;
+    const shapes = all.slice(merges ? 0 : known).filter((shape) => this.#isInTable(shape));
+    const added = buildHandlerModule(shapes, pages, this.#available, this.#hotMark);
+    return {
+      key: keyOfHandlers(codeKey, this.#hotMark),
+      shapes: this.shapes.save(),
+      inlineShapes: this.#hot.inlineShapes,
+      // Numbers behind belong to regions.
+      nextHandler: Math.max(all.at(-1)!.id + 1, this.#hot.end),
+      runModule: this.#runModule,
+      handlerModules: merges ? [added] : [...modules, added],
+    };
+  }
+
   /** Compiles handlers for the shapes that decoding has added. */
   compilePending(): void {
     const all = this.shapes.shapes;
@@ -97,7 +134,8 @@ export class HandlerTable {
     invariant(this.shapes.nextId <= TABLE_SIZE, "the handler table has room for every shape");
     const meter = this.#parts.meter;
     meter?.enter(meter.kind("translation/handlers of the interpreter"));
-    this.#instantiate(buildHandlerModule(pending, this.#parts.pages, this.#available, this.#hotMark));
+    const module = buildHandlerModule(pending, this.#parts.pages, this.#available, this.#hotMark);
+    this.#instantiate(new WebAssembly.Module(module));
     meter?.leave();
   }
 
@@ -109,9 +147,14 @@ export class HandlerTable {
     );
   }
 
+  /** Compiles a module that other runs have too. */
+  #compileAgain(wireBytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
+    return this.#parts.cache?.compile(wireBytes) ?? new WebAssembly.Module(wireBytes);
+  }
+
   /** Puts handlers into the table. */
-  #instantiate(module: Uint8Array<ArrayBuffer>): void {
-    new WebAssembly.Instance(new WebAssembly.Module(module), {
+  #instantiate(module: WebAssembly.Module): void {
+    new WebAssembly.Instance(module, {
       env: { memory: this.#parts.memory, handlers: this.table },
       core: this.#parts.core,
       run: this.run,
@@ -125,13 +168,25 @@ export class HandlerTable {
   }
 }
 
-/** The table that saved code was made with; undefined where it is not such as this version makes. */
-function restoreShapes(code: RestoredCode | undefined): ShapeTable | undefined {
-  if (code === undefined || !(code.nextHandler <= TABLE_SIZE && code.inlineShapes * 2 <= code.shapes.length))
-    return undefined;
+function keptHandlers(
+  { cache, codeKey }: InterpreterParts,
+  hotMark: number | undefined,
+): SavedHandlers | undefined {
+  return codeKey === undefined ? undefined : cache?.handlers(keyOfHandlers(codeKey, hotMark));
+}
+
+const keyOfHandlers = (codeKey: string, hotMark: number | undefined): string => `${codeKey} ${hotMark}`;
+
+/** The table that was saved; undefined where it is not such as this version makes. */
+function restoreShapes({
+  nextHandler,
+  inlineShapes,
+  shapes: rows,
+}: Pick<SavedCode, "nextHandler" | "inlineShapes" | "shapes">): ShapeTable | undefined {
+  if (!(nextHandler <= TABLE_SIZE && inlineShapes * 2 <= rows.length)) return undefined;
   const shapes = new ShapeTable(FIRST_SHAPE_HANDLER);
   try {
-    shapes.restore(code.shapes, code.nextHandler, FORMS);
+    shapes.restore(rows, nextHandler, FORMS);
     return shapes;
   } catch (error) {
     if (error instanceof RangeError) return undefined;

@@ -42,6 +42,11 @@ export class HotHandlers implements Fusion {
     this.#inlineIds = new Set(this.inline.map((handler) => handler.id));
   }
 
+  /** The number behind the highest that lies inside the loop. */
+  get end(): number {
+    return Math.max(-1, ...this.#inlineIds) + 1;
+  }
+
   isInline(id: number): boolean {
     return this.#inlineIds.has(id);
   }

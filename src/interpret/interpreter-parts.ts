@@ -7,6 +7,7 @@ import type { OpcodeIndex } from "../decode/form-table.ts";
 import type { HandlerShape } from "../decode/shape.ts";
 import type { MemoryPages } from "./handler-module.ts";
 import type { HeatMarks } from "./heat.ts";
+import type { InterpreterCache } from "./interpreter-cache.ts";
 
 /** What the interpreter is made of besides its own modules. */
 export interface InterpreterParts {
@@ -26,6 +27,8 @@ export interface InterpreterParts {
   readonly meter?: Meter | undefined;
   /** Names all that decoded and generated code depends on; absent: it is neither saved nor restored. */
   readonly codeKey?: string | undefined;
+  /** Where handlers and their machine code are kept from one run to the next; nowhere when absent. */
+  readonly cache?: InterpreterCache | undefined;
   /** What a processor had decoded and generated whose state this one takes over. */
   readonly code?: RestoredCode | undefined;
   /** For profiles: called with the shape of every instruction before it is executed. Very slow; no handler is inline then. */

@@ -18,6 +18,7 @@ import { formsWithin } from "../decode/form-table.ts";
 import { APIC_BUS_HZ } from "../devices/local-apic/apic-timer.ts";
 import type { HeatMarks } from "../interpret/heat.ts";
 import { Interpreter } from "../interpret/interpreter.ts";
+import type { InterpreterCache } from "../interpret/interpreter-cache.ts";
 import type { InterpreterParts } from "../interpret/interpreter-parts.ts";
 import * as cpu from "../layout/cpu-state.ts";
 import { Translator } from "../translate/translator.ts";
@@ -62,6 +63,8 @@ export interface ProcessorRequest {
   readonly compileRegions?: CompileRegions | undefined;
   /** Opens the cache of regions of a version, which names all that a region's code depends on besides the guest's; none when absent. */
   readonly openRegionCache?: ((version: string) => RegionCache) | undefined;
+  /** What is kept of the interpreter from one run to the next; nothing when absent. */
+  readonly interpreterCache?: InterpreterCache | undefined;
   /** What CPUID announces; instructions of what it does not are #UD. The default model when absent. */
   readonly features?: ReadonlySet<FeatureName>;
   /** Times everything that is not the guest's own code; costs time itself. */
@@ -141,6 +144,7 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
     observe: request.observe,
     codeKey: codeKeyOf(request, features, isShared, cache !== undefined),
     code: request.code,
+    cache: request.interpreterCache,
     ...(translates
       ? {
           createTranslator: (host) =>
