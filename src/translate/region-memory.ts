@@ -6,7 +6,6 @@ import {
   LINK_SLOTS_END,
   PAGE_BYTES,
   REGION_CELL_BYTES,
-  REGION_CELLS,
   REGION_CELLS_END,
   REGION_PAGE_BYTES,
   REGION_PAGE_DELTA,
@@ -37,37 +36,38 @@ export class RegionMemory {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #regions: RegionStore;
-  /** From where on there are no places of regions that were compiled in other runs. */
-  readonly #firstFree: CompiledPlaces;
-  #nextSlot = LINK_SLOTS;
-  #nextCell = REGION_CELLS;
+  readonly #firstFree: () => CompiledPlaces;
+  /** From where on slots and cells are free; undefined until some are taken. */
+  #next: CompiledPlaces | undefined;
 
-  constructor(buffer: ArrayBufferLike, regions: RegionStore, firstFree: CompiledPlaces | undefined) {
+  /** @param firstFree From where on there are no places of regions that were compiled in other runs. */
+  constructor(buffer: ArrayBufferLike, regions: RegionStore, firstFree: () => CompiledPlaces) {
     this.#bytes = new Uint8Array(buffer);
     this.#view = new DataView(buffer);
     this.#regions = regions;
-    this.#firstFree = firstFree ?? { slots: LINK_SLOTS, cells: REGION_CELLS };
+    this.#firstFree = firstFree;
     this.forgetAll();
   }
 
   /** Whether there is room for another region's slots and cells. */
   get isFull(): boolean {
+    if (this.#next === undefined) return false;
+    const { slots, cells } = this.#next;
     return (
-      this.#nextSlot + RESERVED * LINK_SLOT_BYTES > LINK_SLOTS_END ||
-      this.#nextCell + RESERVED * REGION_CELL_BYTES > REGION_CELLS_END
+      slots + RESERVED * LINK_SLOT_BYTES > LINK_SLOTS_END ||
+      cells + RESERVED * REGION_CELL_BYTES > REGION_CELLS_END
     );
   }
 
   /** All slots and cells are free, but for those of other runs. */
   forgetAll(): void {
     this.#bytes.fill(EMPTY, LINK_SLOTS, LINK_SLOTS_END);
-    this.#nextSlot = this.#firstFree.slots;
-    this.#nextCell = this.#firstFree.cells;
+    this.#next = undefined;
   }
 
   /** No slot leads anywhere any more. */
   unlinkAll(): void {
-    this.#bytes.fill(EMPTY, LINK_SLOTS, this.#nextSlot);
+    this.#bytes.fill(EMPTY, LINK_SLOTS, this.#next?.slots ?? LINK_SLOTS_END);
   }
 
   /**
@@ -92,13 +92,16 @@ export class RegionMemory {
 
   /** Slots beside each other, and cells. */
   takePlaces(slots: number, cells: number): CompiledPlaces {
-    const places = { slots: this.#nextSlot, cells: this.#nextCell };
-    this.#nextSlot += slots * LINK_SLOT_BYTES;
-    this.#nextCell += cells * REGION_CELL_BYTES;
+    const places = this.#next ?? this.#firstFree();
+    const next = {
+      slots: places.slots + slots * LINK_SLOT_BYTES,
+      cells: places.cells + cells * REGION_CELL_BYTES,
+    };
     invariant(
-      this.#nextSlot <= LINK_SLOTS_END && this.#nextCell <= REGION_CELLS_END,
+      next.slots <= LINK_SLOTS_END && next.cells <= REGION_CELLS_END,
       "regions are forgotten before their slots and cells run out",
     );
+    this.#next = next;
     return places;
   }
 

@@ -1,7 +1,7 @@
 import type { KnownRegion } from "../cpu/region-translator.ts";
 
 /** Modules that are kept though none of their regions is in use: code that is thrown away comes back with the next start of a program. */
-const MOST_IDLE = 256;
+const MOST_IDLE = 128;
 
 type Compiled = NonNullable<KnownRegion["compiled"]>;
 type Module = Compiled["module"];

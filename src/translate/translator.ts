@@ -10,7 +10,14 @@ import type { HandlerShape } from "../decode/shape.ts";
 import type { HelperName } from "../isa/helpers.ts";
 import { TLB_BASE, X87_FCW } from "../layout/cpu-state.ts";
 import { invariant } from "../layout/invariant.ts";
-import { CPU_STATE, LINK_SLOT_BYTES, REGION_CELL_BYTES, TLB_BANK_USER } from "../layout/memory-map.ts";
+import {
+  CPU_STATE,
+  LINK_SLOT_BYTES,
+  LINK_SLOTS,
+  REGION_CELL_BYTES,
+  REGION_CELLS,
+  TLB_BANK_USER,
+} from "../layout/memory-map.ts";
 import * as record from "../layout/record.ts";
 import { buildRegion, type RegionSource } from "./built-region.ts";
 import {
@@ -129,7 +136,11 @@ export class Translator implements RegionTranslator {
     this.#studyAtMs = this.#nowMs();
     this.#memory = new DataView(host.memory.buffer);
     this.#bytes = new Uint8Array(host.memory.buffer);
-    this.#places = new RegionMemory(host.memory.buffer, host.regions, host.cache?.freePlaces);
+    this.#places = new RegionMemory(
+      host.memory.buffer,
+      host.regions,
+      () => host.cache?.freePlaces ?? { slots: LINK_SLOTS, cells: REGION_CELLS },
+    );
     this.#pool = new RegionPool((module) => {
       const loaded = module.load();
       return loaded === undefined ? undefined : this.#instantiate(loaded);

@@ -44,8 +44,8 @@ export class CompiledRegionFile implements ModuleKeeper {
   readonly code: ModuleCode | undefined;
   readonly #path: string;
   readonly #file: number | undefined;
-  #stored: KeptModule[] | undefined;
-  #made: KeptModule[] = [];
+  #stored: Set<KeptModule> | undefined;
+  readonly #made = new Set<KeptModule>();
   #byRegion: Map<string, Compiled> | undefined;
   readonly #keys = new Set<number>();
   #heldBytes = 0;
@@ -57,7 +57,7 @@ export class CompiledRegionFile implements ModuleKeeper {
   }
 
   get freePlaces(): CompiledPlaces {
-    return placesBehind(this.#storedModules);
+    return placesBehind([...this.#storedModules, ...this.#made]);
   }
 
   find(region: RegionIdentity): Compiled | undefined {
@@ -69,23 +69,31 @@ export class CompiledRegionFile implements ModuleKeeper {
     return this.#listed.size > 0 && this.#keys.has(key);
   }
 
-  /** Adds a module's regions, in the order of its functions. */
+  /** Adds a module's regions, in the order of its functions; not where others have their places, which other processors' regions may. */
   add(
     wire: Uint8Array<ArrayBuffer>,
     module: WebAssembly.Module,
     regions: readonly PlacedRegion[],
   ): CompiledRegions {
     const kept = new KeptModule(this, regions, { bytes: 0, read: () => ({ wire, code: undefined }) }, module);
-    this.#made.push(kept);
+    if ([...this.#storedModules, ...this.#made].some((other) => other.isBeside(kept))) return kept;
+    this.#made.add(kept);
     if (this.#byRegion !== undefined) this.#list(kept);
     return kept;
   }
 
   /** The places of this run's modules are free again. */
   forgetMade(): void {
-    this.#made = [];
+    this.#made.clear();
     this.#byRegion = undefined;
     this.#heldBytes = 0;
+  }
+
+  forget(module: KeptModule): void {
+    this.#made.delete(module);
+    this.#stored?.delete(module);
+    for (const region of module.regions)
+      if (this.#byRegion?.get(nameOf(region))?.module === module) this.#byRegion.delete(nameOf(region));
   }
 
   hold(bytes: number): boolean {
@@ -102,7 +110,7 @@ export class CompiledRegionFile implements ModuleKeeper {
     const current = openEntryFile(this.#path);
     try {
       const theirs = current === undefined ? [] : readModules(current, this);
-      const others = theirs.filter((module) => !mine.some((other) => isBeside(module, other)));
+      const others = theirs.filter((module) => !mine.some((other) => other.isBeside(module)));
       const all = [...mine, ...others].sort((a, b) => Number(b.wasUsed) - Number(a.wasUsed));
       // Where places run out, none is kept: the next run compiles what it needs, from the first place on.
       writeModules(this.#path, isTooFar(placesBehind(all)) ? [] : all);
@@ -123,8 +131,8 @@ export class CompiledRegionFile implements ModuleKeeper {
     return this.#byRegion;
   }
 
-  get #storedModules(): readonly KeptModule[] {
-    this.#stored ??= this.#file === undefined ? [] : readModules(this.#file, this);
+  get #storedModules(): ReadonlySet<KeptModule> {
+    this.#stored ??= new Set(this.#file === undefined ? [] : readModules(this.#file, this));
     return this.#stored;
   }
 
@@ -138,24 +146,12 @@ export class CompiledRegionFile implements ModuleKeeper {
   }
 }
 
-/** Whether two modules have regions in the same places. */
-function isBeside(a: KeptModule, b: KeptModule): boolean {
-  return a.regions.some((one) =>
-    b.regions.some(
-      (other) =>
-        (one.slots < other.slots + other.slotBytes && other.slots < one.slots + one.slotBytes) ||
-        (one.cells < other.cells + other.cellBytes && other.cells < one.cells + one.cellBytes),
-    ),
-  );
-}
-
 function placesBehind(modules: readonly KeptModule[]): CompiledPlaces {
   let [slots, cells] = [LINK_SLOTS, REGION_CELLS];
-  for (const { regions } of modules)
-    for (const region of regions) {
-      slots = Math.max(slots, region.slots + region.slotBytes);
-      cells = Math.max(cells, region.cells + region.cellBytes);
-    }
+  for (const { to } of modules) {
+    slots = Math.max(slots, to.slots);
+    cells = Math.max(cells, to.cells);
+  }
   return { slots, cells };
 }
 

@@ -30,12 +30,17 @@ export interface ModuleKeeper {
   readonly code: ModuleCode | undefined;
   /** Whether so many bytes more may be held in memory. */
   hold(bytes: number): boolean;
+  /** The module cannot be had any more. */
+  forget(module: KeptModule): void;
 }
 
 /** A module of regions: in memory, in a file, or both. */
 export class KeptModule implements CompiledRegions {
-  /** Those that are not kept have no identity, but places. */
+  /** In the order of the module's functions. */
   readonly regions: readonly PlacedRegion[];
+  /** Where its regions' places are: from and to. */
+  readonly from: CompiledPlaces;
+  readonly to: CompiledPlaces;
   readonly #keeper: ModuleKeeper;
   readonly #stored: () => StoredModule | undefined;
   /** V8's code that is stored. */
@@ -54,10 +59,26 @@ export class KeptModule implements CompiledRegions {
   ) {
     this.#keeper = keeper;
     this.regions = regions;
+    this.from = {
+      slots: Math.min(...regions.map(({ slots }) => slots)),
+      cells: Math.min(...regions.map(({ cells }) => cells)),
+    };
+    this.to = {
+      slots: Math.max(...regions.map(({ slots, slotBytes }) => slots + slotBytes)),
+      cells: Math.max(...regions.map(({ cells, cellBytes }) => cells + cellBytes)),
+    };
     this.#storedBytes = stored.bytes;
     this.#stored = stored.read;
     this.#module = module;
     this.#wasUsed = module !== undefined;
+  }
+
+  /** Whether another has places between its. */
+  isBeside({ from, to }: KeptModule): boolean {
+    return (
+      (from.slots < this.to.slots && this.from.slots < to.slots) ||
+      (from.cells < this.to.cells && this.from.cells < to.cells)
+    );
   }
 
   /** Whether this run has used it. */
@@ -69,16 +90,22 @@ export class KeptModule implements CompiledRegions {
     if (this.#module !== undefined) return this.#module;
     const stored = this.#stored();
     const code = this.#held ?? stored?.code;
-    if (stored === undefined || code === undefined) return undefined;
+    if (stored === undefined || code === undefined) {
+      this.#keeper.forget(this);
+      return undefined;
+    }
     this.#module = this.#keeper.code?.deserialize(stored.wire, code);
     this.#wasUsed ||= this.#module !== undefined;
+    if (this.#module === undefined) this.#keeper.forget(this);
     return this.#module;
   }
 
   release(): void {
     const code = this.#newCode();
+    const more = code === undefined ? 0 : code.length - (this.#held?.length ?? 0);
+    if (code !== undefined && this.#keeper.hold(more)) this.#held = code;
     this.#module = undefined;
-    if (code !== undefined && this.#keeper.hold(code.length - (this.#held?.length ?? 0))) this.#held = code;
+    if (this.#held === undefined && this.#storedBytes === 0) this.#keeper.forget(this);
   }
 
   /** Bytes of V8's code that are not stored. */

@@ -154,9 +154,7 @@ export class RegionCacheFile implements RegionCache {
   save(): void {
     try {
       if (this.#new >= LEAST_NEW) this.#saveRegions();
-      this.#compiled.save(({ key, digest }) =>
-        (this.#entries.get(key) ?? []).some((entry) => entry.digest === digest),
-      );
+      this.#compiled.save(({ key }) => this.#entries.has(key));
     } catch (error) {
       // A cache that the system does not let be written is none: the next run makes its regions again.
       if ((error as NodeJS.ErrnoException).code === undefined) throw error;
