@@ -9,7 +9,6 @@ import type {
 import type { HandlerShape } from "../decode/shape.ts";
 import type { HelperName } from "../isa/helpers.ts";
 import { TLB_BASE, X87_FCW } from "../layout/cpu-state.ts";
-import { invariant } from "../layout/invariant.ts";
 import {
   CPU_STATE,
   LINK_SLOT_BYTES,
@@ -19,18 +18,10 @@ import {
   TLB_BANK_USER,
 } from "../layout/memory-map.ts";
 import * as record from "../layout/record.ts";
-import { buildRegion, type RegionSource } from "./built-region.ts";
-import {
-  type CachedRegion,
-  codeAt,
-  decodeRegion,
-  encodeRegion,
-  findAddresses,
-  isSameCode,
-  isSameRegion,
-  regionKey,
-} from "./cached-region.ts";
+import { buildRegion } from "./built-region.ts";
+import { type CachedRegion, isSameRegion } from "./cached-region.ts";
 import { ControlFlow } from "./control-flow.ts";
+import { KnownRegions } from "./known-regions.ts";
 import type { Position, RegionBlock, RegionInstruction } from "./region-code.ts";
 import { RegionMemory, type RegionTables } from "./region-memory.ts";
 import { buildRegionModule } from "./region-module.ts";
@@ -60,11 +51,7 @@ const BATCH_REGIONS = 12;
  */
 const OPTIMISED_AFTER = 100_000;
 /** The same of a region that an earlier run had, where the optimised code is kept: later runs gain from it, too. */
-const OPTIMISED_AGAIN_AFTER = 5000;
-/** With a cache: share of the time that may go into building regions of code that is only warm. */
-const STUDY_SHARE = 0.05;
-/** What is put by of that for later, in ms: a guest that has idled for long is not to be slow then. */
-const MOST_STUDY_MS = 200;
+const OPTIMISED_AGAIN_AFTER = 5_000;
 /** Runs of the engine after which regions are compiled that wait for others. */
 const BATCH_RUNS = 64;
 /** Handlers of regions that are gone, of which links are told at once: that takes all links away. */
@@ -106,7 +93,7 @@ export class Translator implements RegionTranslator {
   readonly #scanner: RegionScanner;
   readonly #places: RegionMemory;
   readonly #memory: DataView;
-  readonly #bytes: Uint8Array;
+  readonly #known: KnownRegions;
   readonly #shapes = new Map<HandlerShape, ShapeUse>();
   readonly #pool: RegionPool;
   /** Regions in use, by their handlers. */
@@ -125,17 +112,10 @@ export class Translator implements RegionTranslator {
   #refused = 0;
   #cached = 0;
   #pooled = 0;
-  /** What is left for code that is only warm, in ms, as of a time. Below zero where what is hot has taken more. */
-  #studyMs = 0;
-  #studyAtMs: number;
-  /** What was asked for last, and is going to be translated. */
-  #known: { readonly page: number; readonly kept: KnownRegion; readonly cached: CachedRegion } | undefined;
-
   constructor(host: TranslatorHost) {
     this.#host = host;
-    this.#studyAtMs = this.#nowMs();
+    this.#known = new KnownRegions(host);
     this.#memory = new DataView(host.memory.buffer);
-    this.#bytes = new Uint8Array(host.memory.buffer);
     this.#places = new RegionMemory(
       host.memory.buffer,
       host.regions,
@@ -165,16 +145,7 @@ export class Translator implements RegionTranslator {
   }
 
   wants(place: HotPlace, isWarm: boolean): boolean {
-    const known = this.#findCached(place, this.#mode(), !isWarm);
-    this.#known = known === undefined ? undefined : { page: place.page, ...known };
-    return known !== undefined || (isWarm && this.#hasTimeToStudy());
-  }
-
-  #hasTimeToStudy(): boolean {
-    const now = this.#nowMs();
-    this.#studyMs = Math.min(MOST_STUDY_MS, this.#studyMs + STUDY_SHARE * (now - this.#studyAtMs));
-    this.#studyAtMs = now;
-    return this.#studyMs > 0;
+    return this.#known.wants(place, this.#mode(), isWarm);
   }
 
   translate(place: HotPlace): void {
@@ -263,42 +234,11 @@ export class Translator implements RegionTranslator {
     return (isUser ? MODE_USER : 0) | (isPlain ? MODE_X87_PLAIN : 0);
   }
 
-  #nowMs(): number {
-    return this.#host.cache?.nowMs() ?? 0;
-  }
-
-  /** What the cache has of the code at a place. */
-  #findCached(
-    place: HotPlace,
-    mode: number,
-    isCompiled = false,
-  ): { kept: KnownRegion; cached: CachedRegion } | undefined {
-    const { cache } = this.#host;
-    if (cache === undefined) return undefined;
-    const pageAt = (delta: number): number | undefined =>
-      delta === 0 ? place.page : this.#host.pageAt(delta);
-    for (const kept of cache.find(regionKey(this.#bytes, place.page, place.offset, mode))) {
-      if (isCompiled && !kept.mayBeCompiled) continue;
-      const bytes = kept.read();
-      if (bytes === undefined) continue;
-      const cached = decodeRegion(bytes);
-      if (cached.offset !== place.offset || cached.mode !== mode) continue;
-      if (!cached.choice.deltas.every((delta) => pageAt(delta) !== undefined)) continue;
-      const code = codeAt(this.#bytes, cached.spans, pageAt);
-      if (code === undefined || !isSameCode(cached, code)) continue;
-      if (!isCompiled || kept.compiled !== undefined) return { kept, cached };
-    }
-    return undefined;
-  }
-
   /** A region of which the cache has what it is built to. */
   #fromCache(place: HotPlace, mode: number): NewRegion | undefined {
-    const last = this.#known;
-    this.#known = undefined;
-    const isKnown = last?.page === place.page && last.cached.offset === place.offset;
-    const known = isKnown ? last : this.#findCached(place, mode);
-    if (known === undefined) return undefined;
-    const { kept, cached } = known;
+    const found = this.#known.find(place, mode);
+    if (found === undefined) return undefined;
+    const { kept, cached } = found;
     const scanned = this.#scanner.scan(place, cached.choice);
     if (scanned === undefined || !isSameRegion(cached, scanned)) return undefined;
     this.#cached++;
@@ -313,31 +253,9 @@ export class Translator implements RegionTranslator {
     const flow = new ControlFlow(code);
     const source = { code, flow, use: this.#use(scanned, flow, mode), memory: this.#memory };
     const dispatched = flow.hasIndirectTargets ? flow.dispatched : undefined;
-    const toPlace = (): RegionToPlace => this.#build(source, scanned, dispatched, mode);
+    const toPlace = (): RegionToPlace =>
+      this.#known.build(() => buildRegion(source), scanned, dispatched, mode);
     return { scanned, dispatched, isKnown: false, toPlace };
-  }
-
-  #build(
-    source: RegionSource,
-    scanned: ScannedRegion,
-    dispatched: CachedRegion["dispatched"],
-    mode: number,
-  ): RegionToPlace {
-    const began = this.#nowMs();
-    const built = buildRegion(source);
-    this.#studyMs -= this.#nowMs() - began;
-    const { cache } = this.#host;
-    if (cache === undefined) return { built, kept: undefined };
-    const { choice, spans } = scanned;
-    const { entry: offset, pages } = scanned.code;
-    const pageAt = (wanted: number): number | undefined => pages.find(({ delta }) => delta === wanted)?.page;
-    const guestCode = codeAt(this.#bytes, spans, pageAt);
-    invariant(guestCode !== undefined, "a region lies on its pages");
-    const addresses = findAddresses(guestCode, scanned, built.addresses);
-    for (const at of addresses) guestCode.fill(0, at, at + 4);
-    const region = { offset, mode, choice, spans, addresses, guestCode, dispatched, built };
-    const kept = cache.add(regionKey(this.#bytes, pages[0]!.page, offset, mode), encodeRegion(region));
-    return { built, kept };
   }
 
   /** What a region needs of the processor's state. */
