@@ -57,14 +57,14 @@ export class HandlerTable {
     this.#u16 = new Uint16Array(parts.memory.buffer);
     this.#available = new Set(Object.keys(parts.core));
     const code = parts.code?.key === parts.codeKey ? parts.code : undefined;
-    const kept = code === undefined ? keptHandlers(parts, hotMark) : undefined;
-    const known = code ?? kept;
+    const kept = keptHandlers(parts, hotMark);
+    const known: KnownHandlers | undefined = code === undefined ? kept : handlersOf(code, kept);
     const shapes = known === undefined ? undefined : restoreShapes(known);
-    this.restored = shapes === undefined ? undefined : code;
-    this.#kept = shapes === undefined ? undefined : kept;
+    const usable = shapes === undefined ? undefined : known;
+    this.restored = usable === undefined ? undefined : code;
+    this.#kept = usable === undefined ? undefined : kept;
     this.shapes = shapes ?? new ShapeTable(FIRST_SHAPE_HANDLER);
     const { observe, pages } = parts;
-    const usable = shapes === undefined ? undefined : known;
     this.#hot = new HotHandlers(this.shapes, observe === undefined, usable?.inlineShapes);
     this.#runModule =
       usable?.runModule ??
@@ -76,9 +76,9 @@ export class HandlerTable {
     this.run = instance.exports as RunExports;
     parts.cache?.saveAtEnd(() => this.#saveHandlers());
     if (usable === undefined) return;
-    for (const module of this.#kept?.handlerModules ?? [code!.handlerModule])
-      this.#instantiate(this.#compileAgain(module));
-    this.#compiled = this.shapes.shapes.length;
+    for (const module of usable.handlerModules) this.#instantiate(this.#compileAgain(module));
+    this.#compiled = usable.compiledShapes ?? this.shapes.shapes.length;
+    this.compilePending();
   }
 
   /** Modules of handlers that have been compiled. */
@@ -176,6 +176,26 @@ function keptHandlers(
 }
 
 const keyOfHandlers = (codeKey: string, hotMark: number | undefined): string => `${codeKey} ${hotMark}`;
+
+/** What a machine begins with. */
+type KnownHandlers = Omit<SavedHandlers, "key"> & {
+  /** How many of the shapes are in the modules; all when absent. */
+  readonly compiledShapes?: number;
+};
+
+/**
+ * The handlers that saved code needs. A machine that began with the cache's has those with the same numbers: then the cache's modules are
+ * taken, for which there is machine code, unless building what they lack takes longer than that saves.
+ */
+function handlersOf(code: RestoredCode, kept: SavedHandlers | undefined): KnownHandlers {
+  const alone = { ...code, handlerModules: [code.handlerModule] };
+  if (kept === undefined || kept.inlineShapes !== code.inlineShapes) return alone;
+  const common = Math.min(code.shapes.length, kept.shapes.length);
+  for (let i = 0; i < common; i++) if (code.shapes[i] !== kept.shapes[i]) return alone;
+  if (code.shapes.length / 2 - kept.shapes.length / 2 >= LEAST_NEW_SHAPES) return alone;
+  const { shapes, nextHandler } = code.shapes.length > common ? code : kept;
+  return { ...kept, shapes, nextHandler, compiledShapes: kept.shapes.length / 2 };
+}
 
 /** The table that was saved; undefined where it is not such as this version makes. */
 function restoreShapes({

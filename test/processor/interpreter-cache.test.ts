@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { RestoredCode } from "../../src/cpu/saved-code.ts";
 import type { InterpreterCache, SavedHandlers } from "../../src/interpret/interpreter-cache.ts";
 import type { ProcessorRequest } from "../../src/machine/create-processor.ts";
 import { nasmAvailable } from "./assemble.ts";
@@ -135,6 +136,65 @@ describe.skipIf(!nasmAvailable)("an interpreter with the handlers of earlier run
     cache.endRun();
     expect(run(BITS, cache)).toMatchObject({ rax: first.rax, modules: 1 });
     expect(run(VECTORS, cache)).toMatchObject({ rax: other.rax, modules: 1 });
+  });
+
+  describe("and saved code", () => {
+    const parts = (cache: MemoryCache) => ({
+      codeVersion: "a version",
+      deterministic: false,
+      interpreterCache: cache,
+    });
+
+    /** What a machine has decoded and generated that ran a program. */
+    function codeOf(program: string, cache: MemoryCache): RestoredCode {
+      const guest = new Guest("auto", parts(cache)).restart().program(program);
+      expect(guest.run(20_000)).toBe("halt");
+      const saved = guest.parts.engine.saveCode()!;
+      const bytes = [...saved.recentGroups, ...saved.groups];
+      const groups = bytes.map((group) => ({ sizeBytes: group.length, unpack: () => group }));
+      return { ...saved, groups, changedPages: new Set<number>() };
+    }
+
+    /** Goes on with it from the program's start; the modules of handlers that were compiled. */
+    function restore(program: string, code: RestoredCode, cache: MemoryCache): readonly Uint8Array[] {
+      cache.compiled = [];
+      const guest = new Guest("auto", { ...parts(cache), code }).restart().program(program);
+      guest.parts.engine.restoreCode();
+      expect(guest.run(20_000)).toBe("halt");
+      expect(guest.get("rax")).toBe(run(program).rax);
+      expect(guest.parts.engine.statistics.decodedBlocks).toBe(0);
+      return cache.compiled.slice(1);
+    }
+
+    test("takes the cache's modules where those have its handlers, or all but some", () => {
+      const cache = new MemoryCache();
+      run(BITS, cache);
+      cache.endRun();
+      const [{ handlerModules }] = cache.stored.values() as unknown as [SavedHandlers];
+      const code = codeOf(BITS, cache);
+      expect(restore(BITS, code, cache)).toEqual(handlerModules);
+      const longer = `lahf\n bsr rdx, rax\n sahf\n ${BITS}`;
+      expect(restore(longer, codeOf(longer, cache), cache)).toEqual(handlerModules);
+      // The cache has learned more since.
+      run(VECTORS, cache);
+      cache.endRun();
+      const [larger] = cache.stored.values();
+      expect(larger!.handlerModules.length).toBe(2);
+      expect(restore(BITS, code, cache)).toEqual(larger!.handlerModules);
+    });
+
+    test("takes its own where the cache has other handlers under these numbers, or too few", () => {
+      const cache = new MemoryCache();
+      run(BITS, cache);
+      cache.endRun();
+      const [saved] = cache.stored.values();
+      const code = codeOf(`${BITS.replace("hlt", "")} ${VECTORS}`, cache);
+      expect(restore(`${BITS.replace("hlt", "")} ${VECTORS}`, code, cache)).toEqual([code.handlerModule]);
+      const same = codeOf(BITS, cache);
+      const shapes = saved!.shapes.map((word, i) => (i === saved!.shapes.length - 1 ? word ^ 2 : word));
+      cache.stored.set(saved!.key, { ...saved!, shapes });
+      expect(restore(BITS, same, cache)).toEqual([same.handlerModule]);
+    });
   });
 
   test("has none of another version, or of another processor", () => {
