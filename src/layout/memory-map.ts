@@ -131,7 +131,8 @@ export const PAGE_USE_NOTED = 0x80;
  * cache has no answer (core/memory/code-index.ts). An entry: key (u64:
  * address, code size << 32), record (i32), the page on which the instruction
  * goes on (i32; -1 for its own). The index of an address is the upper half of
- * its product with 0x9e3779b1, modulo 2^32.
+ * its product with 0x9e3779b1, modulo 2^32; what another place has driven
+ * out of its entry stands in the one beside it, of the same pair.
  */
 export const CODE_INDEX = 0x300000;
 export const CODE_INDEX_ENTRIES = 65536;
