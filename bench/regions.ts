@@ -117,7 +117,7 @@ function createHost(memory: WebAssembly.Memory): TranslatorHost {
     core,
     state,
     forms: formsWithin(extensionsOf(features)),
-    hotCount: 1000,
+    heatMarks: [1000],
     createTranslator: (given) => {
       host = given;
       return new Translator(given);

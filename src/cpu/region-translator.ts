@@ -40,11 +40,59 @@ export interface CodeTicket {
 /** Compiles a module of regions, whose functions are worth optimising when each has executed about `budget` bytes of its code. */
 export type CompileRegions = (bytes: Uint8Array<ArrayBuffer>, budget: number) => WebAssembly.Module;
 
-/** Regions that were built before, in this run or another, as bytes that only the translator understands. */
+/** Regions that were compiled together, in this run or another, for places that are theirs for good. */
+export interface CompiledRegions {
+  /** The module, with what the host's compiler has made of it; undefined where it cannot be had any more. */
+  load(): WebAssembly.Module | undefined;
+  /** None of it is going to be used for some time. */
+  release(): void;
+}
+
+/** Where a region's slots and cells are that it was compiled for, as addresses. */
+export interface CompiledPlaces {
+  readonly slots: number;
+  readonly cells: number;
+}
+
+/** A region that was built before, in this run or another. */
+export interface KnownRegion {
+  /** Bytes that only the translator understands; undefined where they have been damaged. */
+  read(): Uint8Array | undefined;
+  /** False where it is certainly not compiled: answered without reading. */
+  readonly mayBeCompiled: boolean;
+  /** The module that has it as a function, its number there, and for which places; undefined when it is not compiled. */
+  readonly compiled:
+    | ({ readonly module: CompiledRegions; readonly index: number } & CompiledPlaces)
+    | undefined;
+}
+
+/** A region in a module that was compiled in this run. */
+export interface NewlyCompiled extends CompiledPlaces {
+  /** Undefined where it was not kept. */
+  readonly region: KnownRegion | undefined;
+  /** Bytes that its slots and its cells take. */
+  readonly slotBytes: number;
+  readonly cellBytes: number;
+}
+
+/** Regions that were built before, in this run or another. */
 export interface RegionCache {
   /** What was added by a number, the newest first. Several regions may have the same. */
-  find(key: number): Iterable<Uint8Array>;
-  add(key: number, region: Uint8Array<ArrayBuffer>): void;
+  find(key: number): Iterable<KnownRegion>;
+  /** Undefined where it is not kept. */
+  add(key: number, region: Uint8Array<ArrayBuffer>): KnownRegion | undefined;
+  /** Whether the host's compiler's code is kept for other runs. */
+  readonly keepsCode: boolean;
+  /** From these addresses on no slots and cells are taken by regions that were compiled in other runs. */
+  readonly freePlaces: CompiledPlaces;
+  /** Regions have been compiled, in the order of the module's functions. Those that are kept and were not compiled before are from now on. */
+  addCompiled(
+    bytes: Uint8Array<ArrayBuffer>,
+    module: WebAssembly.Module,
+    regions: readonly NewlyCompiled[],
+  ): CompiledRegions;
+  /** All places that were taken in this run are free again. */
+  forgetCompiled(): void;
   /** The host's clock. */
   nowMs(): number;
 }
@@ -82,8 +130,11 @@ export interface HotPlace {
 
 /** Makes regions of hot code. */
 export interface RegionTranslator {
-  /** Whether the region that begins at a place is to be made although it is only warm: the cache has it, or there is time to make it for the next run. */
-  wants(place: HotPlace): boolean;
+  /**
+   * Whether the region that begins at a place is to be made before it is hot. As a place becomes warmer that is asked for when the region would
+   * cost little, and then (`isWarm`) when the cache has it or there is time to make it for the next run.
+   */
+  wants(place: HotPlace, isWarm: boolean): boolean;
   translate(place: HotPlace): void;
   /** The engine is about to run: regions that wait to be compiled with others may have waited long enough. */
   runStarts(): void;

@@ -26,7 +26,7 @@ export const HANDLER_ADDRESS_OFFSET = 8;
 /** Leaves with EXIT_BUDGET; stands behind a single-stepped instruction. */
 export const HANDLER_STOP = 9;
 /** Goes on at the record in LINK: a stale record whose code has been decoded anew. */
-export const HANDLER_FORWARD = 10;
+export const HANDLER_FORWARD = record.HANDLER_FORWARD;
 /**
  * The same at the end of the page, where the budget is looked at: code without
  * jumps would run to the end of memory otherwise.

@@ -19,11 +19,12 @@ import {
   RecordWriter,
 } from "../decode/record-writer.ts";
 import type { HandlerShape, ShapeTable } from "../decode/shape.ts";
-import { GUEST_RAM, PAGE_BYTES, RECORDS, RECORDS_END } from "../layout/memory-map.ts";
+import { GUEST_RAM, PAGE_BYTES, RECORDS_END } from "../layout/memory-map.ts";
 import * as record from "../layout/record.ts";
 import { recentPages } from "../memory/recent-pages.ts";
 import { type Block, CodePage, type Region } from "./code-page.ts";
 import { type CodeTemplate, TemplateBuilder, type TemplateMemory } from "./code-template.ts";
+import { FIRST_RECORD, RecordSpace, STEP_RECORDS } from "./record-space.ts";
 import { SavedBlocks, type SavedRecords, saveBlocks } from "./saved-blocks.ts";
 
 const MAX_BLOCK_INSTRUCTIONS = 64;
@@ -33,10 +34,6 @@ const MOST_REWRITES = 4;
 const MOST_TEMPLATES = 10_000;
 /** A block's records, its address records and the pseudo-record at its end. */
 const MAX_BLOCK_BYTES = (2 * MAX_BLOCK_INSTRUCTIONS + 1) * record.RECORD_BYTES;
-/** Room at the start of the region for single-stepped instructions. */
-const STEP_RECORDS = RECORDS;
-const FIRST_BLOCK = RECORDS + 8 * record.RECORD_BYTES;
-
 const codeBitsIndex = (codeBits: CodeBits): number => (codeBits === 64 ? 2 : codeBits === 32 ? 1 : 0);
 const regionPlace = (page: number, key: number): number => page * 4 * PAGE_BYTES + key;
 /** Key of a block that no look-up finds. */
@@ -79,7 +76,7 @@ export class BlockCache implements RegionStore {
   #pages = new Map<number, CodePage>();
   /** Blocks of pages that are not among `#pages` yet. */
   #saved: SavedBlocks | undefined;
-  #next = FIRST_BLOCK;
+  readonly #space = new RecordSpace();
   #templates = 0;
   /** Where regions begin that are not yet installed. */
   readonly #expected = new Set<number>();
@@ -126,8 +123,7 @@ export class BlockCache implements RegionStore {
 
   /** Makes room for one block; flushes everything when there is none. */
   #reserve(): void {
-    if (this.#next + MAX_BLOCK_BYTES <= RECORDS_END) return;
-    this.flushAll();
+    if (!this.#space.hasRoom(MAX_BLOCK_BYTES)) this.flushAll();
   }
 
   /** Forgets all decoded code. */
@@ -138,7 +134,7 @@ export class BlockCache implements RegionStore {
     this.#pages = new Map();
     this.#templates = 0;
     this.#expected.clear();
-    this.#next = FIRST_BLOCK;
+    this.#space.reset();
     this.flushes++;
     this.#hooks.recordsFlushed();
   }
@@ -152,7 +148,7 @@ export class BlockCache implements RegionStore {
     const d = this.#decoder.result;
     const pageStart = GUEST_RAM + page * PAGE_BYTES;
     const pageEnd = pageStart + PAGE_BYTES;
-    const first = this.#next;
+    const first = this.#space.next;
     let at = first;
     let here = offset;
     let count = 0;
@@ -229,7 +225,7 @@ export class BlockCache implements RegionStore {
   /** Where the records just written stay: in the place of the stale ones for the same code if they fit, else where they are. */
   #settle(old: Block | undefined, first: number, end: number): { records: number; recordsEnd: number } {
     if (old === undefined || end - first > old.recordsEnd - old.records) {
-      this.#next = end;
+      this.#space.takeUpTo(end);
       return { records: first, recordsEnd: end };
     }
     const { records, recordsEnd } = old;
@@ -275,7 +271,7 @@ export class BlockCache implements RegionStore {
     }));
     const filled = pages.filter(({ blocks }) => blocks.length > 0);
     const { u8 } = this.#memory;
-    return saveBlocks(u8, filled, recentPages(u8.buffer, this.#pageCount), FIRST_BLOCK);
+    return saveBlocks(u8, filled, recentPages(u8.buffer, this.#pageCount), FIRST_RECORD);
   }
 
   get #pageCount(): number {
@@ -294,10 +290,10 @@ export class BlockCache implements RegionStore {
     this.#saved = SavedBlocks.enter(
       buffer,
       saved,
-      { first: FIRST_BLOCK, end: RECORDS_END, pageCount: this.#pageCount },
+      { first: FIRST_RECORD, end: RECORDS_END, pageCount: this.#pageCount },
       isChanged,
     );
-    this.#next = this.#saved?.end ?? FIRST_BLOCK;
+    this.#space.reset(this.#saved?.end);
   }
 
   #enliven(block: Block): void {
@@ -325,11 +321,11 @@ export class BlockCache implements RegionStore {
     const secondAt = GUEST_RAM + nextPage * PAGE_BYTES;
     bytes.set(this.#memory.u8.subarray(firstAt, firstAt + onFirst));
     bytes.set(this.#memory.u8.subarray(secondAt, secondAt + MAX_INSTRUCTION_BYTES), onFirst);
-    const records = this.#next;
+    const records = this.#space.next;
     this.writer.writePseudo(records, HANDLER_BUDGET, offset, 0, 0);
     const behindBudget = records + record.RECORD_BYTES;
     const { recordsEnd, end } = this.#writeSingle(behindBudget, bytes, offset, codeBits, HANDLER_CONTINUE);
-    this.#next = recordsEnd;
+    this.#space.takeUpTo(recordsEnd);
     const behind = Math.max(1, end - PAGE_BYTES);
     const block = newBlock(this.#pageOf(page), key, { start: offset, end: PAGE_BYTES, records, recordsEnd });
     const twin = newBlock(this.#pageOf(nextPage), NO_KEY, { start: 0, end: behind, records, recordsEnd });
@@ -374,10 +370,7 @@ export class BlockCache implements RegionStore {
   }
 
   allocateRecords(count: number): number {
-    const bytes = count * record.RECORD_BYTES;
-    if (this.#next + bytes > RECORDS_END) return 0;
-    this.#next += bytes;
-    return this.#next - bytes;
+    return this.#space.take(count);
   }
 
   trackRecords({ page, start, end }: CodeRange, records: number, recordsEnd: number): void {
@@ -400,7 +393,7 @@ export class BlockCache implements RegionStore {
     const entry = ranges[0]!;
     const place = regionPlace(entry.page, blockKey(entry.start, 64));
     const region: Region = { handler, place, parts: [], isVoid: false };
-    const records = this.allocateRecords(1);
+    const records = this.#space.takeEntry();
     if (records === 0) {
       this.#hooks.regionDropped(handler);
       return { isVoid: true, install: () => {} };

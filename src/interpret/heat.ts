@@ -6,19 +6,25 @@ const FORWARD_AGAIN = 8;
 /** A guest can make up any number of counters. */
 const MOST_WARM = 50_000;
 
+/** After how many jumps to a place the translator is asked whether it makes a region of it, from the lowest; after the last it has to. */
+export type HeatMarks = readonly number[];
+
 /**
- * Which counters have reached which mark. Generated code counts up to one mark and leaves; there, what the translator knows already is
- * taken, and a counter of anything else goes on, from below zero, until it has counted `hotCount`.
+ * How far counters of jumps have come. Generated code counts up to the first mark and leaves; there a counter that is to go on does so, from
+ * below zero, until it has counted up to the next.
  */
 export class Heat {
-  /** Where generated code leaves with EXIT_HOT; undefined where nothing is translated. */
-  readonly mark: number | undefined;
-  readonly #beyond: number;
-  readonly #warm = new Set<number>();
+  readonly #marks: HeatMarks;
+  /** Of counters that have passed a mark: the one that they come to next. */
+  readonly #next = new Map<number, number>();
 
-  constructor(hotCount: number | undefined, warmCount: number | undefined) {
-    this.mark = hotCount === undefined ? undefined : Math.min(hotCount, warmCount ?? hotCount);
-    this.#beyond = hotCount === undefined ? 0 : hotCount - this.mark!;
+  constructor(marks: HeatMarks) {
+    this.#marks = marks;
+  }
+
+  /** Where generated code leaves with EXIT_HOT; undefined where nothing is translated. */
+  get mark(): number | undefined {
+    return this.#marks[0];
   }
 
   /** Where a counter begins. */
@@ -26,24 +32,27 @@ export class Heat {
     return isForward ? (1 - FORWARD_AGAIN) * (this.mark ?? 0) : 0;
   }
 
-  /** Where a counter goes on that has reached the mark. */
-  restart(isForward: boolean): number {
-    return (this.mark ?? 0) - this.#beyond * (isForward ? FORWARD_AGAIN : 1);
+  /** Which mark a counter has come to; it is told from others by a number. */
+  markOf(counter: number): number {
+    return this.#next.get(counter) ?? 0;
   }
 
-  /** Whether a counter that has reached the mark has counted up to `hotCount`. It is told from others by a number. */
+  /** Whether that mark is the last. */
   isHot(counter: number): boolean {
-    return this.#beyond === 0 || this.#warm.has(counter);
+    return this.markOf(counter) >= this.#marks.length - 1;
   }
 
-  /** From now on a counter is hot when it reaches the mark again. */
-  goesOn(counter: number): void {
-    if (this.#warm.size >= MOST_WARM) this.#warm.clear();
-    this.#warm.add(counter);
+  /** A counter goes on to the next mark: from where. */
+  goesOn(counter: number, isForward: boolean): number {
+    const passed = this.markOf(counter);
+    if (this.#next.size >= MOST_WARM) this.#next.clear();
+    this.#next.set(counter, passed + 1);
+    const more = (this.#marks[passed + 1] ?? 0) - (this.#marks[passed] ?? 0);
+    return (this.mark ?? 0) - more * (isForward ? FORWARD_AGAIN : 1);
   }
 
   /** No counter has counted anything. */
   forget(): void {
-    this.#warm.clear();
+    this.#next.clear();
   }
 }

@@ -6,6 +6,7 @@ import type { StateView } from "../cpu/state-view.ts";
 import type { OpcodeIndex } from "../decode/form-table.ts";
 import type { HandlerShape } from "../decode/shape.ts";
 import type { MemoryPages } from "./handler-module.ts";
+import type { HeatMarks } from "./heat.ts";
 import type { InterpreterCache } from "./interpreter-cache.ts";
 
 /** What the interpreter is made of besides its own modules. */
@@ -18,10 +19,8 @@ export interface InterpreterParts {
   readonly forms?: OpcodeIndex | undefined;
   /** Makes the translator of hot code, if there is to be one. */
   readonly createTranslator?: ((host: TranslatorHost) => RegionTranslator) | undefined;
-  /** Taken jumps after which a place counts as hot, when there is a translator. */
-  readonly hotCount?: number | undefined;
-  /** The same for what the translator knows already; at most `hotCount`, which it is when absent. */
-  readonly warmCount?: number | undefined;
+  /** When there is a translator: taken jumps after which it is asked about a place. */
+  readonly heatMarks?: HeatMarks | undefined;
   /** Code is translated whenever it is looked up, hot or not. For tests. */
   readonly eager?: boolean | undefined;
   /** Times what is not the guest's own code, for `--stats`. */

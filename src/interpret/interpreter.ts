@@ -52,7 +52,7 @@ export class Interpreter implements Engine {
   constructor(parts: InterpreterParts) {
     this.#parts = parts;
     this.#translatesAhead = parts.eager === true;
-    this.#heat = new Heat(parts.hotCount, parts.warmCount);
+    this.#heat = new Heat(parts.heatMarks ?? []);
     const { buffer } = parts.memory;
     this.#i32 = new Int32Array(buffer);
     this.#u8 = new Uint8Array(buffer);
@@ -260,13 +260,15 @@ export class Interpreter implements Engine {
     if (this.#parts.core.mustStep(linear) !== 0) return this.#lookup();
     const physical = this.#translate(linear);
     if (physical < 0) return 0;
-    const goesOn = this.#isRam(physical) && !this.#translateCode(physical, from === 0 ? -1 - physical : from);
-    if (goesOn && from !== 0)
-      this.#i32[(from + record.DISPLACEMENT) >> 2] = this.#heat.restart(this.#leadsForward(from));
+    const counter = from === 0 ? -1 - physical : from;
+    const goesOn = this.#isRam(physical) && !this.#translateCode(physical, counter);
+    if (goesOn && from !== 0) {
+      this.#i32[(from + record.DISPLACEMENT) >> 2] = this.#heat.goesOn(counter, this.#leadsForward(from));
+      return this.#lookup();
+    }
     const at = this.#lookup();
-    if (goesOn && from !== 0) return at;
     this.#i32[(jumpCacheEntry(linear) + JUMP_COUNT) >> 2] = goesOn
-      ? this.#heat.restart(false)
+      ? this.#heat.goesOn(counter, false)
       : JUMP_COUNT_SETTLED;
     return at;
   }
@@ -282,10 +284,7 @@ export class Interpreter implements Engine {
     this.#setRipBase(offset);
     const place = { page, offset, recentTargets: () => this.#surroundings.recentTargets() };
     const isHot = this.#translatesAhead || counter === undefined || this.#heat.isHot(counter);
-    if (!isHot && !this.#translator.wants(place)) {
-      this.#heat.goesOn(counter);
-      return false;
-    }
+    if (!isHot && !this.#translator.wants(place, this.#heat.markOf(counter) > 0)) return false;
     if (!this.#translatesAhead && !this.#attempts.isDue(physical)) return true;
     this.#translator.translate(place);
     if (this.#parts.eager === true) this.#translator.compileWaiting();

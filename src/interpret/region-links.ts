@@ -1,9 +1,7 @@
 import { REGION_FUNCTIONS, RETURN_NOWHERE } from "../cpu/region-functions.ts";
-import { HANDLER_FORWARD } from "../decode/record-writer.ts";
 import * as cpu from "../layout/cpu-state.ts";
 import {
   JUMP_CACHE,
-  JUMP_RECORD,
   JUMP_TAG,
   LINK_HANDLER,
   LINK_TAG,
@@ -19,7 +17,16 @@ import { tlbEntry } from "../lower/tlb-entry.ts";
 import { type Expr, FunctionBuilder } from "../wasm/function-builder.ts";
 import type { FunctionRef, TableRef } from "../wasm/module-writer.ts";
 import { HANDLER_TYPE } from "./handler-module.ts";
-import { countHit, jumpCacheEntry, leaveUnknown, leaveWith, stateOf, tagOf } from "./run-module.ts";
+import {
+  countHit,
+  forwarded,
+  jumpCacheEntry,
+  leaveUnknown,
+  leaveWith,
+  recordOf,
+  stateOf,
+  tagOf,
+} from "./run-module.ts";
 
 function leaveWithoutBudget(b: FunctionBuilder): void {
   const left = stateOf(b).get32(cpu.BUDGET);
@@ -34,19 +41,6 @@ function setRipBase(b: FunctionBuilder, rip: Expr): void {
 /** A region that is led to in another way than by a call does not know what its caller expects. */
 function expectNoReturn(b: FunctionBuilder): void {
   stateOf(b).set64(cpu.EXPECTED_RETURN, b.i64(RETURN_NOWHERE));
-}
-
-/** The record that a stale one forwards to, or the record itself. */
-function forwarded(b: FunctionBuilder, at: Expr): Expr {
-  const target = b.variable("i32", at);
-  b.loop((again) => {
-    const handler = b.load("i32.load16_u", b.getLazy(target), record.HANDLER);
-    b.if(b.op("i32.eq", handler, b.i32(HANDLER_FORWARD)), () => {
-      b.set(target, b.load("i32.load", b.getLazy(target), record.LINK));
-      b.br(again);
-    });
-  });
-  return b.get(target);
 }
 
 function isRegion(b: FunctionBuilder, at: Expr): Expr {
@@ -67,7 +61,7 @@ export function buildContinueAt(
   b.if(b.op("i32.eqz", hit), () => leaveUnknown(b, findCode), undefined, "unlikely");
   if (hotCount !== undefined) countHit(b, entry, hotCount);
   setRipBase(b, rip);
-  const at = forwarded(b, b.load("i32.load", entry, JUMP_CACHE + JUMP_RECORD));
+  const at = recordOf(b, entry);
   b.if(isRegion(b, at), () => {
     expectNoReturn(b);
     b.returnCallIndirect(table, HANDLER_TYPE, b.load("i32.load16_u", at, record.HANDLER), caller);
@@ -134,7 +128,7 @@ export function buildFindRegion(findCode: FunctionRef): FunctionBuilder {
   const hit = b.op("i64.eq", b.load("i64.load", entry, JUMP_CACHE + JUMP_TAG), tag);
   const unknown = () => b.if(b.op("i32.eqz", b.call(findCode)!), () => b.return(b.i32(0)));
   b.if(b.op("i32.eqz", hit), unknown, undefined, "unlikely");
-  const at = forwarded(b, b.load("i32.load", entry, JUMP_CACHE + JUMP_RECORD));
+  const at = recordOf(b, entry);
   b.if(b.op("i32.eqz", isRegion(b, at)), () => b.return(b.i32(0)));
   const handler = b.bind(b.load("i32.load16_u", at, record.HANDLER));
   setRipBase(b, rip);

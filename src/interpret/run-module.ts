@@ -1,3 +1,4 @@
+import { HANDLER_FORWARD } from "../decode/record-writer.ts";
 import { FAULTS } from "../isa/faults.ts";
 import * as cpu from "../layout/cpu-state.ts";
 import {
@@ -69,8 +70,38 @@ export function buildDispatch(
   b.if(b.op("i32.eqz", hit), () => leaveUnknown(b, findCode), undefined, "unlikely");
   if (hotCount !== undefined) countHit(b, entry, hotCount);
   set64(cpu.RIP_BASE, b.op("i64.sub", rip, b.op("i64.and", linear, b.i64(4095n))));
-  b.return(b.load("i32.load", entry, JUMP_CACHE + JUMP_RECORD));
+  b.return(recordOf(b, entry));
   return b;
+}
+
+/** The record that a stale one forwards to, or the record itself. */
+export function forwarded(b: FunctionBuilder, at: Expr): Expr {
+  const target = b.variable("i32", at);
+  b.loop((again) => {
+    b.if(isForward(b, b.getLazy(target)), () => {
+      b.set(target, b.load("i32.load", b.getLazy(target), record.LINK));
+      b.br(again);
+    });
+  });
+  return b.get(target);
+}
+
+function isForward(b: FunctionBuilder, at: Expr): Expr {
+  return b.op("i32.eq", b.load("i32.load16_u", at, record.HANDLER), b.i32(HANDLER_FORWARD));
+}
+
+/**
+ * The record in an entry of the jump cache, which from then on is where that one forwards to: records that lead to others lie
+ * all over memory, and would be fetched into the processor's caches each time.
+ */
+export function recordOf(b: FunctionBuilder, entry: Expr): Expr {
+  const at = b.variable("i32", b.load("i32.load", entry, JUMP_CACHE + JUMP_RECORD));
+  const shorten = (): void => {
+    b.set(at, forwarded(b, b.getLazy(at)));
+    b.store("i32.store", entry, b.getLazy(at), JUMP_CACHE + JUMP_RECORD);
+  };
+  b.if(isForward(b, b.getLazy(at)), shorten, undefined, "unlikely");
+  return b.get(at);
 }
 
 /** The jump cache does not know RIP: leaves for a look-up unless the code index knows it, and then the jump cache too. */

@@ -29,7 +29,9 @@
 //                | a bit for each guest page        |
 //   0x00e0_0000  +----------------------------------+  LINK_SLOTS
 //                | from region to region            |
-//   0x0100_0000  +----------------------------------+  RECORDS
+//   0x0100_0000  +----------------------------------+  REGION_CELLS
+//                | what regions find out of it      |
+//   0x0120_0000  +----------------------------------+  RECORDS
 //                | decoded instructions             |
 //   0x0400_0000  +----------------------------------+  GUEST_RAM
 //                | guest physical address 0 ...     |
@@ -129,7 +131,8 @@ export const PAGE_USE_NOTED = 0x80;
  * cache has no answer (core/memory/code-index.ts). An entry: key (u64:
  * address, code size << 32), record (i32), the page on which the instruction
  * goes on (i32; -1 for its own). The index of an address is the upper half of
- * its product with 0x9e3779b1, modulo 2^32.
+ * its product with 0x9e3779b1, modulo 2^32; what another place has driven
+ * out of its entry stands in the one beside it, of the same pair.
  */
 export const CODE_INDEX = 0x300000;
 export const CODE_INDEX_ENTRIES = 65536;
@@ -178,7 +181,15 @@ export const REGION_PAGE_BYTES = 8;
 export const REGION_PAGE_DELTA = 0;
 export const REGION_PAGE_NUMBER = 4;
 
-export const RECORDS = 0x1000000;
+/**
+ * What the code of a region does not have in itself, because it is another in each run: addresses of records and the like, an i32 each
+ * (translate/region-symbols.ts).
+ */
+export const REGION_CELLS = 0x1000000;
+export const REGION_CELLS_END = 0x1200000;
+export const REGION_CELL_BYTES = 4;
+
+export const RECORDS = 0x1200000;
 export const RECORDS_END = 0x4000000;
 
 export const GUEST_RAM = 0x4000000;

@@ -42,3 +42,6 @@ export const RECORD_FLAG_STACK = 1;
 export const RECORD_FLAG_LINKABLE = 2;
 /** A pseudo-record whose handler is a region of the translator. */
 export const RECORD_FLAG_REGION = 4;
+
+/** The handler of a record whose place another has taken, which LINK leads to (decode/record-writer.ts). */
+export const HANDLER_FORWARD = 10;

@@ -16,6 +16,7 @@ import { StateView } from "../cpu/state-view.ts";
 import { VirtualProcessor } from "../cpu/virtual-processor.ts";
 import { formsWithin } from "../decode/form-table.ts";
 import { APIC_BUS_HZ } from "../devices/local-apic/apic-timer.ts";
+import type { HeatMarks } from "../interpret/heat.ts";
 import { Interpreter } from "../interpret/interpreter.ts";
 import type { InterpreterCache } from "../interpret/interpreter-cache.ts";
 import type { InterpreterParts } from "../interpret/interpreter-parts.ts";
@@ -28,8 +29,9 @@ import { TierCounter } from "./tier-counter.ts";
 const WASM_PAGE_BYTES = 65536;
 /** Times a jump is taken before what it leads to is translated. */
 const HOT_COUNT = 100_000;
-/** The same where the cache knows what it is translated to. */
-const WARM_COUNT = 20_000;
+/** The same where the cache knows what it is translated to, and where it has that compiled. */
+const WARM_COUNT = 10_000;
+const COMPILED_COUNT = 2_000;
 
 /** CR4 bits that exist with a feature. */
 const CONTROL_4_BITS: readonly (readonly [FeatureName, bigint])[] = [
@@ -147,8 +149,7 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
       ? {
           createTranslator: (host) =>
             createTranslator({ ...host, compile: request.compileRegions, cache }, meter, tiers),
-          hotCount: request.hotCount ?? HOT_COUNT,
-          warmCount: cache === undefined ? undefined : WARM_COUNT,
+          heatMarks: heatMarks(request.hotCount ?? HOT_COUNT, cache !== undefined),
           eager: request.engine === "translator",
         }
       : {}),
@@ -159,6 +160,10 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
   const note = new Uint32Array(memory.buffer, core.unknownMsrs(), 4);
   const unknownMsrs = () => ({ last: note[0]!, reads: note[2]!, writes: note[3]! });
   return { processor, engine, state, core, tiers, unknownMsrs };
+}
+
+function heatMarks(hotCount: number, hasCache: boolean): HeatMarks {
+  return [...(hasCache ? [COMPILED_COUNT, WARM_COUNT] : []).filter((count) => count < hotCount), hotCount];
 }
 
 /** What decoded and generated code depends on; undefined where it is not to be kept. */

@@ -114,7 +114,9 @@ export function meterTranslator(translator: RegionTranslator, meter: Meter): Reg
     get statistics() {
       return translator.statistics;
     },
-    wants: meter.timed("translation/look-ups in the cache", (place: HotPlace) => translator.wants(place)),
+    wants: meter.timed("translation/look-ups in the cache", (place: HotPlace, isWarm: boolean) =>
+      translator.wants(place, isWarm),
+    ),
     translate: meter.timed("translation/regions", (place: HotPlace) => translator.translate(place)),
     runStarts: () => translator.runStarts(),
     compileWaiting: meter.timed("translation/regions compiled at once", () => translator.compileWaiting()),

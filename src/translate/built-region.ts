@@ -6,14 +6,16 @@ import { REGION_TYPE } from "./region-plan.ts";
 import type { StateUse } from "./region-state.ts";
 import { type InstructionAddress, RegionSymbols } from "./region-symbols.ts";
 
-/** The code of a region, for any place in memory: it depends on the guest's code alone, and on the translator's mode. */
+/** The code of a region, for any place of its slots and cells: it depends on the guest's code alone, and on the translator's mode. */
 export interface BuiltRegion {
   readonly code: LinkableFunction;
   /** What SYMBOL_FUNCTION numbers: `module.name`, or SELF. */
   readonly functions: readonly string[];
   /** Link slots that it takes. */
   readonly slots: number;
-  /** Addresses that the code takes from the guest's instructions when it is linked: they may be others in code that is else the same. */
+  /** What is in its cells: see RegionSymbols. */
+  readonly cells: readonly number[];
+  /** Addresses that the code takes from the guest's instructions by its cells: they may be others in code that is else the same. */
   readonly addresses: readonly InstructionAddress[];
 }
 
@@ -50,6 +52,6 @@ export function buildRegion({ code, flow, use, memory }: RegionSource): BuiltReg
     memory,
   });
   const linkable = builder.build().assemble(REGION_TYPE);
-  const { functions, slotCount: slots, addresses } = symbols;
-  return { code: linkable, functions, slots, addresses };
+  const { functions, slotCount: slots, cells, addresses } = symbols;
+  return { code: linkable, functions, slots, cells, addresses };
 }

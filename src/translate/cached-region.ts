@@ -20,7 +20,7 @@ export interface CachedRegion {
   readonly addresses: readonly number[];
   /** The blocks that indirect jumps go to by number; undefined when it has none. */
   readonly dispatched: readonly Position[] | undefined;
-  readonly built: Pick<BuiltRegion, "code" | "functions" | "slots">;
+  readonly built: Pick<BuiltRegion, "code" | "functions" | "slots" | "cells">;
 }
 
 /** Bytes at the entry that a look-up goes by: few, lest there be an address in them. */
@@ -31,7 +31,7 @@ const ADDRESS_BYTES = 4;
 
 /** Numbers at the head of an encoded region, and sizes of its parts behind them. */
 const HEAD_WORDS = 4;
-const LISTS = 8;
+const LISTS = 9;
 const SIZE_WORDS = LISTS + 3;
 
 /** A number that the same code, entered at the same offset of a page in the same mode, always has. */
@@ -139,7 +139,17 @@ export function encodeRegion(region: CachedRegion): Uint8Array<ArrayBuffer> {
   const { body, links, hints } = built.code;
   const flatHints = hints.flatMap(({ offset: at, likely }) => [at, likely ? 1 : 0]);
   const { deltas, followed, indirectTargets } = choice;
-  const lists = [deltas, followed, indirectTargets, spans, addresses, dispatched ?? [], links, flatHints];
+  const lists = [
+    deltas,
+    followed,
+    indirectTargets,
+    spans,
+    addresses,
+    dispatched ?? [],
+    built.cells,
+    links,
+    flatHints,
+  ];
   const parts = [functions, guestCode, body];
   const head = [offset, mode, built.slots, dispatched === undefined ? 0 : 1];
   const sizes = [...lists, ...parts].map(({ length }) => length);
@@ -162,7 +172,7 @@ export function decodeRegion(bytes: Uint8Array): CachedRegion {
   const lists = split(words.subarray(HEAD_WORDS + SIZE_WORDS), sizes.subarray(0, LISTS));
   const listed = lists.reduce((sum, { length }) => sum + length, HEAD_WORDS + SIZE_WORDS);
   const [functions, guestCode, body] = split(bytes.subarray(4 * listed), sizes.subarray(LISTS));
-  const [deltas, followed, indirectTargets, spans, addresses, dispatched] = lists
+  const [deltas, followed, indirectTargets, spans, addresses, dispatched, cells] = lists
     .slice(0, -2)
     .map((list) => [...list]);
   const [links, flatHints] = lists.slice(-2);
@@ -181,6 +191,7 @@ export function decodeRegion(bytes: Uint8Array): CachedRegion {
       code: { body: body!, hints, links: links! },
       functions: new TextDecoder().decode(functions!).split(" "),
       slots: slots!,
+      cells: cells!,
     },
   };
 }

@@ -78,14 +78,13 @@ export class RegionBuilder {
   #checkEntry(): void {
     const b = this.#b;
     const { flow, entry, pageCount, symbols, imports, use } = this.#plan;
-    const first = symbols.record(flow.node(entry)!.block!.instructions[0]!);
+    const first = flow.node(entry)!.block!.instructions[0]!;
     const refuseWhen = (condition: Expr): void =>
-      b.if(condition, () => b.return(b.linked(first)), undefined, "unlikely");
+      b.if(condition, () => b.return(symbols.record(b, first)), undefined, "unlikely");
     if (pageCount > 1) {
       const key = b.bind(b.op("i64.xor", this.#state.ripBase, this.#state.modeKey));
       const slot = b.linked(symbols.validation);
-      const pages = b.linked(symbols.pages);
-      const validate = (): Expr => b.call(imports.validate, pages, b.i32(pageCount - 1), slot)!;
+      const validate = (): Expr => b.call(imports.validate, symbols.pages(b), b.i32(pageCount - 1), slot)!;
       b.if(
         b.op("i64.ne", b.load("i64.load", slot, LINK_TAG), key),
         () => refuseWhen(b.op("i32.eqz", validate())),
@@ -247,7 +246,7 @@ export class RegionBuilder {
     const b = this.#b;
     this.#out.storeRipBase(instruction.position);
     this.#out.writeBack();
-    const handler = b.linked(this.#plan.symbols.handler(instruction));
+    const handler = this.#plan.symbols.handler(b, instruction);
     return b.callIndirect(HANDLERS, REGION_TYPE, handler, this.#out.recordOf(instruction))!;
   }
 
@@ -342,7 +341,7 @@ export class RegionBuilder {
     const inPage = (): void => {
       this.#out.count(instructions);
       this.#out.storeRip(rip);
-      const at = b.op("i32.add", b.op("i32.wrap_i64", offset), b.linked(symbols.dispatchTable));
+      const at = b.op("i32.add", b.op("i32.wrap_i64", offset), symbols.dispatchTable(b));
       b.set(this.#dispatchTo, b.load("i32.load8_u", at));
       b.br(this.#loops.get(dispatcher)!);
     };

@@ -10,6 +10,10 @@ export type Position = number;
 export interface RegionInstruction {
   /** Counts the region's instructions in the order in which they were described. */
   readonly number: number;
+  /** Its place in its block. */
+  readonly inBlock: number;
+  /** Bytes from the first record of its block to `firstRecord`. */
+  readonly recordInBlock: number;
   readonly shape: HandlerShape;
   /** The record with the operands. */
   readonly record: number;

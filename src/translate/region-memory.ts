@@ -1,10 +1,12 @@
-import type { RegionStore } from "../cpu/region-translator.ts";
+import type { CompiledPlaces, RegionStore } from "../cpu/region-translator.ts";
 import { invariant } from "../layout/invariant.ts";
 import {
   LINK_SLOT_BYTES,
   LINK_SLOTS,
   LINK_SLOTS_END,
   PAGE_BYTES,
+  REGION_CELL_BYTES,
+  REGION_CELLS_END,
   REGION_PAGE_BYTES,
   REGION_PAGE_DELTA,
   REGION_PAGE_NUMBER,
@@ -18,11 +20,11 @@ const EMPTY = 0xff;
 /** In a dispatch table: beyond the number of any dispatched block. */
 const NOT_DISPATCHED = 255;
 
-/** Link slots that regions may take which have been scanned and wait to be compiled: two for each of their instructions. */
-const RESERVED_SLOTS = 10_000;
+/** Slots and cells that regions may take which have been scanned and wait to be compiled: two for each of their instructions. */
+const RESERVED = 10_000;
 
-/** Where what belongs to a region lies in the one memory; its slots are taken last. */
-export interface RegionPlaces {
+/** Where a region's tables are in the one memory. */
+export interface RegionTables {
   /** Its pages but the one of the entry, for the validation. */
   readonly pages: number;
   /** For each byte of the entry's page: the number of the dispatched block that begins there, or NOT_DISPATCHED. 0 where there is none. */
@@ -32,39 +34,50 @@ export interface RegionPlaces {
 /** Places in the one memory that regions use besides their records. */
 export class RegionMemory {
   readonly #bytes: Uint8Array;
+  readonly #view: DataView;
   readonly #regions: RegionStore;
-  #nextSlot = LINK_SLOTS;
+  readonly #firstFree: () => CompiledPlaces;
+  /** From where on slots and cells are free; undefined until some are taken. */
+  #next: CompiledPlaces | undefined;
 
-  constructor(buffer: ArrayBufferLike, regions: RegionStore) {
+  /** @param firstFree From where on there are no places of regions that were compiled in other runs. */
+  constructor(buffer: ArrayBufferLike, regions: RegionStore, firstFree: () => CompiledPlaces) {
     this.#bytes = new Uint8Array(buffer);
+    this.#view = new DataView(buffer);
     this.#regions = regions;
+    this.#firstFree = firstFree;
     this.forgetAll();
   }
 
-  /** Whether there is room for another region's slots. */
+  /** Whether there is room for another region's slots and cells. */
   get isFull(): boolean {
-    return this.#nextSlot + RESERVED_SLOTS * LINK_SLOT_BYTES > LINK_SLOTS_END;
+    if (this.#next === undefined) return false;
+    const { slots, cells } = this.#next;
+    return (
+      slots + RESERVED * LINK_SLOT_BYTES > LINK_SLOTS_END ||
+      cells + RESERVED * REGION_CELL_BYTES > REGION_CELLS_END
+    );
   }
 
-  /** All slots are free. */
+  /** All slots and cells are free, but for those of other runs. */
   forgetAll(): void {
     this.#bytes.fill(EMPTY, LINK_SLOTS, LINK_SLOTS_END);
-    this.#nextSlot = LINK_SLOTS;
+    this.#next = undefined;
   }
 
   /** No slot leads anywhere any more. */
   unlinkAll(): void {
-    this.#bytes.fill(EMPTY, LINK_SLOTS, this.#nextSlot);
+    this.#bytes.fill(EMPTY, LINK_SLOTS, this.#next?.slots ?? LINK_SLOTS_END);
   }
 
   /**
-   * Places for a region; undefined when there is no room for them. `dispatched` are the blocks that its indirect jumps go to by
+   * Tables for a region; undefined when there is no room for them. `dispatched` are the blocks that its indirect jumps go to by
    * number, if it has any such jump.
    */
-  placesFor(
+  tablesFor(
     dispatched: readonly Position[] | undefined,
     pages: readonly RegionPage[],
-  ): RegionPlaces | undefined {
+  ): RegionTables | undefined {
     const others = this.#describePages(pages.slice(1));
     if (others === undefined) return undefined;
     if (dispatched === undefined) return { pages: others, dispatchTable: 0 };
@@ -77,12 +90,26 @@ export class RegionMemory {
     return { pages: others, dispatchTable };
   }
 
-  /** Link slots beside each other. */
-  takeSlots(count: number): number {
-    const first = this.#nextSlot;
-    this.#nextSlot += count * LINK_SLOT_BYTES;
-    invariant(this.#nextSlot <= LINK_SLOTS_END, "regions are forgotten before their slots run out");
-    return first;
+  /** Slots beside each other, and cells. */
+  takePlaces(slots: number, cells: number): CompiledPlaces {
+    const places = this.#next ?? this.#firstFree();
+    const next = {
+      slots: places.slots + slots * LINK_SLOT_BYTES,
+      cells: places.cells + cells * REGION_CELL_BYTES,
+    };
+    invariant(
+      next.slots <= LINK_SLOTS_END && next.cells <= REGION_CELLS_END,
+      "regions are forgotten before their slots and cells run out",
+    );
+    this.#next = next;
+    return places;
+  }
+
+  /** Empties a region's slots, and puts into its cells what is to be there. */
+  prepare({ slots, cells }: CompiledPlaces, slotCount: number, contents: readonly number[]): void {
+    this.#bytes.fill(EMPTY, slots, slots + slotCount * LINK_SLOT_BYTES);
+    for (const [i, value] of contents.entries())
+      this.#view.setInt32(cells + i * REGION_CELL_BYTES, value, true);
   }
 
   /** Leaves in memory where a region's pages are; undefined when there is no room. */
@@ -90,10 +117,9 @@ export class RegionMemory {
     if (pages.length === 0) return 0;
     const at = this.#regions.allocateRecords(Math.ceil((pages.length * REGION_PAGE_BYTES) / RECORD_BYTES));
     if (at === 0) return undefined;
-    const view = new DataView(this.#bytes.buffer, at);
     for (const [i, { delta, page }] of pages.entries()) {
-      view.setInt32(i * REGION_PAGE_BYTES + REGION_PAGE_DELTA, delta, true);
-      view.setInt32(i * REGION_PAGE_BYTES + REGION_PAGE_NUMBER, page, true);
+      this.#view.setInt32(at + i * REGION_PAGE_BYTES + REGION_PAGE_DELTA, delta, true);
+      this.#view.setInt32(at + i * REGION_PAGE_BYTES + REGION_PAGE_NUMBER, page, true);
     }
     return at;
   }

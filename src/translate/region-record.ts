@@ -10,12 +10,7 @@ import { inlineFloat } from "./inline-float.ts";
 import { inlineX87 } from "./inline-x87.ts";
 import { pageDelta, type RegionInstruction } from "./region-code.ts";
 import type { RegionState, StateUse } from "./region-state.ts";
-import {
-  changesWithPlace,
-  type RegionSymbols,
-  SYMBOL_DISPLACEMENT,
-  SYMBOL_IMMEDIATE,
-} from "./region-symbols.ts";
+import { CELL_DISPLACEMENT, CELL_IMMEDIATE, changesWithPlace, type RegionSymbols } from "./region-symbols.ts";
 
 /** How the code of a region leaves an instruction; provided by the builder of the region. */
 export interface RegionExits {
@@ -98,18 +93,18 @@ export class RegionRecord implements RecordContext {
     }
   }
 
-  /** A field of 64 bits: what may be an address of the kernel is linked, so that the code is good for a kernel that lies elsewhere. */
+  /** A field of 64 bits: what may be an address of the kernel is in a cell, so that the code is good for a kernel that lies elsewhere. */
   #wide(value: bigint, offset: number): Expr {
     const { symbols } = this.#parts;
     const isPlain = offset !== record.IMMEDIATE && offset !== record.DISPLACEMENT;
     if (symbols === undefined || isPlain || !changesWithPlace(value)) return this.b.i64(value);
     if (offset === record.IMMEDIATE)
-      return this.b.linkedI64(symbols.address(this.#instruction, SYMBOL_IMMEDIATE, Number(value)));
+      return symbols.address(this.b, this.#instruction, CELL_IMMEDIATE, Number(value));
     // The record counts from the start of the page, the instruction from its end.
     const { memory } = this.#parts;
     const isRelative = memory.getUint16(this.#instruction.record + record.BASE, true) === cpu.RIP_BASE;
     const before = isRelative ? memory.getUint16(this.#instruction.record + record.NEXT_OFFSET, true) : 0;
-    return this.b.linkedI64(symbols.address(this.#instruction, SYMBOL_DISPLACEMENT, Number(value) - before));
+    return symbols.address(this.b, this.#instruction, CELL_DISPLACEMENT, Number(value) - before);
   }
 
   loadState(bits: RegisterBits, offset: Expr): Expr {

@@ -302,6 +302,8 @@ export class RegionScanner {
       const behind = this.#regions.writer.write(to, d, flow.shape, 64, next - base, index);
       const instruction = {
         number: this.#instructions.length,
+        inBlock: index,
+        recordInBlock: to - records,
         shape: flow.shape,
         firstRecord: to,
         record: behind - RECORD_BYTES,

@@ -3,7 +3,7 @@ import { REGION_FUNCTIONS } from "../cpu/region-functions.ts";
 import type { HelperName } from "../isa/helpers.ts";
 import { LINK_SLOT_BYTES } from "../layout/memory-map.ts";
 import { helperType } from "../lower/helper-type.ts";
-import type { LinkedNumber } from "../wasm/function-builder.ts";
+import type { Expr, FunctionBuilder, LinkedNumber } from "../wasm/function-builder.ts";
 import type { FunctionRef } from "../wasm/module-writer.ts";
 import type { FunctionType } from "../wasm/value-type.ts";
 import type { Position, RegionInstruction } from "./region-code.ts";
@@ -11,21 +11,26 @@ import { LEAVE_STATUS_TYPE, REGION_TYPE, type RegionImports, VALIDATE_TYPE } fro
 
 /** What a symbol stands for; its number has these in the lowest bits, and an index above them. */
 export const SYMBOL_KIND_BITS = 3;
-/** The first record of an instruction, by the instruction's number. */
-export const SYMBOL_RECORD = 0;
-/** The handler of an instruction's shape. */
-export const SYMBOL_HANDLER = 1;
 /** A link slot. */
-export const SYMBOL_SLOT = 2;
-/** The description of the region's other pages. */
-export const SYMBOL_PAGES = 3;
-export const SYMBOL_DISPATCH_TABLE = 4;
+export const SYMBOL_SLOT = 0;
+/** A cell, by its place in `RegionSymbols.cells`. */
+export const SYMBOL_CELL = 1;
 /** A function's index in the module, by the place of its name in `RegionSymbols.functions`. */
-export const SYMBOL_FUNCTION = 5;
+export const SYMBOL_FUNCTION = 2;
 
+/** What a cell has; the number of a cell has these in the lowest bits, and an index above them. */
+export const CELL_KIND_BITS = 3;
+/** The address of the first record of a block, by the number of the block's first instruction. */
+export const CELL_RECORD = 0;
+/** The handler of an instruction's shape. */
+export const CELL_HANDLER = 1;
+/** The address of the description of the region's other pages. */
+export const CELL_PAGES = 2;
+/** The address of the table for indirect jumps. */
+export const CELL_DISPATCH_TABLE = 3;
 /** An address in an instruction's immediate, and in its displacement: kernels are relocated. */
-export const SYMBOL_IMMEDIATE = 6;
-export const SYMBOL_DISPLACEMENT = 7;
+export const CELL_IMMEDIATE = 4;
+export const CELL_DISPLACEMENT = 5;
 
 /** Below in size, a number of an instruction is none that changes with the place of the kernel. */
 const NEAR = 2 ** 30;
@@ -46,7 +51,7 @@ export const SELF = "self";
 /** An address, or distance to one, in an instruction. */
 export interface InstructionAddress {
   readonly instruction: RegionInstruction;
-  readonly kind: typeof SYMBOL_IMMEDIATE | typeof SYMBOL_DISPLACEMENT;
+  readonly kind: typeof CELL_IMMEDIATE | typeof CELL_DISPLACEMENT;
   /** As it stands in the instruction. */
   readonly value: number;
 }
@@ -56,16 +61,18 @@ const symbol = (kind: number, index: number, addend = 0): LinkedNumber => ({
   addend,
 });
 
-/** What the code of one region refers to, which is known only when it is put into a module: places in memory, and functions. */
+/**
+ * What the code of one region refers to outside it. Slots and cells have their places when the region is put into a module, and for good:
+ * what differs from run to run is in the cells, so that machine code that was made of the module serves again.
+ */
 export class RegionSymbols {
-  readonly pages = symbol(SYMBOL_PAGES, 0);
-  readonly dispatchTable = symbol(SYMBOL_DISPATCH_TABLE, 0);
   /** The slot that says for which address space the region's pages have been validated. */
   readonly validation = symbol(SYMBOL_SLOT, 0);
   readonly functions: string[] = [];
   readonly #addresses = new Map<number, InstructionAddress>();
   readonly #refs = new Map<string, FunctionRef>();
   readonly #slots = new Map<Position, LinkedNumber>();
+  readonly #cells = new Map<number, LinkedNumber>();
   #slotCount = 1;
   #cellCount = 0;
   #cellSlot = 0;
@@ -73,6 +80,11 @@ export class RegionSymbols {
   /** Link slots that the region takes. */
   get slotCount(): number {
     return this.#slotCount;
+  }
+
+  /** What is in each of the cells that the region takes: CELL_RECORD etc., and an index above it. */
+  get cells(): readonly number[] {
+    return [...this.#cells.keys()];
   }
 
   /** A link slot for what leads out of the region at a position. */
@@ -92,12 +104,20 @@ export class RegionSymbols {
   }
 
   /** What is `offset` bytes from the first record of an instruction. */
-  record({ number }: RegionInstruction, offset = 0): LinkedNumber {
-    return symbol(SYMBOL_RECORD, number, offset);
+  record(b: FunctionBuilder, { number, inBlock, recordInBlock }: RegionInstruction, offset = 0): Expr {
+    return b.op("i32.add", this.#load(b, CELL_RECORD, number - inBlock), b.i32(recordInBlock + offset));
   }
 
-  handler({ number }: RegionInstruction): LinkedNumber {
-    return symbol(SYMBOL_HANDLER, number);
+  handler(b: FunctionBuilder, { number }: RegionInstruction): Expr {
+    return this.#load(b, CELL_HANDLER, number);
+  }
+
+  pages(b: FunctionBuilder): Expr {
+    return this.#load(b, CELL_PAGES, 0);
+  }
+
+  dispatchTable(b: FunctionBuilder): Expr {
+    return this.#load(b, CELL_DISPATCH_TABLE, 0);
   }
 
   /** Addresses that the code takes from instructions. */
@@ -106,10 +126,28 @@ export class RegionSymbols {
   }
 
   /** An address in an instruction, which is `value` now. */
-  address(instruction: RegionInstruction, kind: InstructionAddress["kind"], value: number): LinkedNumber {
-    const address = symbol(kind, instruction.number);
-    this.#addresses.set(address.symbol, { instruction, kind, value });
-    return address;
+  address(
+    b: FunctionBuilder,
+    instruction: RegionInstruction,
+    kind: InstructionAddress["kind"],
+    value: number,
+  ): Expr {
+    const cell = this.#cell(kind, instruction.number);
+    this.#addresses.set(cell.symbol, { instruction, kind, value });
+    return b.load("i64.load32_s", b.linked(cell));
+  }
+
+  #load(b: FunctionBuilder, kind: number, index: number): Expr {
+    return b.load("i32.load", b.linked(this.#cell(kind, index)));
+  }
+
+  #cell(kind: number, index: number): LinkedNumber {
+    const number = (index << CELL_KIND_BITS) | kind;
+    const known = this.#cells.get(number);
+    if (known !== undefined) return known;
+    const cell = symbol(SYMBOL_CELL, this.#cells.size);
+    this.#cells.set(number, cell);
+    return cell;
   }
 
   imports(): RegionImports {

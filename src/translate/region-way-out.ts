@@ -206,7 +206,7 @@ export class RegionWayOut {
   /** What is `offset` bytes from an instruction's record with the operands. */
   recordOf(instruction: RegionInstruction, offset = 0): Expr {
     const { record, firstRecord } = instruction;
-    return this.#b.linked(this.#plan.symbols.record(instruction, record - firstRecord + offset));
+    return this.#plan.symbols.record(this.#b, instruction, record - firstRecord + offset);
   }
 
   /** The interpreter goes on at a position: RIP_BASE in memory follows. Where there is one page only, the exit block sees to it. */
@@ -235,7 +235,7 @@ export class RegionWayOut {
 
   #setRecord(instruction: RegionInstruction): void {
     this.setRipBase(instruction.position);
-    this.#b.set(this.#record, this.#b.linked(this.#plan.symbols.record(instruction)));
+    this.#b.set(this.#record, this.#plan.symbols.record(this.#b, instruction));
   }
 
   #leave(kind: number): void {

@@ -1,35 +1,41 @@
-import type { CodeTicket, HotPlace, RegionTranslator, TranslatorHost } from "../cpu/region-translator.ts";
+import type {
+  CodeTicket,
+  CompiledPlaces,
+  HotPlace,
+  KnownRegion,
+  RegionTranslator,
+  TranslatorHost,
+} from "../cpu/region-translator.ts";
 import type { HandlerShape } from "../decode/shape.ts";
 import type { HelperName } from "../isa/helpers.ts";
 import { TLB_BASE, X87_FCW } from "../layout/cpu-state.ts";
-import { invariant } from "../layout/invariant.ts";
-import { CPU_STATE, LINK_SLOT_BYTES, TLB_BANK_USER } from "../layout/memory-map.ts";
-import * as record from "../layout/record.ts";
-import { type BuiltRegion, buildRegion, type RegionSource } from "./built-region.ts";
 import {
-  type CachedRegion,
-  codeAt,
-  decodeRegion,
-  encodeRegion,
-  findAddresses,
-  isSameCode,
-  isSameRegion,
-  regionKey,
-} from "./cached-region.ts";
+  CPU_STATE,
+  LINK_SLOT_BYTES,
+  LINK_SLOTS,
+  REGION_CELL_BYTES,
+  REGION_CELLS,
+  TLB_BANK_USER,
+} from "../layout/memory-map.ts";
+import * as record from "../layout/record.ts";
+import { buildRegion } from "./built-region.ts";
+import { type CachedRegion, isSameRegion } from "./cached-region.ts";
 import { ControlFlow } from "./control-flow.ts";
+import { KnownRegions } from "./known-regions.ts";
 import type { Position, RegionBlock, RegionInstruction } from "./region-code.ts";
-import { RegionMemory, type RegionPlaces } from "./region-memory.ts";
-import { buildRegionModule, type ModuleRegion } from "./region-module.ts";
+import { RegionMemory, type RegionTables } from "./region-memory.ts";
+import { buildRegionModule } from "./region-module.ts";
+import { type PooledRegion, RegionPool } from "./region-pool.ts";
 import { keepsX87FromInlining } from "./region-record.ts";
 import { RegionScanner, type ScannedRegion } from "./region-scanner.ts";
 import { isControlPlain, StateUse } from "./region-state.ts";
 import {
-  SYMBOL_DISPATCH_TABLE,
-  SYMBOL_DISPLACEMENT,
-  SYMBOL_HANDLER,
-  SYMBOL_IMMEDIATE,
-  SYMBOL_PAGES,
-  SYMBOL_RECORD,
+  CELL_DISPATCH_TABLE,
+  CELL_HANDLER,
+  CELL_IMMEDIATE,
+  CELL_KIND_BITS,
+  CELL_PAGES,
+  CELL_RECORD,
 } from "./region-symbols.ts";
 import { ShapeUse } from "./shape-use.ts";
 import { hasTightLoop } from "./tight-loops.ts";
@@ -44,27 +50,23 @@ const BATCH_REGIONS = 12;
  * then a region has run about as long as optimising it takes.
  */
 const OPTIMISED_AFTER = 100_000;
-/** With a cache: share of the time that may go into building regions of code that is only warm. */
-const STUDY_SHARE = 0.05;
-/** What is put by of that for later, in ms: a guest that has idled for long is not to be slow then. */
-const MOST_STUDY_MS = 200;
+/** The same of a region that an earlier run had, where the optimised code is kept: later runs gain from it, too. */
+const OPTIMISED_AGAIN_AFTER = 5_000;
 /** Runs of the engine after which regions are compiled that wait for others. */
 const BATCH_RUNS = 64;
-
-type RegionFunction = (caller: number) => number;
+/** Handlers of regions that are gone, of which links are told at once: that takes all links away. */
+const MOST_VACANT = 64;
 
 /** Modes in which the same code becomes another region: a program's page tables, and the usual x87 control word. */
 const MODE_USER = 1;
 const MODE_X87_PLAIN = 2;
 
-/** A region that waits to be compiled. */
-interface Waiting {
-  readonly name: string;
-  readonly handler: number;
-  readonly scanned: ScannedRegion;
-  readonly places: RegionPlaces;
-  readonly ticket: CodeTicket;
-  built(): CachedRegion["built"];
+type RegionFunction = (caller: number) => number;
+
+/** The code of a region, and what the cache keeps of it. */
+interface RegionToPlace {
+  readonly built: CachedRegion["built"];
+  readonly kept: KnownRegion | undefined;
 }
 
 /** A region that has no place yet. */
@@ -72,7 +74,17 @@ interface NewRegion {
   readonly scanned: ScannedRegion;
   /** The blocks that indirect jumps go to by number; undefined when it has none. */
   readonly dispatched: readonly Position[] | undefined;
-  built(): CachedRegion["built"];
+  /** It was built before. */
+  readonly isKnown: boolean;
+  toPlace(): RegionToPlace;
+}
+
+/** A region that waits to be compiled. */
+interface Waiting {
+  readonly handler: number;
+  readonly region: NewRegion;
+  readonly tables: RegionTables;
+  readonly ticket: CodeTicket;
 }
 
 /** Translates hot code into regions: WebAssembly functions that the interpreter runs like handlers. */
@@ -81,12 +93,15 @@ export class Translator implements RegionTranslator {
   readonly #scanner: RegionScanner;
   readonly #places: RegionMemory;
   readonly #memory: DataView;
-  readonly #bytes: Uint8Array;
+  readonly #known: KnownRegions;
   readonly #shapes = new Map<HandlerShape, ShapeUse>();
+  readonly #pool: RegionPool;
+  /** Regions in use, by their handlers. */
+  readonly #used = new Map<number, PooledRegion>();
   readonly #freeHandlers: number[] = [];
   readonly #handlers: number[] = [];
-  /** Some handler is vacant that link slots may still name. */
-  #hasDangling = false;
+  /** Handlers that are vacant, and that link slots may still name. */
+  #dangling: number[] = [];
   #waiting: Waiting[] = [];
   #runsWaited = 0;
   #live = 0;
@@ -96,18 +111,20 @@ export class Translator implements RegionTranslator {
   #bytesMade = 0;
   #refused = 0;
   #cached = 0;
-  /** What is left for code that is only warm, in ms, as of a time. Below zero where what is hot has taken more. */
-  #studyMs = 0;
-  #studyAtMs: number;
-  /** What was asked for last, and is going to be translated. */
-  #known: { readonly page: number; readonly cached: CachedRegion } | undefined;
-
+  #pooled = 0;
   constructor(host: TranslatorHost) {
     this.#host = host;
-    this.#studyAtMs = this.#nowMs();
+    this.#known = new KnownRegions(host);
     this.#memory = new DataView(host.memory.buffer);
-    this.#bytes = new Uint8Array(host.memory.buffer);
-    this.#places = new RegionMemory(host.memory.buffer, host.regions);
+    this.#places = new RegionMemory(
+      host.memory.buffer,
+      host.regions,
+      () => host.cache?.freePlaces ?? { slots: LINK_SLOTS, cells: REGION_CELLS },
+    );
+    this.#pool = new RegionPool((module) => {
+      const loaded = module.load();
+      return loaded === undefined ? undefined : this.#instantiate(loaded);
+    });
     this.#scanner = new RegionScanner(
       host,
       (shape, instruction) => this.#useOf(shape, instruction).isTranslatable,
@@ -118,6 +135,7 @@ export class Translator implements RegionTranslator {
     return {
       regionsMade: this.#made,
       regionsFromCache: this.#cached,
+      regionsCompiledBefore: this.#pooled,
       regionsLive: this.#live,
       regionModules: this.#modules,
       regionInstructions: this.#instructions,
@@ -126,17 +144,8 @@ export class Translator implements RegionTranslator {
     };
   }
 
-  wants(place: HotPlace): boolean {
-    const cached = this.#findCached(place, this.#mode());
-    this.#known = cached === undefined ? undefined : { page: place.page, cached };
-    return cached !== undefined || this.#hasTimeToStudy();
-  }
-
-  #hasTimeToStudy(): boolean {
-    const now = this.#nowMs();
-    this.#studyMs = Math.min(MOST_STUDY_MS, this.#studyMs + STUDY_SHARE * (now - this.#studyAtMs));
-    this.#studyAtMs = now;
-    return this.#studyMs > 0;
+  wants(place: HotPlace, isWarm: boolean): boolean {
+    return this.#known.wants(place, this.#mode(), isWarm);
   }
 
   translate(place: HotPlace): void {
@@ -150,18 +159,40 @@ export class Translator implements RegionTranslator {
       this.#refused++;
       return;
     }
-    const { scanned, dispatched, built } = region;
-    const places = this.#places.placesFor(dispatched, scanned.code.pages);
-    if (places === undefined) {
+    const { scanned, dispatched } = region;
+    const tables = this.#places.tablesFor(dispatched, scanned.code.pages);
+    if (tables === undefined) {
       this.#refused++;
       return;
     }
     const handler = this.#takeHandler();
     const ticket = regions.expectRegion(handler, scanned.ranges);
     this.#live++;
-    const name = `region_${place.page.toString(16)}_${place.offset.toString(16)}`;
-    this.#waiting.push({ name, handler, scanned, places, ticket, built });
+    const waiting = { handler, region, tables, ticket };
+    if (known !== undefined && this.#installCompiled(waiting)) return;
+    this.#waiting.push(waiting);
     if (this.#waiting.length >= BATCH_REGIONS) this.compileWaiting();
+  }
+
+  /** Installs a region as it was compiled before; false where that cannot be. */
+  #installCompiled(waiting: Waiting): boolean {
+    const { built, kept } = waiting.region.toPlace();
+    const compiled = kept?.compiled;
+    if (compiled === undefined || waiting.ticket.isVoid) return false;
+    const pooled = this.#pool.take(compiled);
+    if (pooled === undefined) return false;
+    this.#pooled++;
+    this.#used.set(waiting.handler, pooled);
+    this.#prepare(waiting, built, compiled);
+    this.#install(waiting, pooled.run);
+    return true;
+  }
+
+  #install({ handler, region, ticket }: Waiting, run: RegionFunction): void {
+    this.#host.handlers.set(handler, run);
+    this.#made++;
+    this.#instructions += region.scanned.instructions.length;
+    ticket.install();
   }
 
   runStarts(): void {
@@ -173,25 +204,27 @@ export class Translator implements RegionTranslator {
     this.#waiting = [];
     this.#runsWaited = 0;
     if (ready.length === 0) return;
-    const functions = this.#compile(ready);
-    for (const [i, { handler, scanned, ticket }] of ready.entries()) {
-      this.#host.handlers.set(handler, functions[i]!);
-      this.#made++;
-      this.#instructions += scanned.instructions.length;
-      ticket.install();
-    }
+    this.#compile(ready);
   }
 
   regionDropped(handler: number): void {
     this.#live--;
-    this.#free(handler);
+    this.#used.get(handler)?.release();
+    this.#used.delete(handler);
+    this.#vacate(handler);
+    this.#dangling.push(handler);
   }
 
   allRegionsDropped(): void {
+    for (const handler of this.#handlers) this.#vacate(handler);
     this.#freeHandlers.length = 0;
-    for (const handler of this.#handlers) this.#free(handler);
+    this.#freeHandlers.push(...this.#handlers);
+    this.#dangling = [];
     this.#live = 0;
     this.#waiting = [];
+    this.#used.clear();
+    this.#pool.clear();
+    this.#host.cache?.forgetCompiled();
     this.#places.forgetAll();
   }
 
@@ -201,37 +234,16 @@ export class Translator implements RegionTranslator {
     return (isUser ? MODE_USER : 0) | (isPlain ? MODE_X87_PLAIN : 0);
   }
 
-  #nowMs(): number {
-    return this.#host.cache?.nowMs() ?? 0;
-  }
-
-  /** What the cache has of the code at a place. */
-  #findCached(place: HotPlace, mode: number): CachedRegion | undefined {
-    const { cache } = this.#host;
-    if (cache === undefined) return undefined;
-    const pageAt = (delta: number): number | undefined =>
-      delta === 0 ? place.page : this.#host.pageAt(delta);
-    for (const bytes of cache.find(regionKey(this.#bytes, place.page, place.offset, mode))) {
-      const cached = decodeRegion(bytes);
-      if (cached.offset !== place.offset || cached.mode !== mode) continue;
-      if (!cached.choice.deltas.every((delta) => pageAt(delta) !== undefined)) continue;
-      const code = codeAt(this.#bytes, cached.spans, pageAt);
-      if (code !== undefined && isSameCode(cached, code)) return cached;
-    }
-    return undefined;
-  }
-
   /** A region of which the cache has what it is built to. */
   #fromCache(place: HotPlace, mode: number): NewRegion | undefined {
-    const known = this.#known;
-    this.#known = undefined;
-    const isKnown = known?.page === place.page && known.cached.offset === place.offset;
-    const cached = isKnown ? known.cached : this.#findCached(place, mode);
-    if (cached === undefined) return undefined;
+    const found = this.#known.find(place, mode);
+    if (found === undefined) return undefined;
+    const { kept, cached } = found;
     const scanned = this.#scanner.scan(place, cached.choice);
     if (scanned === undefined || !isSameRegion(cached, scanned)) return undefined;
     this.#cached++;
-    return { scanned, dispatched: cached.dispatched, built: () => cached.built };
+    const { dispatched, built } = cached;
+    return { scanned, dispatched, isKnown: true, toPlace: () => ({ built, kept }) };
   }
 
   #fresh(place: HotPlace, mode: number): NewRegion | undefined {
@@ -241,30 +253,9 @@ export class Translator implements RegionTranslator {
     const flow = new ControlFlow(code);
     const source = { code, flow, use: this.#use(scanned, flow, mode), memory: this.#memory };
     const dispatched = flow.hasIndirectTargets ? flow.dispatched : undefined;
-    return { scanned, dispatched, built: () => this.#build(source, scanned, dispatched, mode) };
-  }
-
-  #build(
-    source: RegionSource,
-    scanned: ScannedRegion,
-    dispatched: CachedRegion["dispatched"],
-    mode: number,
-  ): BuiltRegion {
-    const began = this.#nowMs();
-    const built = buildRegion(source);
-    this.#studyMs -= this.#nowMs() - began;
-    const { cache } = this.#host;
-    if (cache === undefined) return built;
-    const { choice, spans } = scanned;
-    const { entry: offset, pages } = scanned.code;
-    const pageAt = (wanted: number): number | undefined => pages.find(({ delta }) => delta === wanted)?.page;
-    const guestCode = codeAt(this.#bytes, spans, pageAt);
-    invariant(guestCode !== undefined, "a region lies on its pages");
-    const addresses = findAddresses(guestCode, scanned, built.addresses);
-    for (const at of addresses) guestCode.fill(0, at, at + 4);
-    const region = { offset, mode, choice, spans, addresses, guestCode, dispatched, built };
-    cache.add(regionKey(this.#bytes, pages[0]!.page, offset, mode), encodeRegion(region));
-    return built;
+    const toPlace = (): RegionToPlace =>
+      this.#known.build(() => buildRegion(source), scanned, dispatched, mode);
+    return { scanned, dispatched, isKnown: false, toPlace };
   }
 
   /** What a region needs of the processor's state. */
@@ -288,16 +279,15 @@ export class Translator implements RegionTranslator {
   }
 
   /** Puts a function in place of the region's that leads on, and lets go of the module. */
-  #free(handler: number): void {
+  #vacate(handler: number): void {
     this.#host.handlers.set(handler, this.#host.run.vacant);
-    this.#freeHandlers.push(handler);
-    this.#hasDangling = true;
   }
 
   #takeHandler(): number {
-    if (this.#hasDangling) {
+    if (this.#dangling.length >= MOST_VACANT) {
       this.#places.unlinkAll();
-      this.#hasDangling = false;
+      this.#freeHandlers.push(...this.#dangling);
+      this.#dangling = [];
     }
     const free = this.#freeHandlers.pop();
     if (free !== undefined) return free;
@@ -306,41 +296,68 @@ export class Translator implements RegionTranslator {
     return handler;
   }
 
-  #compile(waiting: readonly Waiting[]): RegionFunction[] {
-    const host = this.#host;
-    const bytes = buildRegionModule(
-      waiting.map((region) => this.#placed(region)),
-      host.pages,
-    );
+  /** Compiles and installs regions together. */
+  #compile(waiting: readonly Waiting[]): void {
+    const { cache, pages, compile = (code) => new WebAssembly.Module(code) } = this.#host;
+    const placed = waiting.map((one) => {
+      const { built, kept } = one.region.toPlace();
+      const places = this.#places.takePlaces(built.slots, built.cells.length);
+      this.#prepare(one, built, places);
+      return { name: nameOf(one.region.scanned), built, kept, places };
+    });
+    const bytes = buildRegionModule(placed, pages.shared);
     this.#bytesMade += bytes.length;
     this.#modules++;
-    const { compile = (code) => new WebAssembly.Module(code) } = host;
-    const module = compile(bytes, (OPTIMISED_AFTER * bytes.length) / waiting.length);
-    const { exports } = new WebAssembly.Instance(module, {
-      env: { memory: host.memory, handlers: host.handlers },
-      core: host.core,
-      run: host.run,
-    });
-    return waiting.map((_, i) => exports[`${i}`] as RegionFunction);
+    const module = compile(bytes, (this.#optimisedAfter(waiting) * bytes.length) / waiting.length);
+    const exports = this.#instantiate(module);
+    const regions = placed.map(({ built, kept, places }) => ({
+      region: kept,
+      ...places,
+      slotBytes: built.slots * LINK_SLOT_BYTES,
+      cellBytes: built.cells.length * REGION_CELL_BYTES,
+    }));
+    const added = cache?.addCompiled(bytes, module, regions);
+    if (added !== undefined) this.#pool.add(added, exports);
+    for (const [i, one] of waiting.entries()) {
+      const compiled = placed[i]!.kept?.compiled;
+      const isThis = compiled !== undefined && compiled.module === added && compiled.index === i;
+      const pooled = isThis ? this.#pool.take(compiled) : undefined;
+      if (pooled !== undefined) this.#used.set(one.handler, pooled);
+      this.#install(one, exports[`${i}`] as RegionFunction);
+    }
   }
 
-  /** A region with its place in memory. */
-  #placed({ name, scanned, places, ...region }: Waiting): ModuleRegion {
-    const built = region.built();
-    const slots = this.#places.takeSlots(built.slots);
-    const { instructions } = scanned;
-    const placeOf = (kind: number, index: number): number => {
-      if (kind === SYMBOL_RECORD) return instructions[index]!.firstRecord;
-      if (kind === SYMBOL_HANDLER) return instructions[index]!.shape.id;
-      if (kind === SYMBOL_IMMEDIATE)
-        return this.#memory.getInt32(instructions[index]!.record + record.IMMEDIATE, true);
-      if (kind === SYMBOL_DISPLACEMENT)
-        return this.#memory.getInt32(instructions[index]!.record + record.DISPLACEMENT, true);
-      if (kind === SYMBOL_PAGES) return places.pages;
-      if (kind === SYMBOL_DISPATCH_TABLE) return places.dispatchTable;
-      return slots + index * LINK_SLOT_BYTES;
-    };
-    return { name, built, placeOf };
+  #optimisedAfter(waiting: readonly Waiting[]): number {
+    if (this.#host.cache?.keepsCode !== true) return OPTIMISED_AFTER;
+    const known = waiting.filter(({ region }) => region.isKnown).length / waiting.length;
+    return OPTIMISED_AFTER + (OPTIMISED_AGAIN_AFTER - OPTIMISED_AFTER) * known;
+  }
+
+  #instantiate(module: WebAssembly.Module): WebAssembly.Exports {
+    const { memory, handlers, core, run } = this.#host;
+    return new WebAssembly.Instance(module, { env: { memory, handlers }, core, run }).exports;
+  }
+
+  /** Puts into a region's cells what its code finds there. */
+  #prepare(
+    { region, tables }: Waiting,
+    { slots, cells }: RegionToPlace["built"],
+    places: CompiledPlaces,
+  ): void {
+    const { instructions } = region.scanned;
+    const contents = cells.map((cell) => {
+      const [kind, index] = [cell & ((1 << CELL_KIND_BITS) - 1), cell >> CELL_KIND_BITS];
+      if (kind === CELL_PAGES) return tables.pages;
+      if (kind === CELL_DISPATCH_TABLE) return tables.dispatchTable;
+      const { firstRecord, record: at, shape } = instructions[index]!;
+      if (kind === CELL_RECORD) return firstRecord;
+      if (kind === CELL_HANDLER) return shape.id;
+      return this.#memory.getInt32(
+        at + (kind === CELL_IMMEDIATE ? record.IMMEDIATE : record.DISPLACEMENT),
+        true,
+      );
+    });
+    this.#places.prepare(places, slots, contents);
   }
 
   #useOf(shape: HandlerShape, instruction: RegionInstruction): ShapeUse {
@@ -350,6 +367,11 @@ export class Translator implements RegionTranslator {
     this.#shapes.set(shape, use);
     return use;
   }
+}
+
+/** For profiles. */
+function nameOf({ code, ranges }: ScannedRegion): string {
+  return `region_${ranges[0]!.page.toString(16)}_${code.entry.toString(16)}`;
 }
 
 /** A region that leaves at once costs more than it saves. */

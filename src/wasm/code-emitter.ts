@@ -11,7 +11,7 @@ import {
   type LinkedNumber,
   MUTABLE,
 } from "./expression.ts";
-import { LINKED_BYTES, LINKED_WIDE_BYTES, type LinkableFunction } from "./linking.ts";
+import { LINKED_BYTES, type LinkableFunction } from "./linking.ts";
 import { type LoopRange, shareLocals } from "./local-slots.ts";
 import type { FunctionRef } from "./module-writer.ts";
 import type { Opcode } from "./opcodes.ts";
@@ -81,7 +81,6 @@ export class CodeEmitter {
   private readonly links: {
     readonly position: number;
     readonly number: LinkedNumber;
-    readonly bytes: number;
   }[] = [];
   private readonly hints: { readonly position: number; readonly likely: boolean }[] = [];
 
@@ -173,9 +172,9 @@ export class CodeEmitter {
   }
 
   /** Keeps room here for a number that is put in when the function is linked. */
-  linked(number: LinkedNumber, bytes = LINKED_BYTES): void {
-    this.links.push({ position: this.code.length, number, bytes });
-    for (let i = 0; i < bytes; i++) this.code.u8(0);
+  linked(number: LinkedNumber): void {
+    this.links.push({ position: this.code.length, number });
+    for (let i = 0; i < LINKED_BYTES; i++) this.code.u8(0);
   }
 
   /** The index of a function that is called. */
@@ -216,9 +215,8 @@ export class CodeEmitter {
       return;
     }
     if (e.kind === KIND_LINKED) {
-      const isWide = e.type === "i64";
-      this.code.u8(isWide ? I64_CONST : I32_CONST);
-      this.linked(e.payload as LinkedNumber, isWide ? LINKED_WIDE_BYTES : LINKED_BYTES);
+      this.code.u8(I32_CONST);
+      this.linked(e.payload as LinkedNumber);
       return;
     }
     const frame = frameOfValue(e);
@@ -284,8 +282,8 @@ export class CodeEmitter {
         from += bytesOfU32(local);
         useAt += 2;
       } else if (next === link) {
-        const { number, bytes } = links[linkAt++] as (typeof links)[number];
-        placedLinks.push(out.length, number.symbol, number.addend, bytes);
+        const { number } = links[linkAt++] as (typeof links)[number];
+        placedLinks.push(out.length, number.symbol, number.addend);
       } else break;
     }
     // Results leave by `return`, so the end of the body, if code gets there, is a mistake.

@@ -106,11 +106,6 @@ export class ValueBuilder {
     return new Expr(KIND_LINKED, "i32", undefined, undefined, undefined, undefined, number, -1, undefined);
   }
 
-  /** The same of type i64, -2^31 to 2^31 - 1. */
-  linkedI64(number: LinkedNumber): Expr {
-    return new Expr(KIND_LINKED, "i64", undefined, undefined, undefined, undefined, number, -1, undefined);
-  }
-
   /** An imported global, which does not change. */
   global(ref: GlobalRef): Expr {
     return new Expr(

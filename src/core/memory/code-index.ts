@@ -17,6 +17,7 @@ import {
   JUMP_TAG,
 } from "../../layout/memory-map";
 import { CODE_BITS, MODE_KEY, RIP, SEGMENT_EFFECTIVE_BASE, SEG_CS } from "../../layout/cpu-state";
+import { HANDLER, HANDLER_FORWARD, LINK } from "../../layout/record";
 import { mustStep } from "../processor/code-limit";
 import { clearFault } from "../processor/faults";
 import { translateExecute } from "./translate";
@@ -42,6 +43,13 @@ function slotOf(physical: u32): usize {
   return CODE_INDEX + <usize>((physical * 0x9e3779b1) >> 16) * CODE_INDEX_ENTRY_BYTES;
 }
 
+/** Where a place stands that another has driven out of its entry. */
+// @ts-ignore: decorator
+@inline
+function neighbourOf(entry: usize): usize {
+  return entry ^ CODE_INDEX_ENTRY_BYTES;
+}
+
 function enterJump(linear: u64, record: i32): void {
   const index = <usize>((linear ^ (linear >> 14)) & (JUMP_CACHE_ENTRIES - 1));
   const entry = JUMP_CACHE + index * JUMP_CACHE_ENTRY_BYTES;
@@ -63,12 +71,24 @@ export function findCode(): i32 {
   const physical = translateExecute(linear);
   // Only code in RAM is ever entered, and RAM ends below 4 GiB.
   if (<u64>physical > 0xffffffff) return nothing();
-  const entry = slotOf(<u32>physical);
-  if (load<u64>(entry) != keyOf(<u32>physical)) return 0;
+  const key = keyOf(<u32>physical);
+  let entry = slotOf(<u32>physical);
+  if (load<u64>(entry) != key) {
+    entry = neighbourOf(entry);
+    if (load<u64>(entry) != key) return 0;
+  }
   const nextPage = load<i32>(entry, CODE_INDEX_NEXT_PAGE);
   if (nextPage != ONE_PAGE && translateExecute((linear & ~0xfff) + 0x1000) >> 12 != <i64>nextPage) return nothing();
-  const record = load<i32>(entry, CODE_INDEX_RECORD);
-  enterJump(linear, record);
+  const record = load<usize>(entry, CODE_INDEX_RECORD);
+  const present = load<u16>(record, HANDLER) == HANDLER_FORWARD ? successor(record) : record;
+  if (present != record) store<usize>(entry, present, CODE_INDEX_RECORD);
+  enterJump(linear, present);
+  return present;
+}
+
+/** The record that has taken another's place. */
+function successor(record: usize): usize {
+  while (load<u16>(record, HANDLER) == HANDLER_FORWARD) record = load<usize>(record, LINK);
   return record;
 }
 
@@ -83,7 +103,14 @@ function nothing(): i32 {
  */
 export function enterCode(physical: u32, nextPage: i32, record: i32): void {
   const entry = slotOf(physical);
-  store<u64>(entry, keyOf(physical));
+  const key = keyOf(physical);
+  if (load<u64>(entry) != key) {
+    // What stood here may stand there instead, but never the same place in both.
+    const neighbour = neighbourOf(entry);
+    store<u64>(neighbour, load<u64>(entry));
+    store<u64>(neighbour, load<u64>(entry, CODE_INDEX_RECORD), CODE_INDEX_RECORD);
+  }
+  store<u64>(entry, key);
   store<i32>(entry, record, CODE_INDEX_RECORD);
   store<i32>(entry, nextPage, CODE_INDEX_NEXT_PAGE);
   enterJump(linearRip(), record);

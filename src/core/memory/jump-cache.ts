@@ -4,7 +4,7 @@
 // MODE_KEY's top 16 bits: 0 | paging 1 | code size 2 | CPL 2 | generation 10. The first bit is 0, so that no two keys
 // are complements: a linear address has 16 equal bits there. The code size is never 0, so no key is 0 and
 // no tag equals that of an empty entry.
-import { CPU_STATE, JUMP_CACHE, JUMP_CACHE_ENTRIES, JUMP_CACHE_ENTRY_BYTES, JUMP_EMPTY_TAG_BYTE, JUMP_TAG, LINK_SLOTS, LINK_SLOTS_END, TLB_FLAG_GLOBAL } from "../../layout/memory-map";
+import { CPU_STATE, JUMP_CACHE, JUMP_CACHE_ENTRIES, JUMP_CACHE_ENTRY_BYTES, JUMP_EMPTY_TAG_BYTE, JUMP_TAG, LINK_SLOTS, LINK_SLOTS_END, LINK_SLOT_BYTES, LINK_TAG, TLB_FLAG_GLOBAL } from "../../layout/memory-map";
 import { CODE_BITS, CPL, CR0, MODE_KEY, STALE_CALLERS } from "../../layout/cpu-state";
 import { TLB_FLAG_HUGE, TLB_FLAG_LARGE } from "./tlb";
 
@@ -48,14 +48,27 @@ export function flushJumpCache(): void {
 }
 
 /**
- * Voids everything under every key when generations begin anew, but keeps which places were led to and how often: a guest that
- * switches between processes does this every thousand switches, and little of its kernel would become hot in between.
+ * Voids everything under the keys of programs, or under those of the supervisor, when their generations begin anew. It keeps which
+ * places were led to and how often: a guest that switches between processes does this every thousand switches, and little of its kernel
+ * would become hot in between.
  */
-function beginGenerationsAnew(): void {
-  memory.fill(LINK_SLOTS, <u8>JUMP_EMPTY_TAG_BYTE, LINK_SLOTS_END - LINK_SLOTS);
-  for (let entry: usize = JUMP_CACHE; entry < JUMP_CACHE_END; entry += JUMP_CACHE_ENTRY_BYTES) {
-    store<u64>(entry, load<u64>(entry, JUMP_TAG) | NO_MODE_KEY, JUMP_TAG);
+function beginGenerationsAnew(ofPrograms: bool): void {
+  for (let slot: usize = LINK_SLOTS; slot < <usize>LINK_SLOTS_END; slot += LINK_SLOT_BYTES) {
+    const tag = load<u64>(slot, LINK_TAG);
+    if (isOfProgram(tag) == ofPrograms) store<u64>(slot, tag | NO_MODE_KEY, LINK_TAG);
   }
+  for (let entry: usize = JUMP_CACHE; entry < JUMP_CACHE_END; entry += JUMP_CACHE_ENTRY_BYTES) {
+    const tag = load<u64>(entry, JUMP_TAG);
+    if (isOfProgram(tag) == ofPrograms) store<u64>(entry, tag | NO_MODE_KEY, JUMP_TAG);
+  }
+}
+
+/** Whether a tag was made at CPL 3: the linear address in it has 16 equal bits at its top. */
+// @ts-ignore: decorator
+@inline
+function isOfProgram(tag: u64): bool {
+  const linear = <u64>(<i64>(tag << 16) >> 16);
+  return (((tag ^ linear) >> 58) & 3) == 3;
 }
 
 /** Notes that code on a page was translated, and may enter the jump cache. `flags` are those of a TLB entry. */
@@ -110,7 +123,7 @@ function bumpUser(): void {
   memory.fill(userFilters, 0, FILTERS_BYTES);
   if (++userGeneration < GENERATIONS) return;
   userGeneration = 0;
-  beginGenerationsAnew();
+  beginGenerationsAnew(true);
 }
 
 function bumpSupervisor(): void {
@@ -119,5 +132,5 @@ function bumpSupervisor(): void {
   supervisorHasLocal = false;
   if (++supervisorGeneration < GENERATIONS) return;
   supervisorGeneration = 0;
-  beginGenerationsAnew();
+  beginGenerationsAnew(false);
 }

@@ -139,3 +139,12 @@ export function hostForWrite(va: u64): usize {
   const host = translateWrite(currentBank(), va);
   return host == DEVICE ? 0 : host;
 }
+
+/** Host address of bytes that lie on one page which a table of the TLB lets engines access without more ado; otherwise 0, with nothing set. */
+// @ts-ignore: decorator
+@inline
+export function knownHost(table: usize, va: u64, bytes: i32): usize {
+  const entry = table + tlbSlot(va);
+  const isKnown = va - load<u64>(entry, TLB_TAG) <= <u64>(PAGE_BYTES - bytes);
+  return isKnown ? <usize>(<u32>va + load<u32>(entry, TLB_ADDEND)) : 0;
+}

@@ -1,5 +1,5 @@
 // Instructions that read and write the flags that privilege guards. SDM 2 under the instructions' names.
-import { CPU_STATE } from "../../layout/memory-map";
+import { CPU_STATE, TLB_BANK_SUPERVISOR_AC } from "../../layout/memory-map";
 import {
   BUDGET,
   BUDGET_START,
@@ -14,7 +14,9 @@ import {
   STATUS_EXIT,
   STATUS_JUMP,
   STATUS_OK,
+  TLB_BASE,
 } from "../../layout/cpu-state";
+import { systemBank } from "../memory/translate";
 import { raiseGP, raiseUD } from "./faults";
 import {
   AC,
@@ -132,18 +134,18 @@ export function halt(): i32 {
   return STATUS_EXIT;
 }
 
-export function clac(): i32 {
-  return setAlignmentCheck(0);
-}
-
-export function stac(): i32 {
-  return setAlignmentCheck(AC);
-}
-
 /** #UD outside of CPL 0. CR4.SMAP need not be set. */
-function setAlignmentCheck(value: u64): i32 {
+export function clac(): i32 {
   if (currentPrivilege() != 0) return raiseUD();
-  store<u64>(CPU_STATE + RFLAGS_SYSTEM, (systemFlags() & ~AC) | value);
-  updateTlbBank();
+  store<u64>(CPU_STATE + RFLAGS_SYSTEM, systemFlags() & ~AC);
+  store<usize>(CPU_STATE + TLB_BASE, systemBank());
+  return STATUS_OK;
+}
+
+/** Likewise. With AC set, SMAP forbids nothing. */
+export function stac(): i32 {
+  if (currentPrivilege() != 0) return raiseUD();
+  store<u64>(CPU_STATE + RFLAGS_SYSTEM, systemFlags() | AC);
+  store<i32>(CPU_STATE + TLB_BASE, TLB_BANK_SUPERVISOR_AC);
   return STATUS_OK;
 }

@@ -4,6 +4,7 @@ import { noteRamWrite } from "../memory/code-map";
 import { faulted, hostForRead, hostForWrite } from "../memory/linear-memory";
 import { SEGMENT_ES, elementAddress, runLength } from "./addresses";
 import { loadElement, readElement, replicate, storeElement, writeElement } from "./elements";
+import { movePlainRun } from "./plain-runs";
 import {
   addressMask,
   again,
@@ -23,6 +24,7 @@ import {
 /** MOVS; see exports.ts for the parameters. */
 export function stringMovs(bits: i32, repeat: i32, addressBits: i32, segment: i32): i32 {
   const bytes = bits >> 3;
+  if (movePlainRun(bytes, repeat, addressBits, segment)) return STATUS_OK;
   const mask = addressMask(addressBits);
   const backward = isBackward();
   const step: i64 = backward ? -bytes : bytes;

@@ -5,6 +5,7 @@ import { noteRamWrite } from "../memory/code-map";
 import { faulted, hostForWrite } from "../memory/linear-memory";
 import { SEGMENT_ES, elementAddress, runLength } from "./addresses";
 import { replicate, storeElement, writeElement } from "./elements";
+import { fillPlainRun } from "./plain-runs";
 import {
   addressMask,
   again,
@@ -22,10 +23,11 @@ import {
 /** STOS; see exports.ts for the parameters. */
 export function stringStos(bits: i32, repeat: i32, addressBits: i32, segment: i32): i32 {
   const bytes = bits >> 3;
+  const value = load<u64>(CPU_STATE + RAX);
+  if (fillPlainRun(bytes, repeat, addressBits, value)) return STATUS_OK;
   const mask = addressMask(addressBits);
   const backward = isBackward();
   const step: i64 = backward ? -bytes : bytes;
-  const value = load<u64>(CPU_STATE + RAX);
   let left = iterations(repeat, mask);
   beginCall();
   while (left) {

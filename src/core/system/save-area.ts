@@ -5,12 +5,12 @@
 // x87 and SSE state count as in use always, AVX state while an upper half is not zero, PKRU while it is not zero. AVX state
 // lies at the same place in the standard and in the compacted form; PKRU behind it, or in its place where it is not. The x87 pointers FIP, FDP and
 // FOP are always saved and restored, as Intel processors do (AMD: only when FSW.ES is set).
-import { CPU_STATE } from "../../layout/memory-map";
+import { CPU_STATE, TLB_WRITE } from "../../layout/memory-map";
 import { CODE_BITS, CR0, CR4, PKRU, RAX, RDX, STATUS_FAULT, STATUS_JUMP, STATUS_OK, XCR0 } from "../../layout/cpu-state";
 import { isAligned } from "../memory/alignment";
 import { prepareWrite } from "../memory/access";
-import { readLinear64, writeLinear64 } from "../memory/linear-memory";
-import { isCanonical } from "../memory/translate";
+import { knownHost, readLinear64, writeLinear64 } from "../memory/linear-memory";
+import { currentBank, isCanonical } from "../memory/translate";
 import { faulted, raise, raiseGP, raiseNonCanonical, raiseUD, VECTOR_NM } from "../processor/faults";
 import { CR0_EM, CR0_TS, CR4_OSFXSR, CR4_OSXSAVE } from "./control-bits";
 import { offersCompaction, XCR0_AVX, XCR0_PKRU, XCR0_SSE, XCR0_X87 } from "./offered-states";
@@ -230,6 +230,11 @@ function xmmEnd(): i32 {
 
 /** Writes bytes first..end-1 of the image, multiples of 8. The range is prepared, so nothing faults. */
 function copyOut(va: u64, first: i32, end: i32): void {
+  const host = knownHost(currentBank() + TLB_WRITE, va + first, end - first);
+  if (host) {
+    copyWords(host, IMAGE + <usize>first, end - first);
+    return;
+  }
   for (let at = first; at < end; at += 8) writeLinear64(va + at, load<u64>(IMAGE + <usize>at));
 }
 
@@ -239,10 +244,22 @@ function copyIn(va: u64, bytes: i32): bool {
 }
 
 function copyPart(va: u64, first: i32, end: i32): bool {
+  const host = knownHost(currentBank(), va + first, end - first);
+  if (host) {
+    copyWords(IMAGE + <usize>first, host, end - first);
+    return true;
+  }
   for (let at = first; at < end; at += 8) {
     const value = readLinear64(va + at);
     if (faulted()) return false;
     store<u64>(IMAGE + <usize>at, value);
   }
   return true;
+}
+
+/** Not `memory.copy`, which V8 calls a function of its own for. */
+// @ts-ignore: decorator
+@inline
+function copyWords(target: usize, source: usize, bytes: i32): void {
+  for (let at: usize = 0; at < <usize>bytes; at += 8) store<u64>(target + at, load<u64>(source + at));
 }

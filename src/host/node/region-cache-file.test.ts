@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { CompiledRegionFile } from "./compiled-region-file.ts";
 import { RegionCacheFile } from "./region-cache-file.ts";
 
 let folder = "";
@@ -12,38 +13,43 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
+/** Without V8's code. */
+const open = (): RegionCacheFile =>
+  new RegionCacheFile(file, new CompiledRegionFile(`${file}.code`, undefined));
+
 const region = (content: number): Uint8Array<ArrayBuffer> => new Uint8Array(40).fill(content);
 
 /** A cache with regions of keys from `first` on, saved. */
 function saved(first: number): RegionCacheFile {
-  const cache = new RegionCacheFile(file);
+  const cache = open();
   for (let key = first; key < first + 10; key++) cache.add(key, region(key));
   cache.save();
   return cache;
 }
 
-const found = (cache: RegionCacheFile, key: number): Uint8Array[] => [...cache.find(key)];
+const found = (cache: RegionCacheFile, key: number): Uint8Array[] =>
+  [...cache.find(key)].flatMap((known) => known.read() ?? []);
 
 describe("a file of regions", () => {
   test("gives another process what was saved, and leaves no other file behind", () => {
     saved(1).close();
-    const next = new RegionCacheFile(file);
+    const next = open();
     expect(found(next, 3)).toEqual([region(3)]);
     expect(found(next, 99)).toEqual([]);
     expect(readdirSync(folder)).toEqual(["a.regions"]);
   });
 
   test("keeps what another process has saved meanwhile", () => {
-    const mine = new RegionCacheFile(file);
+    const mine = open();
     saved(1).close();
     for (let key = 20; key < 30; key++) mine.add(key, region(key));
     mine.save();
-    const next = new RegionCacheFile(file);
+    const next = open();
     expect([...found(next, 5), ...found(next, 25)]).toEqual([region(5), region(25)]);
   });
 
   test("has several regions of a key, the newest first, and each once", () => {
-    const cache = new RegionCacheFile(file);
+    const cache = open();
     for (const content of [1, 2, 1]) cache.add(7, region(content));
     expect(found(cache, 7)).toEqual([region(2), region(1)]);
   });
@@ -54,20 +60,20 @@ describe("a file of regions", () => {
     const last = Buffer.from(bytes);
     last[last.length - 1]! ^= 1;
     writeFileSync(file, last);
-    expect(found(new RegionCacheFile(file), 10)).toEqual([]);
-    expect(found(new RegionCacheFile(file), 9)).toEqual([region(9)]);
+    expect(found(open(), 10)).toEqual([]);
+    expect(found(open(), 9)).toEqual([region(9)]);
     const index = Buffer.from(bytes);
     index[20]! ^= 1;
     writeFileSync(file, index);
-    expect(found(new RegionCacheFile(file), 9)).toEqual([]);
+    expect(found(open(), 9)).toEqual([]);
     writeFileSync(file, "something else altogether");
-    expect(found(new RegionCacheFile(file), 9)).toEqual([]);
+    expect(found(open(), 9)).toEqual([]);
     writeFileSync(file, bytes.subarray(0, 100));
-    expect(found(new RegionCacheFile(file), 9)).toEqual([]);
+    expect(found(open(), 9)).toEqual([]);
   });
 
   test("keeps no more than 16 MB of one run in memory", () => {
-    const cache = new RegionCacheFile(file);
+    const cache = open();
     const large = (): Uint8Array<ArrayBuffer> => new Uint8Array(4 << 20);
     for (let key = 0; key < 5; key++) cache.add(key, large());
     expect(found(cache, 3)).toEqual([large()]);
@@ -75,7 +81,7 @@ describe("a file of regions", () => {
   });
 
   test("is written by nobody who has added little", () => {
-    const cache = new RegionCacheFile(file);
+    const cache = open();
     cache.add(1, region(1));
     cache.save();
     expect(readdirSync(folder)).toEqual([]);

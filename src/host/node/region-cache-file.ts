@@ -1,30 +1,30 @@
 import { hash } from "node:crypto";
-import {
-  closeSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync } from "node:fs";
 import path from "node:path";
-import process from "node:process";
-import { threadId } from "node:worker_threads";
 import { crc32 } from "node:zlib";
-import type { RegionCache } from "../../cpu/region-translator.ts";
+import type {
+  CompiledPlaces,
+  CompiledRegions,
+  KnownRegion,
+  NewlyCompiled,
+  RegionCache,
+} from "../../cpu/region-translator.ts";
 import { defaultCacheFolder } from "./cache-folder.ts";
+import { CompiledRegionFile } from "./compiled-region-file.ts";
+import {
+  type EntryFileKind,
+  type FileEntry,
+  type NewEntry,
+  openEntryFile,
+  readEntry,
+  readIndex,
+  removeOldest,
+  writeEntryFile,
+} from "./entry-file.ts";
+import type { RegionIdentity } from "./kept-module.ts";
+import { moduleCode } from "./module-code.ts";
 
-const MAGIC = 0x47524652;
-const FORMAT = 1;
-/** Of the file: magic, format, entries, and the CRC of what the entries are. */
-const HEAD_BYTES = 16;
-/** Of an entry: key, offset in the file, bytes, CRC. */
-const ENTRY_WORDS = 4;
-const ENTRY_BYTES = 4 * ENTRY_WORDS;
+const KIND: EntryFileKind = { magic: 0x47524652, format: 1 };
 /** What is older has to go. */
 const MOST_BYTES = 32 << 20;
 const MOST_ENTRIES = 20_000;
@@ -32,63 +32,118 @@ const MOST_ENTRIES = 20_000;
 const MOST_NEW_BYTES = 16 << 20;
 /** Fewer regions are not worth writing the file again. */
 const LEAST_NEW = 8;
-/** Files of other versions. */
-const MOST_FILES = 4;
+/** Files of this version and of others: regions, and V8's code. */
+const MOST_FILES = 8;
 /** Regions of one key: code that is rewritten in a few ways. */
 const MOST_OF_A_KEY = 8;
 
-/** One region: its bytes, or where in the file they are. */
-interface Entry {
+/** One region: in memory, if it was made in this run, or in the file. */
+class Entry implements KnownRegion, RegionIdentity {
   readonly key: number;
   readonly crc: number;
   readonly length: number;
-  /** Place in the file; -1 for one that was made in this run. */
-  readonly offset: number;
-  bytes: Uint8Array | undefined;
-  isUsed: boolean;
+  readonly #read: () => Uint8Array | undefined;
+  readonly #compiled: CompiledRegionFile;
+  #digest: string | undefined;
+  isUsed = false;
+
+  constructor(
+    { key, crc, length }: Omit<FileEntry, "offset">,
+    compiled: CompiledRegionFile,
+    read: () => Uint8Array | undefined,
+  ) {
+    this.key = key;
+    this.crc = crc;
+    this.length = length;
+    this.#compiled = compiled;
+    this.#read = read;
+  }
+
+  read(): Uint8Array | undefined {
+    return this.#read();
+  }
+
+  get digest(): string {
+    this.#digest ??= digestOf(this.#read() ?? NOTHING);
+    return this.#digest;
+  }
+
+  get mayBeCompiled(): boolean {
+    return this.#compiled.hasKey(this.key);
+  }
+
+  get compiled(): KnownRegion["compiled"] {
+    return this.mayBeCompiled ? this.#compiled.find(this) : undefined;
+  }
 }
 
 /**
- * Regions in a file that outlives the process. The file is read only where it is asked for, and written anew by `save`: to
- * another name first, so that who reads meanwhile reads the old one. Of two processes that save at the same time one may lose what it made.
+ * Regions in a file that outlives the process, and V8's code for them in another. The file is read only where it is asked for, and written
+ * anew by `save`. Of two processes that save at the same time one may lose what it made.
  */
 export class RegionCacheFile implements RegionCache {
   readonly #path: string;
   readonly #file: number | undefined;
+  readonly #compiled: CompiledRegionFile;
   /** By key, when they have been asked for. */
   #known: Map<number, Entry[]> | undefined;
   /** Regions that are not in the file. */
   #new = 0;
   #newBytes = 0;
 
-  constructor(file: string) {
+  constructor(file: string, compiled: CompiledRegionFile) {
     this.#path = file;
-    this.#file = openFile(file);
+    this.#file = openEntryFile(file);
+    this.#compiled = compiled;
   }
 
   get #entries(): Map<number, Entry[]> {
-    this.#known ??= byKey(this.#file === undefined ? [] : readEntries(this.#file));
+    this.#known ??= byKey(this.#file === undefined ? [] : this.#entriesOf(this.#file));
     return this.#known;
   }
 
-  *find(key: number): Generator<Uint8Array> {
+  *find(key: number): Generator<KnownRegion> {
     for (const entry of this.#entries.get(key) ?? []) {
-      const bytes = entry.bytes ?? this.#read(entry);
-      if (bytes === undefined) continue;
       entry.isUsed = true;
-      yield bytes;
+      yield entry;
     }
   }
 
-  add(key: number, bytes: Uint8Array<ArrayBuffer>): void {
-    if (this.#newBytes + bytes.length > MOST_NEW_BYTES) return;
+  add(key: number, bytes: Uint8Array<ArrayBuffer>): KnownRegion | undefined {
     const known = this.#entries.get(key) ?? [];
-    const crc = crc32(bytes);
-    if (known.some((entry) => entry.crc === crc && entry.length === bytes.length)) return;
-    const entry = { key, crc, length: bytes.length, offset: -1, bytes, isUsed: true };
+    const entry = new Entry({ key, crc: crc32(bytes), length: bytes.length }, this.#compiled, () => bytes);
+    const same = known.find((other) => nameOf(other) === nameOf(entry) && other.digest === entry.digest);
+    if (same !== undefined) return same;
+    if (this.#newBytes + bytes.length > MOST_NEW_BYTES) return undefined;
+    entry.isUsed = true;
     this.#entries.set(key, [entry, ...known].slice(0, MOST_OF_A_KEY));
     this.#new++;
     this.#newBytes += bytes.length;
+    return entry;
+  }
+
+  get keepsCode(): boolean {
+    return this.#compiled.code !== undefined;
+  }
+
+  get freePlaces(): CompiledPlaces {
+    return this.#compiled.freePlaces;
+  }
+
+  addCompiled(
+    bytes: Uint8Array<ArrayBuffer>,
+    module: WebAssembly.Module,
+    regions: readonly NewlyCompiled[],
+  ): CompiledRegions {
+    const placed = regions.map(({ region, ...places }) => {
+      const { key, digest } = region instanceof Entry ? region : NO_REGION;
+      return { key, digest, ...places };
+    });
+    return this.#compiled.add(bytes, module, placed);
+  }
+
+  forgetCompiled(): void {
+    this.#compiled.forgetMade();
   }
 
   nowMs(): number {
@@ -97,25 +152,26 @@ export class RegionCacheFile implements RegionCache {
 
   /** Writes what was added, if that is some regions, and what others have written since the file was opened. Where it cannot be written, nothing is kept. */
   save(): void {
-    if (this.#new < LEAST_NEW) return;
+    try {
+      if (this.#new >= LEAST_NEW) this.#saveRegions();
+      this.#compiled.save(({ key }) => this.#entries.has(key));
+    } catch (error) {
+      // A cache that the system does not let be written is none: the next run makes its regions again.
+      if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+    }
+  }
+
+  #saveRegions(): void {
     const mine = [...this.#entries.values()].flat();
     const kept = [...mine.filter(({ isUsed }) => isUsed), ...mine.filter(({ isUsed }) => !isUsed)];
-    const current = openFile(this.#path);
+    const current = openEntryFile(this.#path);
     try {
       const known = new Set(kept.map(nameOf));
-      const theirs = current === undefined ? [] : readEntries(current).filter((e) => !known.has(nameOf(e)));
-      for (const entry of theirs) entry.bytes = readEntry(current!, entry);
-      mkdirSync(path.dirname(this.#path), { recursive: true });
-      const temporary = `${this.#path}.${process.pid}.${threadId}`;
-      writeFileSync(
-        temporary,
-        encode([...kept, ...theirs], (entry) => entry.bytes ?? this.#read(entry)),
-      );
-      renameSync(temporary, this.#path);
+      const theirs =
+        current === undefined ? [] : this.#entriesOf(current).filter((entry) => !known.has(nameOf(entry)));
+      writeEntryFile(this.#path, KIND, withinLimits([...kept, ...theirs]));
       this.#new = 0;
-      removeOthers(this.#path);
-    } catch {
-      // A cache that cannot be written is none: the next run makes its regions again.
+      removeOldest(path.dirname(this.#path), MOST_FILES);
     } finally {
       if (current !== undefined) closeSync(current);
     }
@@ -123,12 +179,22 @@ export class RegionCacheFile implements RegionCache {
 
   close(): void {
     if (this.#file !== undefined) closeSync(this.#file);
+    this.#compiled.close();
   }
 
-  #read(entry: Entry): Uint8Array | undefined {
-    return this.#file === undefined ? undefined : readEntry(this.#file, entry);
+  #entriesOf(file: number): Entry[] {
+    return readIndex(file, KIND).map(
+      (entry: FileEntry) => new Entry(entry, this.#compiled, () => readEntry(file, entry)),
+    );
   }
 }
+
+const NOTHING = new Uint8Array();
+
+const digestOf = (bytes: Uint8Array): string => hash("sha256", bytes).slice(0, 32);
+
+/** Stands for a region that is not kept: no region has no bytes. */
+const NO_REGION: RegionIdentity = { key: 0, digest: digestOf(NOTHING) };
 
 /** The caches of one machine's processors, in the user's cache folder. */
 export class RegionCacheFolder {
@@ -136,11 +202,12 @@ export class RegionCacheFolder {
 
   /** @param version Names all that a region's code depends on besides the guest's code. */
   open(version: string): RegionCacheFile {
-    const name = `${hash("sha256", version).slice(0, 32)}.regions`;
-    const known = this.#files.get(name);
+    const known = this.#files.get(version);
     if (known !== undefined) return known;
-    const file = new RegionCacheFile(path.join(defaultCacheFolder(), "regions", name));
-    this.#files.set(name, file);
+    const code = moduleCode();
+    const compiled = new CompiledRegionFile(fileOf("code", `${version} ${code?.version}`), code);
+    const file = new RegionCacheFile(fileOf("regions", version), compiled);
+    this.#files.set(version, file);
     return file;
   }
 
@@ -153,38 +220,12 @@ export class RegionCacheFolder {
   }
 }
 
+function fileOf(kind: string, version: string): string {
+  return path.join(defaultCacheFolder(), "regions", `${hash("sha256", version).slice(0, 32)}.${kind}`);
+}
+
+/** For files: that takes no reading. */
 const nameOf = ({ key, crc, length }: Entry): string => `${key} ${crc} ${length}`;
-
-function openFile(file: string): number | undefined {
-  try {
-    return openSync(file, "r");
-  } catch {
-    return undefined;
-  }
-}
-
-/** What the file says it has; nothing where it is damaged or another format's. */
-function readEntries(file: number): Entry[] {
-  const head = new Uint32Array(HEAD_BYTES / 4);
-  const size = fstatSync(file).size;
-  if (readSync(file, head, 0, HEAD_BYTES, 0) !== HEAD_BYTES) return [];
-  const [magic, format, count, crc] = head as unknown as [number, number, number, number];
-  if (magic !== MAGIC || format !== FORMAT || HEAD_BYTES + count * ENTRY_BYTES > size) return [];
-  const index = new Uint8Array(count * ENTRY_BYTES);
-  readSync(file, index, 0, index.length, HEAD_BYTES);
-  if (crc32(index) !== crc) return [];
-  const words = new Uint32Array(index.buffer);
-  return Array.from({ length: count }, (_, i) => {
-    const [key, offset, length, entryCrc] = words.subarray(i * ENTRY_WORDS) as unknown as number[];
-    return { key: key!, offset: offset!, length: length!, crc: entryCrc!, bytes: undefined, isUsed: false };
-  });
-}
-
-function readEntry(file: number, { offset, length, crc }: Entry): Uint8Array | undefined {
-  const bytes = new Uint8Array(length);
-  const read = readSync(file, bytes, 0, length, offset);
-  return read === length && crc32(bytes) === crc ? bytes : undefined;
-}
 
 function byKey(entries: readonly Entry[]): Map<number, Entry[]> {
   const found = new Map<number, Entry[]>();
@@ -196,34 +237,17 @@ function byKey(entries: readonly Entry[]): Map<number, Entry[]> {
   return found;
 }
 
-/** The file of some entries, those first that matter most. */
-function encode(entries: readonly Entry[], bytesOf: (entry: Entry) => Uint8Array | undefined): Uint8Array {
-  const kept: { entry: Entry; bytes: Uint8Array }[] = [];
+/** As many of the first entries as a file holds: those that matter most are first. */
+function withinLimits(entries: readonly Entry[]): NewEntry[] {
+  const kept: NewEntry[] = [];
   let total = 0;
   for (const entry of entries) {
-    const bytes = bytesOf(entry);
+    const { key, crc } = entry;
+    const bytes = entry.read();
     if (bytes === undefined) continue;
     if (total + bytes.length > MOST_BYTES || kept.length === MOST_ENTRIES) break;
     total += bytes.length;
-    kept.push({ entry, bytes });
+    kept.push({ key, crc, bytes });
   }
-  const indexBytes = kept.length * ENTRY_BYTES;
-  const file = new Uint8Array(HEAD_BYTES + indexBytes + total);
-  const words = new Uint32Array(file.buffer, 0, (HEAD_BYTES + indexBytes) / 4);
-  let at = HEAD_BYTES + indexBytes;
-  for (const [i, { entry, bytes }] of kept.entries()) {
-    words.set([entry.key, at, bytes.length, entry.crc], HEAD_BYTES / 4 + i * ENTRY_WORDS);
-    file.set(bytes, at);
-    at += bytes.length;
-  }
-  words.set([MAGIC, FORMAT, kept.length, crc32(file.subarray(HEAD_BYTES, HEAD_BYTES + indexBytes))]);
-  return file;
-}
-
-/** Removes the oldest files of other versions. */
-function removeOthers(file: string): void {
-  const folder = path.dirname(file);
-  const others = readdirSync(folder).map((name) => path.join(folder, name));
-  const byAge = others.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
-  for (const old of byAge.slice(MOST_FILES)) rmSync(old, { force: true });
+  return kept;
 }

@@ -1,6 +1,12 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { MODE_KEY, SEG_CS } from "../../../src/layout/cpu-state.ts";
-import { JUMP_CACHE, JUMP_RECORD } from "../../../src/layout/memory-map.ts";
+import {
+  JUMP_CACHE,
+  JUMP_CACHE_ENTRY_BYTES,
+  JUMP_RECORD,
+  LINK_SLOT_BYTES,
+  LINK_SLOTS,
+} from "../../../src/layout/memory-map.ts";
 import { CoreMachine } from "./core-machine.ts";
 import {
   G,
@@ -151,17 +157,38 @@ describe("INVLPG", () => {
   });
 });
 
-test("when the generations are used up, all entries are voided and their places and counts stay", () => {
-  machine.core.flushTlb(0);
-  const first = userKey();
-  machine.setHost64(JUMP_CACHE, 0x1234n);
-  machine.setHost64(JUMP_CACHE + JUMP_RECORD, (77n << 32n) | 0x20n);
-  // The machine's start and the flush above have used generations 0 and 1.
-  for (let generation = 3; generation < 1024; generation++) machine.core.flushTlb(1);
-  expect(machine.host64(JUMP_CACHE)).toBe(0x1234n);
-  expect(userKey() - first).toBe(1021n << 48n);
-  machine.core.flushTlb(1);
-  expect(machine.host64(JUMP_CACHE)).toBe(0xffff_0000_0000_1234n);
-  expect(machine.host64(JUMP_CACHE + JUMP_RECORD) >> 32n).toBe(77n);
-  expect(first - userKey()).toBe(2n << 48n);
+describe("when the user's generations are used up", () => {
+  const LAST_OF_USER = 1023;
+  /** The machine's start has used generation 0. */
+  const useUp = (): void => {
+    for (let generation = 2; generation <= LAST_OF_USER; generation++) machine.core.flushTlb(1);
+  };
+
+  test("entries and slots of programs are voided, and their places and counts stay", () => {
+    const first = userKey();
+    const tag = 0x40_1234n ^ userKey();
+    for (const at of [JUMP_CACHE, LINK_SLOTS]) machine.setHost64(at, tag);
+    machine.setHost64(JUMP_CACHE + JUMP_RECORD, (77n << 32n) | 0x20n);
+    useUp();
+    expect(machine.host64(JUMP_CACHE)).toBe(tag);
+    expect(userKey() - first).toBe(1022n << 48n);
+    machine.core.flushTlb(1);
+    for (const at of [JUMP_CACHE, LINK_SLOTS])
+      expect(machine.host64(at) & 0xffff_ffff_ffff_ffffn).toBe(0xffff_0000_0040_1234n);
+    expect(machine.host64(JUMP_CACHE + JUMP_RECORD) >> 32n).toBe(77n);
+    expect(first - userKey()).toBe(1n << 48n);
+  });
+
+  test("those of the supervisor stay, in either half of the address space", () => {
+    const tags = [KERNEL ^ supervisorKey(), 0x40_1000n ^ supervisorKey()];
+    for (const [n, tag] of tags.entries()) {
+      machine.setHost64(JUMP_CACHE + n * JUMP_CACHE_ENTRY_BYTES, tag);
+      machine.setHost64(LINK_SLOTS + n * LINK_SLOT_BYTES, tag);
+    }
+    const before = tags.map((_, n) => machine.host64(JUMP_CACHE + n * JUMP_CACHE_ENTRY_BYTES));
+    useUp();
+    machine.core.flushTlb(1);
+    expect(tags.map((_, n) => machine.host64(JUMP_CACHE + n * JUMP_CACHE_ENTRY_BYTES))).toEqual(before);
+    expect(tags.map((_, n) => machine.host64(LINK_SLOTS + n * LINK_SLOT_BYTES))).toEqual(before);
+  });
 });

@@ -196,6 +196,44 @@ describe("XRSTOR", () => {
   });
 });
 
+describe("an area across the end of a page, or on a page that the TLB has not seen", () => {
+  const PLACES = [0x8000, 0x8dc0, 0x8e00, 0x8f40, 0x8fc0];
+
+  test.each(["xsave", "xsaveopt", "fxsave"])("%s stores what it stores elsewhere", (name) => {
+    core.call(name, BigInt(AREA), 1);
+    const expected = core.ram.slice(AREA, AREA + 512);
+    for (const place of PLACES)
+      for (const seen of ["not", "by reads", "by writes"]) {
+        core.call("flushTlb", 0);
+        core.ram.fill(0xee, place, place + 576);
+        if (seen === "by reads") core.call("readLinear8", BigInt(place));
+        if (seen === "by writes") core.call("writeLinear8", BigInt(place), 0xeen);
+        expect(core.call(name, BigInt(place), 1)).toBe(STATUS_OK);
+        expect(Buffer.compare(core.ram.subarray(place, place + 512), expected)).toBe(0);
+        expect(core.ram[place + 576]).toBe(0);
+      }
+  });
+
+  test.each(["xsave xrstor", "fxsave fxrstor"])("%s brings back what was there", (names) => {
+    const [save, restore] = names.split(" ") as [string, string];
+    for (const place of PLACES) {
+      core.ram.fill(0, place, place + 576);
+      core.call(save, BigInt(place), 1);
+      core.call("flushTlb", 0);
+      for (const round of [1, 2]) {
+        for (let i = 0; i < 32; i++) core.set64(XMM + i * 8, BigInt(round));
+        core.set64(X87 + 7 * 16, 0n);
+        expect(core.call(restore, BigInt(place), 1)).toBe(STATUS_OK);
+        expect([core.get64(X87 + 7 * 16), core.get64(XMM), core.get64(XMM + 248)]).toEqual([
+          0xc000_0000_0000_0002n,
+          1n,
+          32n,
+        ]);
+      }
+    }
+  });
+});
+
 test("LDMXCSR refuses reserved bits; DAZ exists", () => {
   expect(core.call("ldmxcsr", 0x1fc0)).toBe(STATUS_OK);
   expect(core.call("stmxcsr")).toBe(0x1fc0);
