@@ -2,21 +2,19 @@ import type { AccessBytes } from "../bus/port-bus.ts";
 import * as cpu from "../layout/cpu-state.ts";
 import { SCRATCH } from "../layout/memory-map.ts";
 import type { CoreExports } from "./core-exports.ts";
-import { type CpuidContext, cpuid } from "./cpuid.ts";
+import { CpuidAnswers, type CpuidConstants } from "./cpuid-answers.ts";
 import type { ProcessorSurroundings } from "./processor.ts";
 import type { StateView } from "./state-view.ts";
 
 /** Where the core takes and leaves MSR values (src/core/host.ts, HOST_VALUE). */
 const HOST_VALUE = SCRATCH + 32;
-const CR4_OSXSAVE = 1n << 18n;
-const CR4_PKE = 1n << 22n;
 
 /** What the core's imports need besides the machine around the processor. */
 export interface CoreImports {
   readonly memory: WebAssembly.Memory;
   readonly state: StateView;
   readonly surroundings: ProcessorSurroundings;
-  readonly cpuidContext: Omit<CpuidContext, "cr4Osxsave" | "xcr0">;
+  readonly cpuidContext: CpuidConstants;
   /** The guest wrote bytes `first .. last` of a page that holds decoded code. */
   codeWritten(page: number, first: number, last: number): void;
 }
@@ -28,6 +26,11 @@ export function instantiateCore(
 ): CoreExports & WebAssembly.Exports {
   const { memory, state, surroundings } = imports;
   const hostValue = new BigInt64Array(memory.buffer, HOST_VALUE, 1);
+  const answers = new CpuidAnswers(imports.cpuidContext);
+  const setRegister = (register: number, low: number): void => {
+    state.set32(register, low);
+    state.set32(register + 4, 0);
+  };
   const host = {
     portRead: (port: number, bytes: number): number => surroundings.readPort(port, bytes as AccessBytes),
     portWrite: (port: number, bytes: number, value: number): void =>
@@ -51,17 +54,11 @@ export function instantiateCore(
     cpuid: (): void => {
       const leaf = state.get32(cpu.RAX) >>> 0;
       const subleaf = state.get32(cpu.RCX) >>> 0;
-      const cr4Osxsave = (state.get64(cpu.CR4) & CR4_OSXSAVE) !== 0n;
-      const result = cpuid(leaf, subleaf, {
-        ...imports.cpuidContext,
-        cr4Osxsave,
-        cr4Pke: (state.get64(cpu.CR4) & CR4_PKE) !== 0n,
-        xcr0: state.get32(cpu.XCR0),
-      });
-      state.set64(cpu.RAX, BigInt(result.eax));
-      state.set64(cpu.RBX, BigInt(result.ebx));
-      state.set64(cpu.RCX, BigInt(result.ecx));
-      state.set64(cpu.RDX, BigInt(result.edx));
+      const result = answers.answer(leaf, subleaf, state.get32(cpu.CR4), state.get32(cpu.XCR0));
+      setRegister(cpu.RAX, result.eax);
+      setRegister(cpu.RBX, result.ebx);
+      setRegister(cpu.RCX, result.ecx);
+      setRegister(cpu.RDX, result.edx);
     },
     codeWritten: imports.codeWritten,
     pageNeeded: (page: number): void => surroundings.pageNeeded?.(page),
