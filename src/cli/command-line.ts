@@ -96,6 +96,8 @@ export interface RunOptions {
   readonly snapshotPath: string | undefined;
   readonly memoryBytes: number;
   readonly engine: EngineName;
+  /** Translate and optimise for later runs. */
+  readonly learn: boolean;
   readonly features: ReadonlySet<FeatureName>;
   readonly deterministic: boolean;
   readonly debugExitPort: number | undefined;
@@ -197,6 +199,7 @@ function parseRun(argv: readonly string[]): Command {
       snapshotPath: given.get("snapshot"),
       memoryBytes: parseMemorySize(given.get("memory") ?? "512M"),
       engine: ENGINES.find((name) => name === given.get("engine")) ?? "auto",
+      learn: given.has("learn"),
       features: parseCpu(given.get("cpu") ?? "default"),
       deterministic: given.has("deterministic"),
       debugExitPort: given.has("debug-exit") ? parsePort(given.get("debug-exit") ?? "") : undefined,

@@ -41,6 +41,8 @@ export interface MachineRequest {
   readonly codeVersion?: string;
   readonly openRegionCache?: (version: string) => RegionCache;
   readonly interpreterCache?: InterpreterCache;
+  /** See ProcessorRequest. */
+  readonly learns?: boolean;
   readonly memoryBytes: number;
   readonly engine: EngineName;
   /** Compiles modules of translated code; the host's usual compiler when absent. */
@@ -116,6 +118,7 @@ export function createMachine(request: MachineRequest): RunnableMachine {
         codeVersion: request.codeVersion,
         openRegionCache: request.openRegionCache,
         interpreterCache: request.interpreterCache,
+        learns: request.learns,
         code: "state" in request.boot ? request.boot.code : undefined,
       };
       const against = AGAINST[request.engine];

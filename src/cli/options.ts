@@ -52,6 +52,10 @@ export const RUN_OPTIONS: readonly OptionDescription[] = [
     help: "how instructions are executed (default auto: hot code is translated)",
   },
   {
+    name: "learn",
+    help: "translate and optimise whatever runs more than once in a while, and keep that: slow, but later runs of the guest are faster",
+  },
+  {
     name: "cpu",
     value: "MODEL",
     examples: ["default", "x86-64-v1", "x86-64-v2", "x86-64-v3", "max"],

@@ -142,6 +142,7 @@ async function runSession(
     compileRegions,
     openRegionCache: (version) => regionCaches.open(version),
     interpreterCache,
+    learns: options.learn,
     host,
     report: tell,
     ...session.agentParts,
@@ -196,6 +197,7 @@ async function startMachine(
     | "compileRegions"
     | "openRegionCache"
     | "interpreterCache"
+    | "learns"
     | "host"
     | "report"
     | "disks"

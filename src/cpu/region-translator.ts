@@ -117,6 +117,8 @@ export interface TranslatorHost {
   /** The host's usual compiler when absent. */
   readonly compile?: CompileRegions | undefined;
   readonly cache?: RegionCache | undefined;
+  /** Regions are made for later runs: they are optimised soon. */
+  readonly learns?: boolean | undefined;
 }
 
 /** A place in 64-bit code that has become hot, and what is known of its surroundings. */

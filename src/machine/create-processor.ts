@@ -65,6 +65,8 @@ export interface ProcessorRequest {
   readonly openRegionCache?: ((version: string) => RegionCache) | undefined;
   /** What is kept of the interpreter from one run to the next; nothing when absent. */
   readonly interpreterCache?: InterpreterCache | undefined;
+  /** With a cache of regions: translate and optimise what runs more than once in a while, though it pays in later runs only. */
+  readonly learns?: boolean | undefined;
   /** What CPUID announces; instructions of what it does not are #UD. The default model when absent. */
   readonly features?: ReadonlySet<FeatureName>;
   /** Times everything that is not the guest's own code; costs time itself. */
@@ -148,8 +150,15 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
     ...(translates
       ? {
           createTranslator: (host) =>
-            createTranslator({ ...host, compile: request.compileRegions, cache }, meter, tiers),
-          heatMarks: heatMarks(request.hotCount ?? HOT_COUNT, cache !== undefined),
+            createTranslator(
+              { ...host, compile: request.compileRegions, cache, learns: request.learns === true },
+              meter,
+              tiers,
+            ),
+          heatMarks: heatMarks(
+            request.hotCount ?? (request.learns === true ? COMPILED_COUNT : HOT_COUNT),
+            cache !== undefined,
+          ),
           eager: request.engine === "translator",
         }
       : {}),

@@ -52,6 +52,8 @@ const BATCH_REGIONS = 12;
 const OPTIMISED_AFTER = 100_000;
 /** The same of a region that an earlier run had, where the optimised code is kept: later runs gain from it, too. */
 const OPTIMISED_AGAIN_AFTER = 5_000;
+/** The same where regions are made for later runs. */
+const OPTIMISED_SOON_AFTER = 100;
 /** Runs of the engine after which regions are compiled that wait for others. */
 const BATCH_RUNS = 64;
 /** Handlers of regions that are gone, of which links are told at once: that takes all links away. */
@@ -329,6 +331,7 @@ export class Translator implements RegionTranslator {
 
   #optimisedAfter(waiting: readonly Waiting[]): number {
     if (this.#host.cache?.keepsCode !== true) return OPTIMISED_AFTER;
+    if (this.#host.learns === true) return OPTIMISED_SOON_AFTER;
     const known = waiting.filter(({ region }) => region.isKnown).length / waiting.length;
     return OPTIMISED_AFTER + (OPTIMISED_AGAIN_AFTER - OPTIMISED_AFTER) * known;
   }

@@ -7,8 +7,8 @@ import { Guest } from "./guest.ts";
 const ROUNDS = 400_000;
 
 /** Adds an address of the kernel to RBX each round. */
-const loopWith = (address: string): string => `
-  mov ecx, ${ROUNDS}
+const loopWith = (address: string, rounds = ROUNDS): string => `
+  mov ecx, ${rounds}
   xor ebx, ebx
 again:
   mov rax, ${address}
@@ -74,10 +74,13 @@ class MemoryCache implements RegionCache {
 function run(
   program: string,
   cache: RegionCache,
+  learns = false,
 ): { rbx: bigint; rsi: bigint; made: unknown; cached: unknown; compiledBefore: unknown } {
   const openRegionCache = () => cache;
-  const guest = new Guest("auto", { codeVersion: "a version", openRegionCache }).restart().program(program);
-  expect(guest.run(20_000)).toBe("halt");
+  const guest = new Guest("auto", { codeVersion: "a version", openRegionCache, learns })
+    .restart()
+    .program(program);
+  expect(guest.run(2_000)).toBe("halt");
   const counts = guest.parts.engine.statistics as unknown as Record<string, number>;
   const { regionsMade: made, regionsFromCache: cached, regionsCompiledBefore: compiledBefore } = counts;
   return { rbx: guest.get("rbx"), rsi: guest.get("rsi"), made, cached, compiledBefore };
@@ -96,6 +99,17 @@ describe.skipIf(!nasmAvailable)("a cache of regions", () => {
     const plain = run(loopWith("0xffffffff9a034560"), new MemoryCache());
     expect(moved).toEqual({ ...plain, ...taken });
     expect(moved.rbx).toBe(BigInt.asUintN(64, BigInt(ROUNDS) * 0xffff_ffff_9a03_4560n));
+  });
+
+  test("learns on demand what runs some thousand times", () => {
+    const program = loopWith("0xffffffff81234560", 60_000);
+    const cache = new MemoryCache();
+    const plain = run(program, cache);
+    expect(plain.made).toBe(0);
+    const learning = run(program, cache, true);
+    expect(learning).toMatchObject({ made: 2, rbx: plain.rbx, rsi: plain.rsi });
+    const later = run(program, cache);
+    expect(later).toEqual({ ...plain, made: 1, cached: 1, compiledBefore: 1 });
   });
 
   test("has nothing for code that differs in anything else", () => {

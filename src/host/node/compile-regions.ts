@@ -19,7 +19,7 @@ const isUsual = KNOWN_VERSION.test(process.versions.v8) && !/tiering|liftoff/.te
 export function compileRegions(bytes: Uint8Array<ArrayBuffer>, budget: number): WebAssembly.Module {
   if (!isUsual) return new WebAssembly.Module(bytes);
   try {
-    setBudget(Math.min(MOST_BUDGET, Math.max(USUAL_BUDGET, Math.round(budget))));
+    setBudget(Math.min(MOST_BUDGET, Math.round(budget)));
     return new WebAssembly.Module(bytes);
   } finally {
     setBudget(USUAL_BUDGET);
