@@ -26,10 +26,10 @@ import { moduleCode } from "./module-code.ts";
 
 const KIND: EntryFileKind = { magic: 0x47524652, format: 1 };
 /** What is older has to go. */
-const MOST_BYTES = 32 << 20;
+const MOST_BYTES = 64 << 20;
 const MOST_ENTRIES = 20_000;
 /** Made in one run: what a guest makes beyond that is forgotten, lest it fill the host's memory. */
-const MOST_NEW_BYTES = 16 << 20;
+const MOST_NEW_BYTES = 24 << 20;
 /** Fewer regions are not worth writing the file again. */
 const LEAST_NEW = 8;
 /** Files of this version and of others: regions, and V8's code. */
