@@ -183,6 +183,8 @@ function parseRun(argv: readonly string[]): Command {
   if (notSaved !== undefined) {
     throw new UsageError(`--${notSaved} does not go with --restore: the snapshot says it already`);
   }
+  if (given.has("learn") && (given.get("engine") ?? "auto") !== "auto")
+    throw new UsageError(`--learn needs --engine auto: ${given.get("engine")} keeps nothing for later runs`);
   if (given.has("json") && !given.has("detach"))
     throw new UsageError("--json needs --detach: here the machine's own output is printed");
   return {

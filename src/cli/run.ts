@@ -8,6 +8,7 @@ import { EventLoop } from "../host/node/event-loop.ts";
 import { checkCanWrite, readWholeFile, writeWholeFile } from "../host/node/files.ts";
 import { hostTime } from "../host/node/host-time.ts";
 import { openInterpreterCache } from "../host/node/interpreter-cache-file.ts";
+import { moduleCode } from "../host/node/module-code.ts";
 import { RegionCacheFolder } from "../host/node/region-cache-file.ts";
 import { FileSerialOutput, type SerialOutput, StreamSerialOutput } from "../host/node/serial-output.ts";
 import { snapshotHost } from "../host/node/snapshot-files.ts";
@@ -125,6 +126,10 @@ async function runSession(
   ensureCore();
   const regionCaches = new RegionCacheFolder();
   const interpreterCache = openInterpreterCache(codeVersion());
+  if (options.learn && moduleCode() === undefined)
+    tell(
+      "--learn keeps no machine code here, for which npm run build needs a C++ compiler: later runs gain less",
+    );
   const host: MachineHost = {
     ...hostTime(loop),
     writeSerial: (bytes) => {

@@ -229,6 +229,11 @@ test("pull takes a release, a mirror and packages, and refuses what cannot be me
   expect(complaint("rm")).toBe("usage: ringfence rm NAME...");
 });
 
+test("learning is for the engine that keeps what it learns", () => {
+  expect(parseRun("--learn", "--engine", "auto").learn).toBe(true);
+  expect(complaint("run", "--learn", "--engine", "interpreter")).toContain("--learn needs --engine auto");
+});
+
 test("JSON is for what ends, or for a machine in the background", () => {
   expect(parseRun("--detach", "--json").json).toBe(true);
   expect(complaint("run", "--json")).toContain("--json needs --detach");
