@@ -3,28 +3,14 @@ import { setTimeout } from "node:timers/promises";
 import v8 from "node:v8";
 import { expect, test } from "vitest";
 import { compileRegions } from "../../src/host/node/compile-regions.ts";
-import { FunctionBuilder } from "../../src/wasm/function-builder.ts";
-import { ModuleWriter } from "../../src/wasm/module-writer.ts";
+import { loopModule } from "./loop-module.ts";
 
 v8.setFlagsFromString("--allow-natives-syntax");
 const isUnoptimised = new Function("f", "return %IsLiftoffFunction(f)") as (f: unknown) => boolean;
 
 /** A function that goes round a loop so often; `constant` makes its module another one. */
 function loop(constant: number, budget: number): (turns: number) => number {
-  const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
-  const left = b.variable("i32", b.parameter(0));
-  const sum = b.variable("i32", b.i32(constant));
-  b.loop((again) => {
-    b.set(sum, b.op("i32.add", b.get(sum), b.get(left)));
-    b.set(left, b.op("i32.sub", b.get(left), b.i32(1)));
-    b.brIf(again, b.get(left));
-  });
-  b.return(b.get(sum));
-  const module = new ModuleWriter();
-  const ref = module.declareFunction("loop", b.type);
-  module.defineFunction(ref, b);
-  module.exportFunction("loop", ref);
-  const { exports } = new WebAssembly.Instance(compileRegions(module.finish(), budget));
+  const { exports } = new WebAssembly.Instance(compileRegions(loopModule(constant), budget));
   return exports["loop"] as (turns: number) => number;
 }
 

@@ -7,28 +7,9 @@ import v8 from "node:v8";
 import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MODULE_CODE_ADDON, type ModuleCode, moduleCode } from "../../src/host/node/module-code.ts";
-import { FunctionBuilder } from "../../src/wasm/function-builder.ts";
-import { ModuleWriter } from "../../src/wasm/module-writer.ts";
+import { loopModule } from "./loop-module.ts";
 
 type Loop = (turns: number) => number;
-
-/** A function that adds up the numbers from `turns` down to 1; `start` makes its module another one. */
-function wireBytesOf(start: number): Uint8Array<ArrayBuffer> {
-  const b = new FunctionBuilder({ params: ["i32"], results: ["i32"] });
-  const left = b.variable("i32", b.parameter(0));
-  const sum = b.variable("i32", b.i32(start));
-  b.loop((again) => {
-    b.set(sum, b.op("i32.add", b.get(sum), b.get(left)));
-    b.set(left, b.op("i32.sub", b.get(left), b.i32(1)));
-    b.brIf(again, b.get(left));
-  });
-  b.return(b.get(sum));
-  const module = new ModuleWriter();
-  const ref = module.declareFunction("loop", b.type);
-  module.defineFunction(ref, b);
-  module.exportFunction("loop", ref);
-  return module.finish();
-}
 
 const loopOf = (module: WebAssembly.Module) =>
   new WebAssembly.Instance(module).exports as unknown as { loop: Loop };
@@ -42,7 +23,7 @@ describe.skipIf(!isBuilt)(`machine code of modules${why}`, () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), "ringfence-module-code-"));
   const wireFile = path.join(folder, "loop.wasm");
   const codeFile = path.join(folder, "loop.code");
-  const wireBytes = wireBytesOf(7);
+  const wireBytes = loopModule(7);
   let addon: ModuleCode;
   let code: Uint8Array;
 
@@ -65,7 +46,7 @@ describe.skipIf(!isBuilt)(`machine code of modules${why}`, () => {
   });
 
   test("a module of which nothing has been optimised has no code", () => {
-    const module = new WebAssembly.Module(wireBytesOf(8));
+    const module = new WebAssembly.Module(loopModule(8));
     expect(addon.serialize(module)).toBeUndefined();
     expect(loopOf(module).loop(3)).toBe(14);
     expect(addon.serialize(module)).toBeUndefined();
@@ -89,12 +70,12 @@ describe.skipIf(!isBuilt)(`machine code of modules${why}`, () => {
     for (let length = 0; length < code.length; length += 5)
       expect(addon.deserialize(wireBytes, code.subarray(0, length))).toBeUndefined();
     expect(addon.deserialize(wireBytes, new Uint8Array(100))).toBeUndefined();
-    expect(addon.deserialize(wireBytesOf(9), code)).toBeUndefined();
+    expect(addon.deserialize(loopModule(9), code)).toBeUndefined();
     expect(loopOf(addon.deserialize(wireBytes, code)!).loop(3)).toBe(13);
   });
 
   test("V8 refuses what was made with other options, and compiles the module as ever", async () => {
-    const another = wireBytesOf(10);
+    const another = loopModule(10);
     const module = new WebAssembly.Module(another);
     const { loop } = loopOf(module);
     let mine = addon.serialize(module);
