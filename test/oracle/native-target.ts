@@ -17,8 +17,6 @@ import type { ExecutionTarget } from "./target.ts";
 const SOURCE = join(import.meta.dirname, "native", "runner.c");
 const BUILD_FOLDER = join(import.meta.dirname, "..", "..", "build", "oracle");
 const COMPILER_OPTIONS = [
-  // Shared libraries would lie where a case may jump to: 0x7f92_5b99_xxxx was one's, found in a float that a case took for an address.
-  "-static",
   "-O2",
   "-Wall",
   "-Wextra",
