@@ -319,11 +319,14 @@ export class Translator implements RegionTranslator {
       cellBytes: built.cells.length * REGION_CELL_BYTES,
     }));
     const added = cache?.addCompiled(bytes, module, regions);
-    if (added !== undefined) this.#pool.add(added, exports);
+    const compiled = placed.map(({ kept }, i) => {
+      const known = kept?.compiled;
+      return known !== undefined && known.module === added && known.index === i ? known : undefined;
+    });
+    // Of a module that nobody asks for again, the pool would keep what is never let go of.
+    if (added !== undefined && compiled.some((one) => one !== undefined)) this.#pool.add(added, exports);
     for (const [i, one] of waiting.entries()) {
-      const compiled = placed[i]!.kept?.compiled;
-      const isThis = compiled !== undefined && compiled.module === added && compiled.index === i;
-      const pooled = isThis ? this.#pool.take(compiled) : undefined;
+      const pooled = compiled[i] && this.#pool.take(compiled[i]);
       if (pooled !== undefined) this.#used.set(one.handler, pooled);
       this.#install(one, exports[`${i}`] as RegionFunction);
     }

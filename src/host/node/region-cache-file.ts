@@ -139,6 +139,7 @@ export class RegionCacheFile implements RegionCache {
       const { key, digest } = region instanceof Entry ? region : NO_REGION;
       return { key, digest, ...places };
     });
+    if (placed.every(({ digest }) => digest === NO_REGION.digest)) return NO_MODULE;
     return this.#compiled.add(bytes, module, placed);
   }
 
@@ -195,6 +196,7 @@ const digestOf = (bytes: Uint8Array): string => hash("sha256", bytes).slice(0, 3
 
 /** Stands for a region that is not kept: no region has no bytes. */
 const NO_REGION: RegionIdentity = { key: 0, digest: digestOf(NOTHING) };
+const NO_MODULE: CompiledRegions = { load: () => undefined, release: () => {} };
 
 /** The caches of one machine's processors, in the user's cache folder. */
 export class RegionCacheFolder {
