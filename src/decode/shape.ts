@@ -171,16 +171,29 @@ export class ShapeTable {
     let free = this.#nextId;
     for (let i = 0; i + 1 < rows.length; i += 2) {
       const [id, key] = [rows[i]!, rows[i + 1]!];
-      const form = forms[key >> 5];
-      if (form === undefined || id < free || id >= nextId) throw new RangeError("no shape of this table");
+      if (id < free || id >= nextId) throw new RangeError("no shape of this table");
       while (free < id) this.#vacant.push(free++);
       this.#nextId = id;
-      const shape = this.shapeOf(form, 64 >> ((key >> 2) & 7), (key & 2) !== 0, (key & 1) !== 0);
+      const shape = this.byKey(key, forms);
       if (shape.id !== id) throw new RangeError("two shapes of this table are one");
       free = id + 1;
     }
     while (free < nextId) this.#vacant.push(free++);
     this.#nextId = nextId;
+  }
+
+  /**
+   * The shape that `shapeOf` gave for what `shapeKey` has made a number of.
+   *
+   * @param forms All there are.
+   * @throws {RangeError} When there is no such form.
+   */
+  byKey(key: number, forms: readonly CompiledForm[]): HandlerShape {
+    const known = this.#byForm.get(key);
+    if (known !== undefined) return known;
+    const form = forms[key >> 5];
+    if (form === undefined) throw new RangeError("no shape of this table");
+    return this.shapeOf(form, 64 >> ((key >> 2) & 7), (key & 2) !== 0, (key & 1) !== 0);
   }
 
   byName(name: string): HandlerShape | undefined {
@@ -206,7 +219,8 @@ export class ShapeTable {
   }
 }
 
-function shapeKey(form: CompiledForm, operandBits: number, code64: boolean, memory: boolean): number {
+/** What `shapeOf` is asked for, as a number that is the same in each run of one version. */
+export function shapeKey(form: CompiledForm, operandBits: number, code64: boolean, memory: boolean): number {
   return ((form.number * 8 + Math.clz32(operandBits) - 25) * 2 + (code64 ? 1 : 0)) * 2 + (memory ? 1 : 0);
 }
 

@@ -1,8 +1,8 @@
 import { GUEST_RAM, PAGE_BYTES } from "../layout/memory-map.ts";
 import type { BranchHint } from "../wasm/code-emitter.ts";
 import type { BuiltRegion } from "./built-region.ts";
-import { type Position, pageDelta } from "./region-code.ts";
-import type { RegionChoice, ScannedRegion } from "./region-scanner.ts";
+import type { KeptRecords } from "./kept-records.ts";
+import { type Position, pageDelta, type RegionInstruction } from "./region-code.ts";
 import { changesWithPlace, type InstructionAddress } from "./region-symbols.ts";
 
 /** A region as it is kept for other runs of the same guest: the guest's code, and what was built of it. */
@@ -11,8 +11,9 @@ export interface CachedRegion {
   readonly offset: Position;
   /** What else it was built for: bits that the translator gives a meaning. */
   readonly mode: number;
-  readonly choice: RegionChoice;
-  /** Where the guest's code lies: each start is followed by its end. */
+  /** Its pages, in pages from that of the entry, which is the first. */
+  readonly deltas: readonly number[];
+  /** Where the guest's code lies: each start is followed by its end. The first is the entry block. */
   readonly spans: readonly Position[];
   /** What is there, with zeros in place of addresses. */
   readonly guestCode: Uint8Array;
@@ -20,6 +21,7 @@ export interface CachedRegion {
   readonly addresses: readonly number[];
   /** The blocks that indirect jumps go to by number; undefined when it has none. */
   readonly dispatched: readonly Position[] | undefined;
+  readonly records: KeptRecords;
   readonly built: Pick<BuiltRegion, "code" | "functions" | "slots" | "cells">;
 }
 
@@ -31,8 +33,8 @@ const ADDRESS_BYTES = 4;
 
 /** Numbers at the head of an encoded region, and sizes of its parts behind them. */
 const HEAD_WORDS = 4;
-const LISTS = 9;
-const SIZE_WORDS = LISTS + 3;
+const LISTS = 12;
+const SIZE_WORDS = LISTS + 4;
 
 /** A number that the same code, entered at the same offset of a page in the same mode, always has. */
 export function regionKey(memory: Uint8Array, page: number, offset: Position, mode: number): number {
@@ -85,17 +87,26 @@ export function isSameCode({ guestCode, addresses }: CachedRegion, found: Uint8A
   return true;
 }
 
+/** Where addresses are in the code of a region. */
+export interface FoundAddresses {
+  readonly inCode: readonly number[];
+  /** The instructions that have them. */
+  readonly positions: ReadonlySet<Position>;
+}
+
 /**
  * Where in the code of a region addresses are. Those that are not found there are left to be compared, as are those in bytes that another
  * instruction of the region begins or ends in.
  */
 export function findAddresses(
   guestCode: Uint8Array,
-  { spans, instructions }: Pick<ScannedRegion, "spans" | "instructions">,
+  spans: readonly Position[],
+  instructions: readonly RegionInstruction[],
   addresses: readonly InstructionAddress[],
-): number[] {
+): FoundAddresses {
   const view = new DataView(guestCode.buffer);
   const found = new Set<number>();
+  const positions = new Set<Position>();
   for (const { instruction, value } of addresses) {
     const { position, next } = instruction;
     if (
@@ -111,49 +122,40 @@ export function findAddresses(
         const places: number[] = [];
         for (let at = position; at + ADDRESS_BYTES <= next; at++)
           if (view.getInt32(start + at - first, true) === value) places.push(start + at - first);
-        if (places.length === 1) found.add(places[0]!);
+        if (places.length !== 1) continue;
+        found.add(places[0]!);
+        positions.add(position);
       }
       start += end - first;
     }
   }
-  return [...found];
+  return { inCode: [...found], positions };
 }
 
-/** Whether what has been scanned by a region's choice is that region. */
-export function isSameRegion({ choice, spans }: CachedRegion, scanned: ScannedRegion): boolean {
-  return (
-    isSameList(spans, scanned.spans) &&
-    isSameList(choice.deltas, scanned.choice.deltas) &&
-    isSameList(choice.followed, scanned.choice.followed) &&
-    isSameList(choice.indirectTargets, scanned.choice.indirectTargets)
-  );
-}
-
-const isSameList = (a: readonly number[], b: readonly number[]): boolean =>
-  a.length === b.length && a.every((value, i) => value === b[i]);
-
-/** A region as bytes: numbers of 32 bits, then the texts and codes. */
+/** A region as bytes: numbers of 32 bits, then the texts, codes and records. */
 export function encodeRegion(region: CachedRegion): Uint8Array<ArrayBuffer> {
-  const { offset, mode, choice, spans, addresses, guestCode, dispatched, built } = region;
+  const { offset, mode, deltas, spans, addresses, guestCode, dispatched, records, built } = region;
   const functions = new TextEncoder().encode(built.functions.join(" "));
   const { body, links, hints } = built.code;
   const flatHints = hints.flatMap(({ offset: at, likely }) => [at, likely ? 1 : 0]);
-  const { deltas, followed, indirectTargets } = choice;
   const lists = [
     deltas,
-    followed,
-    indirectTargets,
     spans,
     addresses,
     dispatched ?? [],
+    records.counts,
+    records.places,
+    records.kinds,
+    records.shapes,
+    records.moved,
     built.cells,
     links,
     flatHints,
   ];
-  const parts = [functions, guestCode, body];
+  const parts = [functions, guestCode, body, records.records];
   const head = [offset, mode, built.slots, dispatched === undefined ? 0 : 1];
   const sizes = [...lists, ...parts].map(({ length }) => length);
-  const words = [...head, ...sizes, ...lists.flatMap((list) => [...list])];
+  const words = [...head, ...sizes, ...lists.flatMap((list) => Array.from(list))];
   const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 4 * words.length));
   new Int32Array(bytes.buffer, 0, words.length).set(words);
   let at = 4 * words.length;
@@ -171,29 +173,38 @@ export function decodeRegion(bytes: Uint8Array): CachedRegion {
   const sizes = words.subarray(HEAD_WORDS, HEAD_WORDS + SIZE_WORDS);
   const lists = split(words.subarray(HEAD_WORDS + SIZE_WORDS), sizes.subarray(0, LISTS));
   const listed = lists.reduce((sum, { length }) => sum + length, HEAD_WORDS + SIZE_WORDS);
-  const [functions, guestCode, body] = split(bytes.subarray(4 * listed), sizes.subarray(LISTS));
-  const [deltas, followed, indirectTargets, spans, addresses, dispatched, cells] = lists
-    .slice(0, -2)
-    .map((list) => [...list]);
-  const [links, flatHints] = lists.slice(-2);
-  const hints: BranchHint[] = [];
-  for (let i = 0; i < flatHints!.length; i += 2)
-    hints.push({ offset: flatHints![i]!, likely: flatHints![i + 1] === 1 });
+  const [functions, guestCode, body, records] = split(bytes.subarray(4 * listed), sizes.subarray(LISTS));
+  const [deltas, spans, addresses, dispatched, counts, places, kinds, shapes, moved, cells, links, hints] =
+    lists;
   return {
     offset: offset!,
     mode: mode!,
-    choice: { deltas: deltas!, followed: followed!, indirectTargets: indirectTargets! },
-    spans: spans!,
-    addresses: addresses!,
+    deltas: [...deltas!],
+    spans: [...spans!],
+    addresses: [...addresses!],
     guestCode: guestCode!,
-    dispatched: isDispatched === 0 ? undefined : dispatched!,
+    dispatched: isDispatched === 0 ? undefined : [...dispatched!],
+    records: {
+      counts: [...counts!],
+      places: places!,
+      kinds: kinds!,
+      shapes: [...shapes!],
+      moved: [...moved!],
+      records: records!,
+    },
     built: {
-      code: { body: body!, hints, links: links! },
+      code: { body: body!, hints: hintsOf(hints!), links: links! },
       functions: new TextDecoder().decode(functions!).split(" "),
       slots: slots!,
-      cells: cells!,
+      cells: [...cells!],
     },
   };
+}
+
+function hintsOf(flat: Int32Array): BranchHint[] {
+  const hints: BranchHint[] = [];
+  for (let i = 0; i < flat.length; i += 2) hints.push({ offset: flat[i]!, likely: flat[i + 1] === 1 });
+  return hints;
 }
 
 /** Parts of some sizes that lie behind each other. */

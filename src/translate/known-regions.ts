@@ -10,6 +10,7 @@ import {
   isSameCode,
   regionKey,
 } from "./cached-region.ts";
+import { keepRecords } from "./kept-records.ts";
 import type { ScannedRegion } from "./region-scanner.ts";
 
 /** With a cache: share of the time that may go into building regions of code that is only warm. */
@@ -67,14 +68,25 @@ export class KnownRegions {
     this.#studyMs -= this.#nowMs() - began;
     const { cache } = this.#host;
     if (cache === undefined) return { built, kept: undefined };
-    const { choice, spans } = scanned;
-    const { entry: offset, pages } = scanned.code;
+    const { described, instructions, code } = scanned;
+    const { entry: offset, pages } = code;
+    const spans = described.flatMap(({ start, end }) => [start, end]);
     const pageAt = (wanted: number): number | undefined => pages.find(({ delta }) => delta === wanted)?.page;
     const guestCode = codeAt(this.#memory, spans, pageAt);
     invariant(guestCode !== undefined, "a region lies on its pages");
-    const addresses = findAddresses(guestCode, scanned, built.addresses);
-    for (const at of addresses) guestCode.fill(0, at, at + 4);
-    const region = { offset, mode, choice, spans, addresses, guestCode, dispatched, built };
+    const addresses = findAddresses(guestCode, spans, instructions, built.addresses);
+    for (const at of addresses.inCode) guestCode.fill(0, at, at + 4);
+    const region = {
+      offset,
+      mode,
+      deltas: pages.map(({ delta }) => delta),
+      spans,
+      addresses: addresses.inCode,
+      guestCode,
+      dispatched,
+      records: keepRecords(this.#memory, scanned, ({ position }) => addresses.positions.has(position)),
+      built,
+    };
     const kept = cache.add(regionKey(this.#memory, pages[0]!.page, offset, mode), encodeRegion(region));
     return { built, kept };
   }
@@ -102,7 +114,7 @@ export class KnownRegions {
       if (bytes === undefined) continue;
       const cached = decodeRegion(bytes);
       if (cached.offset !== place.offset || cached.mode !== mode) continue;
-      if (!cached.choice.deltas.every((delta) => pageAt(delta) !== undefined)) continue;
+      if (!cached.deltas.every((delta) => pageAt(delta) !== undefined)) continue;
       const code = codeAt(this.#memory, cached.spans, pageAt);
       if (code === undefined || !isSameCode(cached, code)) continue;
       if (!isCompiled || kept.compiled !== undefined) return { kept, cached };

@@ -1,4 +1,6 @@
+import type { CodeRange } from "../cpu/region-translator.ts";
 import type { HandlerShape } from "../decode/shape.ts";
+import { PAGE_BYTES } from "../layout/memory-map.ts";
 
 /**
  * Where code of a region lies: bytes from the start of the page in which the
@@ -15,6 +17,8 @@ export interface RegionInstruction {
   /** Bytes from the first record of its block to `firstRecord`. */
   readonly recordInBlock: number;
   readonly shape: HandlerShape;
+  /** The shape's number that is the same in other runs (decode/shape.ts). */
+  readonly shapeKey: number;
   /** The record with the operands. */
   readonly record: number;
   /** The record at which the interpreter starts: that, or one that computes the address for it. */
@@ -86,3 +90,13 @@ export const pageDelta = (position: Position): number => position >> 12;
 /** Whether the bytes from one position up to another lie on two pages. */
 export const isOnTwoPages = (start: Position, end: Position): boolean =>
   pageDelta(start) !== pageDelta(end - 1);
+
+/** Where the code between two positions lies: it may end in the next page. */
+export function rangesOf(start: Position, end: Position, pages: readonly RegionPage[]): CodeRange[] {
+  const delta = pageDelta(start);
+  const base = delta * PAGE_BYTES;
+  const pageOf = (wanted: number): number => pages.find((page) => page.delta === wanted)!.page;
+  const first = { page: pageOf(delta), start: start - base, end: Math.min(end - base, PAGE_BYTES) };
+  if (!isOnTwoPages(start, end)) return [first];
+  return [first, { page: pageOf(delta + 1), start: 0, end: end - base - PAGE_BYTES }];
+}

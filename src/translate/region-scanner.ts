@@ -1,15 +1,10 @@
-import type { CodeRange, HotPlace, RegionStore, TranslatorHost } from "../cpu/region-translator.ts";
+import type { HotPlace, RegionStore, TranslatorHost } from "../cpu/region-translator.ts";
 import { isStepped, isTransfer } from "../cpu/stepped-instructions.ts";
-import {
-  DECODE_TRUNCATED,
-  type DecodedInstruction,
-  Decoder,
-  MAX_INSTRUCTION_BYTES,
-} from "../decode/decoder.ts";
 import { continueHandler, HANDLER_CONTINUE } from "../decode/record-writer.ts";
-import type { HandlerShape, ShapeTable } from "../decode/shape.ts";
-import { GUEST_RAM, PAGE_BYTES } from "../layout/memory-map.ts";
+import { type HandlerShape, type ShapeTable, shapeKey } from "../decode/shape.ts";
+import { PAGE_BYTES } from "../layout/memory-map.ts";
 import { RECORD_BYTES } from "../layout/record.ts";
+import type { CodeReader } from "./code-reader.ts";
 import {
   type BlockEnd,
   isOnTwoPages,
@@ -38,72 +33,60 @@ const MAX_BLOCK_INSTRUCTIONS = 200;
 interface Flow {
   readonly length: number;
   readonly shape: HandlerShape;
+  readonly shapeKey: number;
   readonly separateAddress: boolean;
   readonly target: Position | undefined;
   readonly end: "onward" | "branch" | "jump" | "call" | "indirect" | "return" | "leave";
 }
 
-/** What a region consists of besides the guest's code: with this the same region is found in the same code again. */
-export interface RegionChoice {
-  /** The pages, in pages from that of the entry. */
-  readonly deltas: readonly number[];
-  /** Targets of conditional jumps that are followed. */
-  readonly followed: readonly Position[];
-  /** Blocks that an indirect jump may go to. */
-  readonly indirectTargets: readonly Position[];
+/** Code that runs straight, and the records for it. */
+export interface DescribedCode {
+  readonly start: Position;
+  readonly end: Position;
+  /** Addresses in the one memory. */
+  readonly records: number;
+  readonly recordsEnd: number;
 }
 
 /** A region and what became of it in memory. */
 export interface ScannedRegion {
   readonly code: RegionCode;
-  readonly choice: RegionChoice;
-  /** The first is the entry block's. */
-  readonly ranges: readonly CodeRange[];
-  /** Where the code lies: each start is followed by its end. */
-  readonly spans: readonly Position[];
+  /** Where the code lies, and what stands in the place of calls; the first is the entry block. */
+  readonly described: readonly DescribedCode[];
   /** All that have been described, by their number. */
   readonly instructions: readonly RegionInstruction[];
 }
 
 /** Finds the blocks of a region: what is reached from its entry without calls and returns. */
 export class RegionScanner {
-  readonly #memory: Uint8Array;
   readonly #shapes: ShapeTable;
   readonly #regions: RegionStore;
   readonly #isTranslatable: (shape: HandlerShape, instruction: RegionInstruction) => boolean;
-  readonly #decoder: Decoder;
-  /** The bytes of an instruction that lies on two pages. */
-  readonly #bytes = new Uint8Array(2 * MAX_INSTRUCTION_BYTES);
+  readonly #reader: CodeReader;
   readonly #pageAt: (delta: number) => number | undefined;
   readonly #hasBeenReached: TranslatorHost["hasBeenReached"];
   #pages: RegionPage[] = [];
   #instructions: RegionInstruction[] = [];
-  /** What has been followed, and what is to be, if that is known. */
-  #followed = new Set<Position>();
-  #choice: RegionChoice | undefined;
+  #described: DescribedCode[] = [];
 
   constructor(
     host: TranslatorHost,
+    reader: CodeReader,
     isTranslatable: (shape: HandlerShape, instruction: RegionInstruction) => boolean,
   ) {
-    this.#memory = new Uint8Array(host.memory.buffer);
     this.#shapes = host.shapes;
     this.#regions = host.regions;
     this.#pageAt = (delta) => host.pageAt(delta);
     this.#hasBeenReached = (page, offset) => host.hasBeenReached(page, offset);
-    this.#decoder = new Decoder(host.regions.forms);
+    this.#reader = reader;
     this.#isTranslatable = isTranslatable;
   }
 
-  /**
-   * Undefined when there is nothing to translate, or no room for the records. With a choice, profiles are not asked: code that has not
-   * changed since that was made is scanned in the same way.
-   */
-  scan(place: HotPlace, choice?: RegionChoice): ScannedRegion | undefined {
+  /** Undefined when there is nothing to translate, or no room for the records. */
+  scan(place: HotPlace): ScannedRegion | undefined {
     this.#pages = [{ delta: 0, page: place.page }];
     this.#instructions = [];
-    this.#followed = new Set();
-    this.#choice = choice;
+    this.#described = [];
     const entry = place.offset;
     const { flows, indirectTargets } = this.#explore(place);
     const first = flows.get(entry);
@@ -116,8 +99,6 @@ export class RegionScanner {
       if (isOnTwoPages(position, position + flow.length)) leaders.add(position);
     }
     const blocks = new Map<Position, RegionBlock>();
-    const ranges: CodeRange[] = [];
-    const spans: Position[] = [];
     for (const start of [...leaders].sort((a, b) => a - b)) {
       // Long runs are cut where a block is full.
       for (let at: Position | undefined = start; at !== undefined; ) {
@@ -125,29 +106,14 @@ export class RegionScanner {
         const block = this.#block(at, flows, leaders);
         if (block === undefined) return undefined;
         blocks.set(at, block);
-        const span = spanOf(block);
-        spans.push(...span);
-        if (at === entry) ranges.unshift(...this.#ranges(...span));
-        else ranges.push(...this.#ranges(...span));
-        if (block.end.kind === "call" && block.end.body !== undefined) {
-          const inlined = spanOf(block.end.body);
-          spans.push(...inlined);
-          ranges.push(...this.#ranges(...inlined));
-        }
         at = block.end.kind === "onward" && !leaders.has(block.end.next) ? block.end.next : undefined;
       }
     }
     const code = { blocks, entry, indirectTargets, pages: this.#pages };
-    const deltas = this.#pages.map(({ delta }) => delta);
-    const chosen = { deltas, followed: [...this.#followed], indirectTargets };
-    return { code, choice: chosen, ranges, spans, instructions: this.#instructions };
-  }
-
-  #ranges(start: Position, end: Position): CodeRange[] {
-    const base = pageDelta(start) * PAGE_BYTES;
-    const first = { page: this.#pageOf(start)!, start: start - base, end: Math.min(end - base, PAGE_BYTES) };
-    if (!isOnTwoPages(start, end)) return [first];
-    return [first, { page: this.#pageOf(end)!, start: 0, end: end - base - PAGE_BYTES }];
+    const isEntry = ({ records }: DescribedCode): boolean =>
+      records === blocks.get(entry)!.instructions[0]!.firstRecord;
+    const described = [...this.#described.filter(isEntry), ...this.#described.filter((one) => !isEntry(one))];
+    return { code, described, instructions: this.#instructions };
   }
 
   /** Decodes breadth first from the entry, so that what lies near it is in when there is too much. */
@@ -164,7 +130,7 @@ export class RegionScanner {
         if (flow.target !== undefined && this.#isFollowed(flow.end, flow.target)) queue.push(flow.target);
         if (flow.end === "indirect" && !knowsTargets) {
           knowsTargets = true;
-          indirectTargets.push(...(this.#choice?.indirectTargets ?? likelyTargets(place, at)));
+          indirectTargets.push(...likelyTargets(place, at));
           queue.push(...indirectTargets);
         }
         if (flow.end === "jump" || flow.end === "indirect" || flow.end === "return" || flow.end === "leave")
@@ -179,57 +145,32 @@ export class RegionScanner {
   #isFollowed(end: Flow["end"], target: Position): boolean {
     if (end === "call") return false;
     if (end !== "branch") return true;
-    if (!this.#isBranchFollowed(target)) return false;
-    this.#followed.add(target);
-    return true;
-  }
-
-  #isBranchFollowed(target: Position): boolean {
     const page = this.#pageOf(target);
-    if (this.#choice !== undefined) return this.#choice.followed.includes(target);
     return page !== undefined && this.#hasBeenReached(page, target & (PAGE_BYTES - 1));
   }
 
   #flow(position: Position): Flow | undefined {
-    const length = this.#decode(position);
+    const length = this.#reader.decode(position, (at) => this.#pageOf(at));
     if (length <= 0) return undefined;
-    const d = this.#decoder.result;
+    const d = this.#reader.result;
     const shape = this.#shapes.shapeOf(d.form, d.operandBits, true, d.isMemory);
     const relative = shape.operands.some((operand) => operand.kind === "relative");
     const next = position + length;
     return {
       length,
       shape,
+      shapeKey: shapeKey(d.form, d.operandBits, true, d.isMemory),
       end: endOf(shape, relative),
       separateAddress: this.#regions.writer.recordsFor(d, 64) === 2,
       target: relative ? next + Number(d.immediate) : jumpsOnward(shape) ? next : undefined,
     };
   }
 
-  #decode(position: Position): number {
-    const page = this.#pageOf(position);
-    if (page === undefined) return 0;
-    const pageStart = GUEST_RAM + page * PAGE_BYTES;
-    const [start, end] = [pageStart + (position & (PAGE_BYTES - 1)), pageStart + PAGE_BYTES];
-    const length = this.#decoder.decode(this.#memory, start, end, 64);
-    return length === DECODE_TRUNCATED ? this.#decodeOnTwoPages(position, start, end) : length;
-  }
-
-  /** `start` and `end` are those of its bytes on the first page. */
-  #decodeOnTwoPages(position: Position, start: number, end: number): number {
-    const next = this.#pageOf(position + MAX_INSTRUCTION_BYTES);
-    if (next === undefined) return 0;
-    const behind = GUEST_RAM + next * PAGE_BYTES;
-    this.#bytes.set(this.#memory.subarray(start, end));
-    this.#bytes.set(this.#memory.subarray(behind, behind + MAX_INSTRUCTION_BYTES), end - start);
-    return this.#decoder.decode(this.#bytes, 0, this.#bytes.length, 64);
-  }
-
   #pageOf(position: Position): number | undefined {
     const delta = pageDelta(position);
     const known = this.#pages.find((page) => page.delta === delta);
     if (known !== undefined) return known.page;
-    if (this.#pages.length === MAX_PAGES || this.#choice?.deltas.includes(delta) === false) return undefined;
+    if (this.#pages.length === MAX_PAGES) return undefined;
     const page = this.#pageAt(delta);
     if (page !== undefined) this.#pages.push({ delta, page });
     return page;
@@ -296,8 +237,8 @@ export class RegionScanner {
     let to = records;
     for (const [index, position] of positions.entries()) {
       const flow = flows.get(position)!;
-      this.#decode(position);
-      const d: DecodedInstruction = this.#decoder.result;
+      this.#reader.decode(position, (at) => this.#pageOf(at));
+      const d = this.#reader.result;
       const next = position + flow.length;
       const behind = this.#regions.writer.write(to, d, flow.shape, 64, next - base, index);
       const instruction = {
@@ -305,6 +246,7 @@ export class RegionScanner {
         inBlock: index,
         recordInBlock: to - records,
         shape: flow.shape,
+        shapeKey: flow.shapeKey,
         firstRecord: to,
         record: behind - RECORD_BYTES,
         position,
@@ -329,14 +271,9 @@ export class RegionScanner {
     // Before an instruction on two pages the budget is looked at, and not behind it, as in the interpreter.
     const behind = crosses ? HANDLER_CONTINUE : continueHandler(lastOffset);
     this.#regions.writer.writePseudo(to, behind, lastOffset, 0, positions.length);
-    for (const range of this.#ranges(start, last.next))
-      this.#regions.trackRecords(range, records, to + RECORD_BYTES);
+    this.#described.push({ start, end: last.next, records, recordsEnd: to + RECORD_BYTES });
     return { start, instructions, end, crosses };
   }
-}
-
-function spanOf({ start, instructions }: RegionBlock): [Position, Position] {
-  return [start, instructions.at(-1)!.next];
 }
 
 /** Where an indirect jump at a position may go: nearest first, because only so many instructions have room. */

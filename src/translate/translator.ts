@@ -1,4 +1,5 @@
 import type {
+  CodeRange,
   CodeTicket,
   CompiledPlaces,
   HotPlace,
@@ -19,10 +20,18 @@ import {
 } from "../layout/memory-map.ts";
 import * as record from "../layout/record.ts";
 import { buildRegion } from "./built-region.ts";
-import { type CachedRegion, isSameRegion } from "./cached-region.ts";
+import type { CachedRegion } from "./cached-region.ts";
+import { CodeReader } from "./code-reader.ts";
 import { ControlFlow } from "./control-flow.ts";
+import { type PlacedRecords, RecordPlacer } from "./kept-records.ts";
 import { KnownRegions } from "./known-regions.ts";
-import type { Position, RegionBlock, RegionInstruction } from "./region-code.ts";
+import {
+  type Position,
+  type RegionBlock,
+  type RegionInstruction,
+  type RegionPage,
+  rangesOf,
+} from "./region-code.ts";
 import { RegionMemory, type RegionTables } from "./region-memory.ts";
 import { buildRegionModule } from "./region-module.ts";
 import { type PooledRegion, RegionPool } from "./region-pool.ts";
@@ -72,8 +81,9 @@ interface RegionToPlace {
 }
 
 /** A region that has no place yet. */
-interface NewRegion {
-  readonly scanned: ScannedRegion;
+interface NewRegion extends PlacedRecords {
+  /** The first is the one of the entry. */
+  readonly pages: readonly RegionPage[];
   /** The blocks that indirect jumps go to by number; undefined when it has none. */
   readonly dispatched: readonly Position[] | undefined;
   /** It was built before. */
@@ -93,6 +103,7 @@ interface Waiting {
 export class Translator implements RegionTranslator {
   readonly #host: TranslatorHost;
   readonly #scanner: RegionScanner;
+  readonly #placer: RecordPlacer;
   readonly #places: RegionMemory;
   readonly #memory: DataView;
   readonly #known: KnownRegions;
@@ -114,6 +125,7 @@ export class Translator implements RegionTranslator {
   #refused = 0;
   #cached = 0;
   #pooled = 0;
+
   constructor(host: TranslatorHost) {
     this.#host = host;
     this.#known = new KnownRegions(host);
@@ -127,8 +139,11 @@ export class Translator implements RegionTranslator {
       const loaded = module.load();
       return loaded === undefined ? undefined : this.#instantiate(loaded);
     });
+    const reader = new CodeReader(host);
+    this.#placer = new RecordPlacer(host.memory.buffer, host.regions, host.shapes, reader);
     this.#scanner = new RegionScanner(
       host,
+      reader,
       (shape, instruction) => this.#useOf(shape, instruction).isTranslatable,
     );
   }
@@ -161,19 +176,28 @@ export class Translator implements RegionTranslator {
       this.#refused++;
       return;
     }
-    const { scanned, dispatched } = region;
-    const tables = this.#places.tablesFor(dispatched, scanned.code.pages);
+    const { dispatched, pages } = region;
+    const tables = this.#places.tablesFor(dispatched, pages);
     if (tables === undefined) {
       this.#refused++;
       return;
     }
     const handler = this.#takeHandler();
-    const ticket = regions.expectRegion(handler, scanned.ranges);
+    const ticket = regions.expectRegion(handler, this.#track(region));
     this.#live++;
     const waiting = { handler, region, tables, ticket };
     if (known !== undefined && this.#installCompiled(waiting)) return;
     this.#waiting.push(waiting);
     if (this.#waiting.length >= BATCH_REGIONS) this.compileWaiting();
+  }
+
+  /** Lets the records go stale with their code; where that lies, from the entry block on. */
+  #track({ described, pages }: NewRegion): CodeRange[] {
+    return described.flatMap(({ start, end, records, recordsEnd }) => {
+      const ranges = rangesOf(start, end, pages);
+      for (const range of ranges) this.#host.regions.trackRecords(range, records, recordsEnd);
+      return ranges;
+    });
   }
 
   /** Installs a region as it was compiled before; false where that cannot be. */
@@ -193,7 +217,7 @@ export class Translator implements RegionTranslator {
   #install({ handler, region, ticket }: Waiting, run: RegionFunction): void {
     this.#host.handlers.set(handler, run);
     this.#made++;
-    this.#instructions += region.scanned.instructions.length;
+    this.#instructions += region.instructions.length;
     ticket.install();
   }
 
@@ -241,11 +265,15 @@ export class Translator implements RegionTranslator {
     const found = this.#known.find(place, mode);
     if (found === undefined) return undefined;
     const { kept, cached } = found;
-    const scanned = this.#scanner.scan(place, cached.choice);
-    if (scanned === undefined || !isSameRegion(cached, scanned)) return undefined;
+    const { deltas, spans, dispatched, records, built } = cached;
+    const pages = deltas.map((delta) => ({
+      delta,
+      page: delta === 0 ? place.page : this.#host.pageAt(delta)!,
+    }));
+    const placed = this.#placer.place(records, spans, pages);
+    if (placed === undefined) return undefined;
     this.#cached++;
-    const { dispatched, built } = cached;
-    return { scanned, dispatched, isKnown: true, toPlace: () => ({ built, kept }) };
+    return { ...placed, pages, dispatched, isKnown: true, toPlace: () => ({ built, kept }) };
   }
 
   #fresh(place: HotPlace, mode: number): NewRegion | undefined {
@@ -257,7 +285,7 @@ export class Translator implements RegionTranslator {
     const dispatched = flow.hasIndirectTargets ? flow.dispatched : undefined;
     const toPlace = (): RegionToPlace =>
       this.#known.build(() => buildRegion(source), scanned, dispatched, mode);
-    return { scanned, dispatched, isKnown: false, toPlace };
+    return { ...scanned, pages: code.pages, dispatched, isKnown: false, toPlace };
   }
 
   /** What a region needs of the processor's state. */
@@ -305,7 +333,7 @@ export class Translator implements RegionTranslator {
       const { built, kept } = one.region.toPlace();
       const places = this.#places.takePlaces(built.slots, built.cells.length);
       this.#prepare(one, built, places);
-      return { name: nameOf(one.region.scanned), built, kept, places };
+      return { name: nameOf(one.region), built, kept, places };
     });
     const bytes = buildRegionModule(placed, pages.shared);
     this.#bytesMade += bytes.length;
@@ -350,7 +378,7 @@ export class Translator implements RegionTranslator {
     { slots, cells }: RegionToPlace["built"],
     places: CompiledPlaces,
   ): void {
-    const { instructions } = region.scanned;
+    const { instructions } = region;
     const contents = cells.map((cell) => {
       const [kind, index] = [cell & ((1 << CELL_KIND_BITS) - 1), cell >> CELL_KIND_BITS];
       if (kind === CELL_PAGES) return tables.pages;
@@ -376,8 +404,8 @@ export class Translator implements RegionTranslator {
 }
 
 /** For profiles. */
-function nameOf({ code, ranges }: ScannedRegion): string {
-  return `region_${ranges[0]!.page.toString(16)}_${code.entry.toString(16)}`;
+function nameOf({ described, pages }: NewRegion): string {
+  return `region_${pages[0]!.page.toString(16)}_${described[0]!.start.toString(16)}`;
 }
 
 /** A region that leaves at once costs more than it saves. */
