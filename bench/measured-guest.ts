@@ -1,5 +1,6 @@
 /** A guest under measurement: its console, and what its whole process costs the host. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import process from "node:process";
 
@@ -51,6 +52,12 @@ export class MeasuredGuest {
     if (status !== "0") throw new Error(`${command}: status ${status}`);
     await this.#until(PROMPT);
     return cost;
+  }
+
+  /** Switches the machine off from its shell, and waits until the process has ended: what it keeps for its next run is kept then. */
+  async powerOff(): Promise<void> {
+    this.#child.stdin?.write("poweroff -f\n");
+    if (this.#child.exitCode === null) await once(this.#child, "exit");
   }
 
   kill(): void {

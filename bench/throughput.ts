@@ -3,8 +3,9 @@
  * guest under Ringfence and QEMU's TCG: processor time of the whole process and elapsed time of each step, and the
  * ratios of Ringfence to QEMU, as medians over the rounds.
  *
- *     node bench/throughput.ts [--rounds N] [disk] [network] [share]
+ *     node bench/throughput.ts [--rounds N] [--learn] [disk] [network] [share]
  *
+ * With --learn, Ringfence has done the same once before with its own option of that name, which is not counted.
  * Needs qemu-system-x86_64; fio for disks and iperf3 for the network, which go into the guest with their libraries.
  */
 import { spawn, spawnSync } from "node:child_process";
@@ -12,12 +13,11 @@ import { randomBytes } from "node:crypto";
 import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import process from "node:process";
 import { parseArgs } from "node:util";
 import { fetchGuest } from "../tools/fetch-guests.ts";
 import { type Cost, MeasuredGuest } from "./measured-guest.ts";
 
-const MAIN = path.resolve(import.meta.dirname, "../src/cli/main.ts");
+const RINGFENCE = path.resolve(import.meta.dirname, "../bin/ringfence");
 const APPEND = "console=ttyS0 quiet";
 const DISK_BYTES = 256 << 20;
 const IPERF_PORT = 52_010;
@@ -162,13 +162,24 @@ async function measure(suite: Suite, command: string[]): Promise<Record<string, 
       costs[name] = { cpuS: cpuS - start.cpuS, elapsedS: elapsedS - start.elapsedS };
     }
     await guest.run(suite.check);
+    await guest.powerOff();
     return costs;
   } finally {
     guest.kill();
   }
 }
 
-async function runSuite(suite: Suite, kernel: string, initrd: string, rounds: number): Promise<void> {
+interface Plan {
+  readonly rounds: number;
+  readonly learns: boolean;
+}
+
+async function runSuite(
+  suite: Suite,
+  kernel: string,
+  initrd: string,
+  { rounds, learns }: Plan,
+): Promise<void> {
   const boot = (first: string) =>
     ["--kernel", kernel, "--initrd", initrd, "--append", APPEND].map((word) =>
       first === "-" && word.startsWith("--") ? word.slice(1) : word,
@@ -193,8 +204,9 @@ async function runSuite(suite: Suite, kernel: string, initrd: string, rounds: nu
                 ...boot("-"),
                 ...qemu,
               ]
-            : [process.execPath, MAIN, "run", ...boot("--"), ...ours];
+            : [RINGFENCE, "run", ...boot("--"), ...ours];
         const name = protocol === "qemu" ? "QEMU TCG" : `Ringfence ${protocol}`.trim();
+        if (learns && round === 0 && protocol !== "qemu") await measure(suite, [...command, "--learn"]);
         const costs = await measure(suite, command);
         all.set(name, [...(all.get(name) ?? []), costs]);
         for (const [step, { cpuS, elapsedS }] of Object.entries(costs))
@@ -231,7 +243,7 @@ function printRatios(suite: Suite, all: ReadonlyMap<string, readonly Record<stri
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
-    options: { rounds: { type: "string", default: "1" } },
+    options: { rounds: { type: "string", default: "1" }, learn: { type: "boolean", default: false } },
     allowPositionals: true,
   });
   const guest = await fetchGuest("standard-guest", console.error);
@@ -244,7 +256,10 @@ async function main(): Promise<void> {
       if (suite === undefined)
         throw new Error(`no suite ${name}; there are ${Object.keys(SUITES).join(", ")}`);
       console.log(`${name}:`);
-      await runSuite(suite, guest.kernelPath, guest.initrdPath ?? "", Number(values.rounds));
+      await runSuite(suite, guest.kernelPath, guest.initrdPath ?? "", {
+        rounds: Number(values.rounds),
+        learns: values.learn,
+      });
     }
   } finally {
     server.kill();

@@ -130,13 +130,17 @@ export interface HotPlace {
   recentTargets(): readonly number[];
 }
 
+/**
+ * How warm a place has become that is not hot, in this order: asked whether it is wanted when the region would cost little; when the cache has it or
+ * there is time to make it for the next run; and when a run that has lasted for long will gain from it.
+ */
+export const WARMTHS = ["tepid", "warm", "nearly hot"] as const;
+export type Warmth = (typeof WARMTHS)[number];
+
 /** Makes regions of hot code. */
 export interface RegionTranslator {
-  /**
-   * Whether the region that begins at a place is to be made before it is hot. As a place becomes warmer that is asked for when the region would
-   * cost little, and then (`isWarm`) when the cache has it or there is time to make it for the next run.
-   */
-  wants(place: HotPlace, isWarm: boolean): boolean;
+  /** Whether the region that begins at a place is to be made before it is hot. */
+  wants(place: HotPlace, warmth: Warmth): boolean;
   translate(place: HotPlace): void;
   /** The engine is about to run: regions that wait to be compiled with others may have waited long enough. */
   runStarts(): void;

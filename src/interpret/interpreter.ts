@@ -1,5 +1,5 @@
 import type { Engine, EngineExit } from "../cpu/engine.ts";
-import type { RegionTranslator } from "../cpu/region-translator.ts";
+import { type RegionTranslator, WARMTHS } from "../cpu/region-translator.ts";
 import type { RestoredCode, SavedCode } from "../cpu/saved-code.ts";
 import { type CodeBits, MAX_INSTRUCTION_BYTES } from "../decode/decoder.ts";
 import { formsByOpcode } from "../decode/form-table.ts";
@@ -284,7 +284,7 @@ export class Interpreter implements Engine {
     this.#setRipBase(offset);
     const place = { page, offset, recentTargets: () => this.#surroundings.recentTargets() };
     const isHot = this.#translatesAhead || counter === undefined || this.#heat.isHot(counter);
-    if (!isHot && !this.#translator.wants(place, this.#heat.markOf(counter) > 0)) return false;
+    if (!isHot && !this.#translator.wants(place, WARMTHS[this.#heat.markOf(counter)]!)) return false;
     if (!this.#translatesAhead && !this.#attempts.isDue(physical)) return true;
     this.#translator.translate(place);
     if (this.#parts.eager === true) this.#translator.compileWaiting();

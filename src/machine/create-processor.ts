@@ -29,7 +29,8 @@ import { TierCounter } from "./tier-counter.ts";
 const WASM_PAGE_BYTES = 65536;
 /** Times a jump is taken before what it leads to is translated. */
 const HOT_COUNT = 100_000;
-/** The same where the cache knows what it is translated to, and where it has that compiled. */
+/** The same with a cache: in a run that has lasted for long, where the cache knows what it is translated to, and where it has that compiled. */
+const LASTING_COUNT = 25_000;
 const WARM_COUNT = 10_000;
 const COMPILED_COUNT = 2_000;
 
@@ -172,7 +173,8 @@ export function createProcessor(request: ProcessorRequest): ProcessorParts {
 }
 
 function heatMarks(hotCount: number, hasCache: boolean): HeatMarks {
-  return [...(hasCache ? [COMPILED_COUNT, WARM_COUNT] : []).filter((count) => count < hotCount), hotCount];
+  const marks = hasCache ? [COMPILED_COUNT, WARM_COUNT, LASTING_COUNT] : [];
+  return [...marks.filter((count) => count < hotCount), hotCount];
 }
 
 /** What decoded and generated code depends on; undefined where it is not to be kept. */

@@ -2,7 +2,7 @@ import type { CoreExports } from "../cpu/core-exports.ts";
 import type { Engine, EngineExit } from "../cpu/engine.ts";
 import type { Meter } from "../cpu/meter.ts";
 import type { ProcessorSurroundings } from "../cpu/processor.ts";
-import type { HotPlace, RegionTranslator } from "../cpu/region-translator.ts";
+import type { HotPlace, RegionTranslator, Warmth } from "../cpu/region-translator.ts";
 import type { StateView } from "../cpu/state-view.ts";
 import { faultName } from "../isa/faults.ts";
 import * as cpu from "../layout/cpu-state.ts";
@@ -114,8 +114,8 @@ export function meterTranslator(translator: RegionTranslator, meter: Meter): Reg
     get statistics() {
       return translator.statistics;
     },
-    wants: meter.timed("translation/look-ups in the cache", (place: HotPlace, isWarm: boolean) =>
-      translator.wants(place, isWarm),
+    wants: meter.timed("translation/look-ups in the cache", (place: HotPlace, warmth: Warmth) =>
+      translator.wants(place, warmth),
     ),
     translate: meter.timed("translation/regions", (place: HotPlace) => translator.translate(place)),
     runStarts: () => translator.runStarts(),

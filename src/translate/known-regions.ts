@@ -1,5 +1,7 @@
-import type { HotPlace, KnownRegion, TranslatorHost } from "../cpu/region-translator.ts";
+import type { HotPlace, KnownRegion, TranslatorHost, Warmth } from "../cpu/region-translator.ts";
+import { INSTRUCTIONS } from "../layout/cpu-state.ts";
 import { invariant } from "../layout/invariant.ts";
+import { CPU_STATE } from "../layout/memory-map.ts";
 import type { BuiltRegion } from "./built-region.ts";
 import {
   type CachedRegion,
@@ -18,6 +20,12 @@ const STUDY_SHARE = 0.05;
 /** What is put by of that for later, in ms: a guest that has idled for long is not to be slow then. */
 const MOST_STUDY_MS = 200;
 
+/**
+ * A guest that has executed so many instructions is likely to go on for as long. A boot of Linux takes 1.4 thousand million, and hardly
+ * any of its code is executed again.
+ */
+const LASTING_INSTRUCTIONS = 2_500_000_000;
+
 /** A region that the cache has for the code at a place. */
 export interface FoundRegion {
   readonly kept: KnownRegion;
@@ -28,6 +36,7 @@ export interface FoundRegion {
 export class KnownRegions {
   readonly #host: Pick<TranslatorHost, "cache" | "pageAt">;
   readonly #memory: Uint8Array;
+  readonly #view: DataView;
   /** What is left for code that is only warm, in ms, as of a time. Below zero where what is hot has taken more. */
   #studyMs = 0;
   #studyAtMs: number;
@@ -37,14 +46,22 @@ export class KnownRegions {
   constructor(host: TranslatorHost) {
     this.#host = host;
     this.#memory = new Uint8Array(host.memory.buffer);
+    this.#view = new DataView(host.memory.buffer);
     this.#studyAtMs = this.#nowMs();
   }
 
   /** See RegionTranslator.wants. */
-  wants(place: HotPlace, mode: number, isWarm: boolean): boolean {
-    const found = this.#find(place, mode, !isWarm);
+  wants(place: HotPlace, mode: number, warmth: Warmth): boolean {
+    const found = this.#find(place, mode, warmth === "tepid");
     this.#last = found === undefined ? undefined : { page: place.page, mode, found };
-    return found !== undefined || (isWarm && this.#hasTimeToStudy());
+    if (found !== undefined) return true;
+    return warmth === "nearly hot" ? this.runLasts : warmth === "warm" && this.#hasTimeToStudy();
+  }
+
+  /** Whether this run has lasted for long, and what is compiled in it serves others, too. */
+  get runLasts(): boolean {
+    if (this.#host.cache?.keepsCode !== true) return false;
+    return this.#view.getBigInt64(CPU_STATE + INSTRUCTIONS, true) > LASTING_INSTRUCTIONS;
   }
 
   /** What the cache has of the code at a place. */

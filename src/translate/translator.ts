@@ -6,6 +6,7 @@ import type {
   KnownRegion,
   RegionTranslator,
   TranslatorHost,
+  Warmth,
 } from "../cpu/region-translator.ts";
 import type { HandlerShape } from "../decode/shape.ts";
 import type { HelperName } from "../isa/helpers.ts";
@@ -61,7 +62,7 @@ const BATCH_REGIONS = 12;
 const OPTIMISED_AFTER = 100_000;
 /** The same of a region that an earlier run had, where the optimised code is kept: later runs gain from it, too. */
 const OPTIMISED_AGAIN_AFTER = 5_000;
-/** The same where regions are made for later runs. */
+/** The same where regions are made for later runs, and in a run that has lasted for long. */
 const OPTIMISED_SOON_AFTER = 100;
 /** Runs of the engine after which regions are compiled that wait for others. */
 const BATCH_RUNS = 64;
@@ -161,8 +162,8 @@ export class Translator implements RegionTranslator {
     };
   }
 
-  wants(place: HotPlace, isWarm: boolean): boolean {
-    return this.#known.wants(place, this.#mode(), isWarm);
+  wants(place: HotPlace, warmth: Warmth): boolean {
+    return this.#known.wants(place, this.#mode(), warmth);
   }
 
   translate(place: HotPlace): void {
@@ -362,7 +363,7 @@ export class Translator implements RegionTranslator {
 
   #optimisedAfter(waiting: readonly Waiting[]): number {
     if (this.#host.cache?.keepsCode !== true) return OPTIMISED_AFTER;
-    if (this.#host.learns === true) return OPTIMISED_SOON_AFTER;
+    if (this.#host.learns === true || this.#known.runLasts) return OPTIMISED_SOON_AFTER;
     const known = waiting.filter(({ region }) => region.isKnown).length / waiting.length;
     return OPTIMISED_AFTER + (OPTIMISED_AGAIN_AFTER - OPTIMISED_AFTER) * known;
   }

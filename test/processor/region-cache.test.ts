@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { KnownRegion, NewlyCompiled, RegionCache } from "../../src/cpu/region-translator.ts";
+import { INSTRUCTIONS } from "../../src/layout/cpu-state.ts";
 import { LINK_SLOTS, REGION_CELLS } from "../../src/layout/memory-map.ts";
 import { nasmAvailable } from "./assemble.ts";
 import { Guest } from "./guest.ts";
@@ -74,12 +75,13 @@ class MemoryCache implements RegionCache {
 function run(
   program: string,
   cache: RegionCache,
-  learns = false,
+  { learns = false, instructionsBefore = 0n } = {},
 ): { rbx: bigint; rsi: bigint; made: unknown; cached: unknown; compiledBefore: unknown } {
   const openRegionCache = () => cache;
   const guest = new Guest("auto", { codeVersion: "a version", openRegionCache, learns })
     .restart()
     .program(program);
+  guest.parts.state.set64(INSTRUCTIONS, instructionsBefore);
   expect(guest.run(2_000)).toBe("halt");
   const counts = guest.parts.engine.statistics as unknown as Record<string, number>;
   const { regionsMade: made, regionsFromCache: cached, regionsCompiledBefore: compiledBefore } = counts;
@@ -106,10 +108,17 @@ describe.skipIf(!nasmAvailable)("a cache of regions", () => {
     const cache = new MemoryCache();
     const plain = run(program, cache);
     expect(plain.made).toBe(0);
-    const learning = run(program, cache, true);
+    const learning = run(program, cache, { learns: true });
     expect(learning).toMatchObject({ made: 2, rbx: plain.rbx, rsi: plain.rsi });
     const later = run(program, cache);
     expect(later).toEqual({ ...plain, made: 1, cached: 1, compiledBefore: 1 });
+  });
+
+  test("a run that has lasted for long gains sooner from what is compiled", () => {
+    const program = loopWith("0xffffffff81234560", 60_000);
+    const instructionsBefore = 3_000_000_000n;
+    expect(run(program, new MemoryCache()).made).toBe(0);
+    expect(run(program, new MemoryCache(), { instructionsBefore }).made).toBe(2);
   });
 
   test("has nothing for code that differs in anything else", () => {
