@@ -72,12 +72,12 @@ describe("a file of regions", () => {
     expect(found(open(), 9)).toEqual([]);
   });
 
-  test("keeps no more than 24 MB of one run in memory", () => {
+  test("keeps no more than 48 MB of one run in memory", () => {
     const cache = open();
     const large = (): Uint8Array<ArrayBuffer> => new Uint8Array(4 << 20);
-    for (let key = 0; key < 7; key++) cache.add(key, large());
-    expect(found(cache, 5)).toEqual([large()]);
-    expect(found(cache, 6)).toEqual([]);
+    for (let key = 0; key < 13; key++) cache.add(key, large());
+    expect(found(cache, 11)).toEqual([large()]);
+    expect(found(cache, 12)).toEqual([]);
   });
 
   test("is written by nobody who has added little", () => {
