@@ -32,6 +32,8 @@ export function collectOptions(
       }
       throw new UsageError(`unexpected argument "${argument}"; a kernel is given with --kernel ${argument}`);
     }
+    if (argument === "--" && guestCommand !== undefined)
+      throw new UsageError("-- begins a command for a guest, whose name stands before it");
     const equals = argument.indexOf("=");
     const name = equals < 0 ? argument : argument.slice(0, equals);
     const description = descriptions.find((d) => `--${d.name}` === name || `-${shortOf(d)}` === name);

@@ -33,7 +33,9 @@ export async function withImage(asked: RunOptions, report: (line: string) => voi
   const forwards = joinForwards(own, asked.forwards);
   for (const { protocol, host, guestPort } of forwards.filter((forward) => own.includes(forward)))
     report(`${protocol} port ${host.port} of ${host.address} leads to port ${guestPort} of the guest`);
-  const what = `${manifest.name}${manifest.description && `: ${manifest.description}`}`;
+  // The description of a container's image is what would run otherwise.
+  const description = command.length > 0 ? "" : manifest.description;
+  const what = `${manifest.name}${description && `: ${description}`}`;
   if (asked.restorePath === undefined) report(`booting ${what}${keysHint(asked)}`);
   // The kernel and what it starts with belong together; a snapshot has both.
   const boot =

@@ -232,6 +232,10 @@ test("a command needs the image's own start, and its options may need --", () =>
   );
   expect(complaint("run", "--kernel", "y", "x", "ls")).toContain("--kernel takes no command (ls)");
   expect(complaint("run", "x", "--initrd", "y", "ls")).toContain("--initrd takes no command (ls)");
+  for (const argv of [["run"], ["run", "--memory", "1G"], ["exec"]])
+    expect(complaint(...argv, "--", "x", "ls")).toBe(
+      "-- begins a command for a guest, whose name stands before it",
+    );
   expect(complaint("run", "x", "--ephemerol")).toBe(
     "unknown option --ephemerol; did you mean --ephemeral? (behind -- it is the guest's own)",
   );

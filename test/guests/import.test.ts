@@ -68,7 +68,8 @@ test.skipIf(obstacle !== undefined)(
       const long = "x".repeat(5000);
       const script = 'for word; do echo "[$word]"; done; exit 9';
       const given = ["--ephemeral", "--network", "none", "sh", "-c", script, "sh", ...words, long];
-      const { stdout, status } = run(folder, "run", "app", ...given);
+      const { stdout, stderr, status } = run(folder, "run", "app", ...given);
+      expect(stderr).toContain("booting app; Ctrl-A H");
       const lines = [...words, long].map((word) => `[${word}]\n`.replaceAll("\n", "\r\n"));
       expect(stdout).toContain(lines.join(""));
       expect(status).toBe(9);
