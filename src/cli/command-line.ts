@@ -73,6 +73,8 @@ export interface StatsOptions {
 export interface ImageChoice {
   readonly name: string;
   readonly changes: "keep" | "reset" | "ephemeral";
+  /** In place of the command of its container image; empty: that one. */
+  readonly command: readonly string[];
   /** Names of the options that were given, and so go before what the image says. */
   readonly given: ReadonlySet<string>;
 }
@@ -240,10 +242,8 @@ function parseImageChoice(
   words: readonly string[],
   given: ReadonlyMap<string, string>,
 ): ImageChoice | undefined {
-  const [name, second] = words;
+  const [name, ...command] = words;
   const [reset, ephemeral] = [given.has("reset"), given.has("ephemeral")];
-  if (second !== undefined)
-    throw new UsageError(`unexpected argument "${second}"; ${name} is the image, and says itself what runs`);
   if (reset && ephemeral) throw new UsageError("--reset and --ephemeral exclude each other");
   if (name === undefined) {
     if (reset || ephemeral)
@@ -254,8 +254,13 @@ function parseImageChoice(
     throw new UsageError(
       `--restore with an image needs --ephemeral, as the machine had that was saved: ringfence run ${name} --ephemeral --restore FILE`,
     );
+  const without = ["restore", "kernel", "initrd"].find((option) => command.length > 0 && given.has(option));
+  if (without === "restore")
+    throw new UsageError(`--restore takes no command (${command[0]}): what the snapshot has runs already`);
+  if (without !== undefined)
+    throw new UsageError(`--${without} takes no command (${command[0]}): the image's own initrd runs it`);
   const changes = reset ? "reset" : ephemeral ? "ephemeral" : "keep";
-  return { name, changes, given: new Set(given.keys()) };
+  return { name, changes, command, given: new Set(given.keys()) };
 }
 
 function parseImageCommand(command: ImageCommandName, argv: readonly string[]): Command {
@@ -282,10 +287,10 @@ function parseCompletion(rest: readonly string[]): Command {
 /** In a file the image has a key; on the command line it is a word without one. */
 const IMAGE_KEY = { name: "image", value: "IMAGE", help: "the image to start" };
 
-/** Options of `run`: those of the command line, and of its --config file what they do not name. `words` gets the name of an image. */
+/** Options of `run`: those of the command line, and of its --config file what they do not name. `words` gets the name of an image and a command. */
 function collectRunOptions(argv: readonly string[], words: string[]): ReturnType<typeof collectOptions> {
   const options = [...RUN_OPTIONS, ...RUN_IMAGE_OPTIONS];
-  const typed = collectOptions(argv, options, words);
+  const typed = collectOptions(argv, options, words, "behind-options");
   const configPath = typed.given.get("config");
   if (configPath === undefined) return typed;
   const fileOptions = [...options, IMAGE_KEY];

@@ -31,9 +31,11 @@ export function generalHelp(): string {
 export function runHelp(): string {
   return [
     "usage: ringfence run [IMAGE] [OPTION]...",
+    "       ringfence run IMAGE [OPTION]... [--] COMMAND [ARGUMENT]...",
     "",
     "Boots an image (`ringfence images` lists them; a path with a slash is a folder), or the default guest.",
     "Its serial console is standard input and output. Options go before what the image says.",
+    "A COMMAND takes the place of an imported container image's own, behind its entry point; options behind it are its own.",
     "",
     ...optionLines([...RUN_IMAGE_OPTIONS, ...RUN_OPTIONS]),
     "",

@@ -33,7 +33,11 @@ export const IMAGE_COMMANDS = {
   import: [
     NAME_OPTION,
     { name: "tag", value: "TAG", help: "which image, where the file has several" },
-    { name: "command", value: "TEXT", help: "run this in a shell, in place of the image's entry point" },
+    {
+      name: "command",
+      value: "TEXT",
+      help: "run this in a shell, in place of the image's entry point and command",
+    },
     { name: "size", value: "SIZE", help: "of its disk (default 4G), and the most that it may hold" },
     { name: "memory", value: "SIZE", help: "guest memory that `run` gives it (default 512M)" },
     {

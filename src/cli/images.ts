@@ -73,7 +73,7 @@ function listAsTable(images: readonly ListedImage[]): string {
 }
 
 function asText({ folder, manifest }: StoredImage, verified: boolean): string {
-  const { disks, forwards, initrd, exitStatusPort, files } = manifest;
+  const { disks, forwards, initrd, exitStatusPort, takesCommand, files } = manifest;
   const facts: [string, string | undefined][] = [
     ["name", manifest.name],
     ["description", manifest.description],
@@ -87,6 +87,7 @@ function asText({ folder, manifest }: StoredImage, verified: boolean): string {
     ["network", manifest.network],
     ...forwards.map((forward): [string, string] => ["forward", forward]),
     ["exit port", exitStatusPort === undefined ? undefined : `0x${exitStatusPort.toString(16)}`],
+    ["command", takesCommand ? "its own, or what ringfence run gives it" : undefined],
     ...Object.entries(files).map(([name, { sha256 }]): [string, string] => ["sha-256", `${sha256}  ${name}`]),
     ["verified", verified ? "every file is as it was when the image was made" : undefined],
   ];

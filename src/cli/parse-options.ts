@@ -2,40 +2,46 @@ import type { OptionDescription } from "./options.ts";
 import { nearest } from "./suggestion.ts";
 import { UsageError } from "./usage-error.ts";
 
+/** Where a command for the guest begins: right behind the first word, or behind options that follow it. */
+export type GuestCommand = "behind-word" | "behind-options";
+
 /**
  * Returns each given option's value, and all values of those that are repeatable; a switch has the value "". Other words
- * go to `words`; behind `mostWords` of them all words do, whatever they look like.
+ * go to `words`, and so does everything of a command for the guest, whatever it looks like, but a "--" before it.
  */
 export function collectOptions(
   argv: readonly string[],
   descriptions: readonly OptionDescription[],
   words?: string[],
-  mostWords = Infinity,
+  guestCommand?: GuestCommand,
 ): { given: Map<string, string>; repeated: Map<string, string[]> } {
   const given = new Map<string, string>();
   const repeated = new Map<string, string[]>();
   for (let i = 0; i < argv.length; i++) {
     const argument = argv[i] ?? "";
-    if (words !== undefined && words.length >= mostWords) {
+    const isWord = !argument.startsWith("-") || argument === "-";
+    const mayBegin = guestCommand !== undefined && words !== undefined && words.length > 0;
+    if (mayBegin && (isWord || argument === "--" || guestCommand === "behind-word")) {
       words.push(...argv.slice(argument === "--" ? i + 1 : i));
       break;
     }
-    if (!argument.startsWith("-") || argument === "-") {
+    if (isWord) {
       if (words !== undefined) {
         words.push(argument);
         continue;
       }
       throw new UsageError(`unexpected argument "${argument}"; a kernel is given with --kernel ${argument}`);
     }
+    if (argument === "--" && guestCommand !== undefined)
+      throw new UsageError("-- begins a command for a guest, whose name stands before it");
     const equals = argument.indexOf("=");
     const name = equals < 0 ? argument : argument.slice(0, equals);
     const description = descriptions.find((d) => `--${d.name}` === name || `-${shortOf(d)}` === name);
-    if (description === undefined)
-      throw unknown(
-        "option",
-        name,
-        descriptions.map((d) => `--${d.name}`),
-      );
+    if (description === undefined) {
+      const names = descriptions.map((d) => `--${d.name}`);
+      const error = unknown("option", name, names);
+      throw mayBegin ? new UsageError(`${error.message} (behind -- it is the guest's own)`) : error;
+    }
     if (given.has(description.name) && description.repeatable !== true)
       throw new UsageError(`${name} is given twice`);
     if (description.value === undefined) {

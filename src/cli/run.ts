@@ -12,6 +12,7 @@ import { moduleCode } from "../host/node/module-code.ts";
 import { RegionCacheFolder } from "../host/node/region-cache-file.ts";
 import { FileSerialOutput, type SerialOutput, StreamSerialOutput } from "../host/node/serial-output.ts";
 import { snapshotHost } from "../host/node/snapshot-files.ts";
+import { givenCommand } from "../images/container/given-command.ts";
 import { invariant } from "../layout/invariant.ts";
 import { EnginesDiffer } from "../lockstep/engines-differ.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
@@ -253,6 +254,7 @@ async function saveFromConsole({ machine }: RunnableMachine, path: string | unde
 }
 
 async function readGuest({
+  image,
   kernelPath,
   initrdPath,
   append,
@@ -260,11 +262,13 @@ async function readGuest({
   detach,
 }: RunOptions): Promise<BootRequest> {
   if (kernelPath !== undefined) {
-    const initrd = initrdPath === undefined ? undefined : readWholeFile(initrdPath);
+    const initrd = initrdPath === undefined ? [] : [readWholeFile(initrdPath)];
+    const command = image?.command ?? [];
+    const archives = command.length === 0 ? initrd : [...initrd, givenCommand(command)];
     return {
       kernel: readWholeFile(kernelPath),
       commandLine: append ?? "",
-      modules: initrd === undefined ? [] : [{ bytes: initrd, commandLine: "" }],
+      modules: archives.map((bytes) => ({ bytes, commandLine: "" })),
     };
   }
   const { prepareDefaultGuest, shareWords } = await import("../host/node/default-guest.ts");

@@ -41,6 +41,8 @@ export interface ImageManifest {
   readonly forwards: readonly string[];
   /** An I/O port: a byte written there ends the machine and is the exit status of `ringfence run`. */
   readonly exitStatusPort?: number;
+  /** Its initial RAM disk runs the words that a second archive brings (see `givenCommand`). Absent: false. */
+  readonly takesCommand?: boolean;
   readonly files: Readonly<Record<string, ImageFile>>;
 }
 
@@ -69,6 +71,7 @@ export function parseManifest(text: string, path: string): ImageManifest {
     throw new VmError({ code: "image-too-new", path, version, newestKnown: MANIFEST_VERSION });
   const initrd = top.has("initrd") ? { initrd: top.file("initrd") } : {};
   const exitStatusPort = top.has("exitStatusPort") ? { exitStatusPort: top.port("exitStatusPort") } : {};
+  const takesCommand = top.has("takesCommand") ? { takesCommand: top.flag("takesCommand") } : {};
   const manifest: ImageManifest = {
     format: MANIFEST_FORMAT,
     version,
@@ -86,6 +89,7 @@ export function parseManifest(text: string, path: string): ImageManifest {
       throw invalid(path, '"forwards" is not a list of texts');
     }),
     ...exitStatusPort,
+    ...takesCommand,
     files: parseFiles(top.value("files"), path),
   };
   for (const file of filesOf(manifest))
@@ -165,6 +169,11 @@ class Fields {
   port(name: string): number {
     const value = this.whole(name);
     return value <= 0xffff ? value : this.#refuse(name, "an I/O port up to 65535");
+  }
+
+  flag(name: string): boolean {
+    const value = this.value(name);
+    return typeof value === "boolean" ? value : this.#refuse(name, "true or false");
   }
 
   list(name: string): unknown[] {

@@ -135,6 +135,8 @@ describe.each(SHELLS)("%s", (name) => {
     expect(offers("stop", "-f", "comp")).toEqual(["completed"]);
     expect(offers("exec", "--env", "A=b", "comp")).toEqual(["completed"]);
     expect(offers("exec", "completed", "--wo")).toEqual([]);
+    expect(offers("exec", "completed", "gue")).toEqual([]);
+    expect(offers("exec", "completed", "ls", "--env", "gue")).toEqual([]);
     expect(offers("cp", "comp").map((word) => word.replace(/:$/, ""))).toEqual(["completed"]);
     expect(offers("cp", "completed:/etc/passwd", "vml")).toEqual(["vmlinuz-6"]);
   });
@@ -144,6 +146,16 @@ describe.each(SHELLS)("%s", (name) => {
     expect(offers("run", "--memory", "1G", "alp")).toEqual(["alpine"]);
     expect(offers("rm", "alpine", "deb")).toEqual(["debian"]);
     expect(offers("inspect", "--json", "al")).toEqual(["alpine"]);
+  });
+
+  shellTest(`completes options behind an image, and leaves its command alone${suffix}`, () => {
+    expect(offers("run", "alpine", "--ephem")).toEqual(["--ephemeral"]);
+    expect(offers("run", "alpine", "--engine", "lockstep-")).toEqual(["lockstep-auto"]);
+    expect(offers("run", "alpine", "ls", "--ephem")).toEqual([]);
+    expect(offers("run", "alpine", "--memory", "1G", "ls", "--ephem")).toEqual([]);
+    expect(offers("run", "alpine", "ls", "--engine", "lock")).toEqual([]);
+    expect(offers("run", "alpine", "--", "--ephem")).toEqual([]);
+    expect(offers("run", "alpine", "gue")).toEqual([]);
   });
 
   shellTest(`completes what disk does, then files${suffix}`, () => {

@@ -47,6 +47,9 @@ test("a file has the options of the command line, by the same names", () => {
 test("a file names the image too, unless the command line does", () => {
   expect(parse('image = "debian"').image?.name).toBe("debian");
   expect(parse('image = "debian"', "other").image?.name).toBe("other");
+  const { image, memoryBytes } = parse('image = "debian"\nmemory = "1G"', "other", "ls", "--memory", "2G");
+  expect(image).toMatchObject({ name: "other", command: ["ls", "--memory", "2G"] });
+  expect(memoryBytes).toBe(2 ** 30);
 });
 
 test("the command line has precedence, and replaces a list whole", () => {

@@ -16,7 +16,7 @@ const TIMEOUT_MS = 280_000;
 const APPLETS = ["sh", "cat", "echo", "id", "ls", "pwd"];
 
 function run(folder: string, ...parameters: string[]) {
-  const env = { ...process.env, RINGFENCE_IMAGES: path.join(folder, "images") };
+  const env = { ...process.env, RINGFENCE_IMAGES: path.join(folder, "images"), XDG_RUNTIME_DIR: folder };
   const options = { encoding: "utf8", env, input: "", timeout: TIMEOUT_MS } as const;
   return spawnSync(RINGFENCE, parameters, options);
 }
@@ -51,6 +51,37 @@ test.skipIf(obstacle !== undefined)(
       expect(run(folder, "run", "app").stdout).toContain("once\r\n");
       expect(run(folder, "run", "app", "--ephemeral").stdout).not.toContain("once");
       expect(run(folder, "inspect", "app", "--verify").status).toBe(0);
+    });
+  },
+);
+
+test.skipIf(obstacle !== undefined)(
+  `a run's own command gets its words as they are, and its status is the run's${suffixOf(obstacle)}`,
+  { timeout: 4 * TIMEOUT_MS },
+  async () => {
+    await inFolder(async (folder) => {
+      makeRoot(path.join(folder, "root"));
+      tool(folder, "tar", "-C", "root", "-cf", "app.tar", ".");
+      expect(run(folder, "import", path.join(folder, "app.tar"), "--command", "exit 7").status).toBe(0);
+      const words = ["a b", "", "it's", '"$HOME"', "`id`", "two\nlines", "*", "--memory", "--", "-c", "#é\\"];
+      // Longer than a kernel's command line.
+      const long = "x".repeat(5000);
+      const script = 'for word; do echo "[$word]"; done; exit 9';
+      const given = ["--ephemeral", "--network", "none", "sh", "-c", script, "sh", ...words, long];
+      const { stdout, stderr, status } = run(folder, "run", "app", ...given);
+      expect(stderr).toContain("booting app; Ctrl-A H");
+      const lines = [...words, long].map((word) => `[${word}]\n`.replaceAll("\n", "\r\n"));
+      expect(stdout).toContain(lines.join(""));
+      expect(status).toBe(9);
+
+      const told = ["--network", "none", "sh", "-c", 'echo "$1" > /told', "sh", "in the  background"];
+      expect(run(folder, "run", "--detach", "app", ...told)).toMatchObject({ status: 0, stdout: "app\n" });
+      // Refused while the machine in the background has the disk.
+      const readBack = () => run(folder, "run", "app", "--network", "none", "--", "cat", "/told").stdout;
+      await expect.poll(readBack, { timeout: TIMEOUT_MS, interval: 500 }).toContain("in the  background\r\n");
+      const absent = run(folder, "run", "app", "--ephemeral", "--network", "none", "no such program");
+      expect(absent.stdout).toContain("the image has no program no such program");
+      expect(absent.status).toBe(127);
     });
   },
 );
@@ -112,6 +143,9 @@ test.skipIf(layoutObstacle !== undefined)(
         expect(stdout).toContain("[two words it's] [hello 'you' $HOME] [/srv] [/srv/kept]\r\n");
         expect(stdout).toContain("uid=1234(app) gid=56(app)\r\n");
         expect(status).toBe(42);
+        const given = run(folder, "run", `from-${source}`, "--network", "none", "other", "it's  words");
+        expect(given.stdout).toContain("[other it's  words] [hello 'you' $HOME] [/srv] [/srv/kept]\r\n");
+        expect(given.status).toBe(42);
       }
     });
   },

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -17,12 +18,14 @@ import { containerConfig } from "../../src/images/container/container-image.ts";
 import { containerStart } from "../../src/images/container/container-init.ts";
 import { resolveUser } from "../../src/images/container/container-user.ts";
 import { portWriter } from "../../src/images/container/exit-program.ts";
+import { COMMAND_FILE, commandScript, givenCommand } from "../../src/images/container/given-command.ts";
 import { openContainer } from "../../src/images/container/open-container.ts";
 import { readTar } from "../../src/images/tar-reader.ts";
 import { TarWriter } from "../../src/images/tar-writer.ts";
 import { inFolder } from "../disk/qemu-img.ts";
 
 const hasObjdump = spawnSync("objdump", ["--version"]).status === 0;
+const hasCpio = spawnSync("cpio", ["--version"]).status === 0;
 const MOST_BYTES = 1 << 20;
 
 function tarOf(file: string, members: Readonly<Record<string, string | Uint8Array>>): Buffer {
@@ -68,7 +71,7 @@ test("an OCI layout is opened, and what is in it is checked by its hash", async 
   await inFolder(async (folder) => {
     const layout = makeLayout(folder);
     const { config, layers } = await open(folder, "layout");
-    expect(config.words).toEqual(["x"]);
+    expect(config).toMatchObject({ entryPoint: [], command: ["x"] });
     expect(await namesIn(layers[0]!())).toEqual(["etc/motd"]);
     for (const name of readdirSync(path.join(layout, "blobs", "sha256"))) {
       const blob = path.join(layout, "blobs", "sha256", name);
@@ -238,6 +241,12 @@ test("users are found by name or number, with their group or another", () => {
   expect(resolveUser("4294967295", accounts)).toBeUndefined();
 });
 
+/** What a start script runs, word by word, as this host's shell says in place of running it. */
+function startedWords(script: string): string {
+  const printed = script.replace(/^busybox=.*$/m, "busybox=").replace("exec $busybox env -i", "printf '%s|'");
+  return spawnSync("sh", { input: printed, encoding: "utf8" }).stdout;
+}
+
 test("what an image says reaches the program word for word, and none of it is the shell's", () => {
   const evil = ["a b", "it's", "$(touch /x)", "`id`", "\n", "*"];
   const config = containerConfig({
@@ -249,12 +258,44 @@ test("what an image says reaches the program word for word, and none of it is th
   });
   const script = containerStart(config, { uid: 0, gid: 0, home: "/root" });
   expect(spawnSync("sh", ["-n"], { input: script }).status).toBe(0);
-  // Run by this machine's shell, with the words of the last command printed in place of being executed.
-  const printed = script.replace(/^busybox=.*$/m, "busybox=").replace("exec $busybox env -i", "printf '%s|'");
-  const { stdout } = spawnSync("sh", { input: printed, encoding: "utf8" });
+  const stdout = startedWords(script);
   expect(stdout).toContain(
     "|PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin|A=$(id)'\"|HOME=/root|",
   );
   expect(stdout).toContain(`|/bin/printf|%s||${evil.join("|")}|`);
   expect(stdout).not.toContain("no setting");
+});
+
+test("words of a run take the place of an image's command and follow on its entry point, whatever is in them", async () => {
+  await inFolder(async (folder) => {
+    const given = path.join(folder, "command");
+    const started = (image: object, words?: readonly string[]) => {
+      if (words !== undefined) writeFileSync(given, commandScript(words));
+      const script = containerStart(containerConfig({ config: image }), { uid: 0, gid: 0, home: "/root" });
+      const words_ = startedWords(script.replace(/^given=.*$/m, `given=${given}`));
+      rmSync(given, { force: true });
+      return words_.slice(words_.indexOf("|-G|0|") + "|-G|0|".length);
+    };
+    const image = { Entrypoint: ["/bin/echo", "it's"], Cmd: ["-n", "own words"] };
+    const hard = ["a b", "", "it's", "$(id)", "`id`", "\n", "*", "-n", "--", "\\", '"', "é", "# no comment"];
+    expect(started(image)).toBe("/bin/echo|it's|-n|own words|");
+    expect(started(image, hard)).toBe(`/bin/echo|it's|${hard.join("|")}|`);
+    expect(started(image, [""])).toBe("/bin/echo|it's||");
+    expect(started({ Cmd: ["/bin/false"] }, ["echo", ...hard])).toMatch(
+      /^\/(usr\/)?bin\/echo\|a b\|\|it's\|/,
+    );
+    expect(started({ Cmd: ["/bin/false"] }, ["/bin/ls"])).toBe("/bin/ls|");
+    expect(started({}, ["/bin/ls"])).toBe("/bin/ls|");
+    expect(started({})).toBe("/bin/sh|");
+    const long = ["/bin/echo", "x".repeat(100_000), ...Array.from({ length: 9000 }, (_, i) => `'${i}'`)];
+    expect(started({}, long)).toBe(`${long.join("|")}|`);
+  });
+});
+
+test.skipIf(!hasCpio)("a command is one file of an archive (skipped where there is no cpio)", () => {
+  const list = spawnSync("cpio", ["-i", "--quiet", "--to-stdout", COMMAND_FILE], {
+    input: givenCommand(["echo", "it's"]),
+    encoding: "utf8",
+  });
+  expect(list).toMatchObject({ status: 0, stdout: "set -- 'echo' 'it'\\''s'\n" });
 });

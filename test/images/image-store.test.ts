@@ -84,6 +84,37 @@ test("an image is made whole, found by name and by folder, listed, inspected and
   });
 });
 
+test("an image that takes no command is refused with one, before its disks are changed", async () => {
+  await inFolder(async (root) => {
+    const store = new ImageStore(path.join(root, "images"));
+    const image = await store.create("first", fill);
+    await machineDisks(image, "keep");
+    const files = readdirSync(image.folder, { recursive: true });
+    const tried = () => ringfence(store.folder, "run", "first", "--reset", "ls", "-l");
+    expect(tried()).toEqual({
+      status: 2,
+      stdout: "",
+      stderr:
+        "ringfence: first takes no command (ls): it is a whole system; boot it, then ringfence exec NAME -- COMMAND\n",
+    });
+    editManifest(image, (manifest) => {
+      manifest["exitStatusPort"] = 0xf4;
+    });
+    expect(tried().stderr).toContain("an earlier Ringfence imported it; ringfence rm first, and import its");
+    expect(readdirSync(image.folder, { recursive: true })).toEqual(files);
+    editManifest(image, (manifest) => {
+      manifest["takesCommand"] = "yes";
+    });
+    expect(tried().stderr).toContain('has no "takesCommand" that is true or false');
+    editManifest(image, (manifest) => {
+      manifest["takesCommand"] = true;
+    });
+    expect(store.open("first").manifest.takesCommand).toBe(true);
+    expect(ringfence(store.folder, "inspect", "first").stdout).toMatch(/^command: +its own, or what/m);
+    expect(tried().stderr).toContain("pass a Linux bzImage");
+  });
+});
+
 test("when the making of an image fails, nothing is left of it", async () => {
   await inFolder(async (root) => {
     const store = new ImageStore(root);

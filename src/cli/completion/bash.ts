@@ -14,7 +14,7 @@ export function bashScript(): string {
   return [
     "# Completion of ringfence for bash:  source <(ringfence completion bash)",
     "_ringfence() {",
-    `  local program=$1 word=$2 previous=$3 command=\${COMP_WORDS[1]} options="" valued="" first="" rest="" plain=0 i`,
+    `  local program=$1 word=$2 previous=$3 command=\${COMP_WORDS[1]} options="" valued="" first="" rest="" own="" plain=0 i`,
     "  COMPREPLY=()",
     '  if [ "$COMP_CWORD" -eq 1 ]; then',
     `    COMPREPLY=($(compgen -W "${[...names, ...general].join(" ")}" -- "$word"))`,
@@ -24,22 +24,25 @@ export function bashScript(): string {
     '  if [ "$word" = "=" ]; then word=""',
     `  elif [ "$previous" = "=" ]; then previous=\${COMP_WORDS[COMP_CWORD-2]}`,
     "  fi",
-    '  case "$command $previous" in',
-    ...COMPLETED_COMMANDS.flatMap(valueCases),
-    "  esac",
     '  case "$command" in',
     ...COMPLETED_COMMANDS.map(wordCase),
     "    *) return ;;",
     "  esac",
     "  for ((i = 2; i < COMP_CWORD; i++)); do",
     `    case "\${COMP_WORDS[i]}" in`,
+    "      # It stands where a guest's command could.",
+    "      --) ((plain++)) ;;",
     `      -*) if [ "\${COMP_WORDS[i+1]}" = "=" ]; then ((i += 2))`,
     `        elif [[ " $valued " == *" \${COMP_WORDS[i]} "* ]]; then ((i++)); fi ;;`,
     "      *) ((plain++)) ;;",
     "    esac",
     "  done",
+    '  if [ "$plain" -ge "$own" ]; then compopt +o default 2>/dev/null; return; fi',
+    '  case "$command $previous" in',
+    ...COMPLETED_COMMANDS.flatMap(valueCases),
+    "  esac",
     '  if [ "$plain" -gt 0 ]; then first=$rest; fi',
-    '  if [[ "$word" == -* && "$first" != guest ]]; then COMPREPLY=($(compgen -W "$options" -- "$word"))',
+    '  if [[ "$word" == -* ]]; then COMPREPLY=($(compgen -W "$options" -- "$word"))',
     '  else _ringfence_words "$first"',
     "  fi",
     "}",
@@ -47,6 +50,7 @@ export function bashScript(): string {
     "_ringfence_words() {",
     '  case "$1" in',
     "    files) return ;;",
+    "    guest) ;;",
     '    folders) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -d -- "$word")) ;;',
     '    machines) COMPREPLY=($(compgen -W "$("$program" ps --quiet 2>/dev/null)" -- "$word")) ;;',
     '    images) COMPREPLY=($(compgen -W "$("$program" images --quiet 2>/dev/null)" -- "$word")); return ;;',
@@ -70,10 +74,10 @@ function valueCases({ name, options }: CompletedCommand): string[] {
   });
 }
 
-function wordCase({ name, options, first, rest }: CompletedCommand): string {
+function wordCase({ name, options, first, rest, wordsBeforeGuest = 1e9 }: CompletedCommand): string {
   const valued = options.filter(({ value }) => value !== undefined).flatMap(formsOf);
   const all = options.map((option) => `--${option.name}`);
-  return `    ${name}) options="${all.join(" ")}" valued="${valued.join(" ")}" first="${listed(first)}" rest="${listed(rest)}" ;;`;
+  return `    ${name}) options="${all.join(" ")}" valued="${valued.join(" ")}" first="${listed(first)}" rest="${listed(rest)}" own="${wordsBeforeGuest}" ;;`;
 }
 
 function listed(words: Words | "folders" | "guest"): string {

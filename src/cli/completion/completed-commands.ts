@@ -22,13 +22,16 @@ export interface CompletedCommand {
   readonly first: Words;
   /** Those behind it; "guest": a command of the guest, about which nothing is known. */
   readonly rest: Words | "guest";
+  /** Behind so many words that are no options, options are the guest's too. */
+  readonly wordsBeforeGuest?: number;
 }
 
 const NOTHING: readonly string[] = [];
 
 /** Words of those that take any. */
-const WORDS: Readonly<Record<string, Pick<CompletedCommand, "first" | "rest">>> = {
-  run: { first: "images", rest: NOTHING },
+const WORDS: Readonly<Record<string, Pick<CompletedCommand, "first" | "rest" | "wordsBeforeGuest">>> = {
+  // Options stand behind the image's name too, but not behind the first word of its command.
+  run: { first: "images", rest: "guest", wordsBeforeGuest: 2 },
   pull: { first: ["debian"], rest: NOTHING },
   import: { first: "files", rest: NOTHING },
   inspect: { first: "images", rest: NOTHING },
@@ -37,7 +40,7 @@ const WORDS: Readonly<Record<string, Pick<CompletedCommand, "first" | "rest">>> 
   stats: { first: "files", rest: "files" },
   help: { first: COMMANDS.map(({ name }) => name), rest: NOTHING },
   completion: { first: SHELLS, rest: NOTHING },
-  exec: { first: "machines", rest: "guest" },
+  exec: { first: "machines", rest: "guest", wordsBeforeGuest: 1 },
   cp: { first: "copy", rest: "copy" },
   stop: { first: "machines", rest: "machines" },
   logs: { first: "machines", rest: NOTHING },

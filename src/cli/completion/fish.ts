@@ -7,6 +7,9 @@ import {
   type Words,
 } from "./completed-commands.ts";
 
+/** More words than a command line has. */
+const MANY = 1e9;
+
 /** The script for fish. */
 export function fishScript(): string {
   return [
@@ -15,11 +18,10 @@ export function fishScript(): string {
     "    set -l tokens (commandline -opc)",
     "    $tokens[1] $argv 2>/dev/null",
     "end",
-    "# Whether the command is this one, and so many words that are no options stand behind it: 0, or more.",
-    "function __ringfence_at -a command wanted",
+    "# Whether the command is this one, and so many words that are no options stand behind it.",
+    "function __ringfence_at -a command least below",
     "    set -l tokens (commandline -opc)",
     '    test (count $tokens) -ge 2; and test "$tokens[2]" = $command; or return 1',
-    '    test "$wanted" = any; and return 0',
     "    set -l valued",
     "    switch $command",
     ...COMPLETED_COMMANDS.map(({ name, options }) => `        case ${name}; set valued ${valued(options)}`),
@@ -29,13 +31,16 @@ export function fishScript(): string {
     "    for token in $tokens[3..-1]",
     "        if test $skip = yes",
     "            set skip no",
+    "        # It stands where a guest's command could.",
+    "        else if test $token = --",
+    "            set plain (math $plain + 1)",
     "        else if string match -q -- '-*' $token",
     "            contains -- $token $valued; and set skip yes",
     "        else",
     "            set plain (math $plain + 1)",
     "        end",
     "    end",
-    "    if test $wanted = 0; test $plain -eq 0; else; test $plain -gt 0; end",
+    "    test $plain -ge $least; and test $plain -lt $below",
     "end",
     "complete -c ringfence -f",
     ...GENERAL_OPTIONS.map(
@@ -46,16 +51,23 @@ export function fishScript(): string {
   ].join("\n");
 }
 
-function commandLines({ name, help, options, first, rest }: CompletedCommand): string[] {
-  const at = (words: string) => `complete -c ringfence -n '__ringfence_at ${name} ${words}'`;
+function commandLines({
+  name,
+  help,
+  options,
+  first,
+  rest,
+  wordsBeforeGuest = MANY,
+}: CompletedCommand): string[] {
+  const at = (least: number, below: number) =>
+    `complete -c ringfence -n '__ringfence_at ${name} ${least} ${below}'`;
   const first_ = wordsOf(first);
   const rest_ = rest === "guest" ? "" : wordsOf(rest);
   return [
     `complete -c ringfence -n __fish_use_subcommand -a ${name} -d ${quoted(help)}`,
-    ...(first_ === "" ? [] : [`${at("0")} ${first_}`]),
-    ...(rest_ === "" ? [] : [`${at("more")} ${rest_}`]),
-    // Behind the machine of exec, options are the guest's.
-    ...options.map((option) => `${at(rest === "guest" ? "0" : "any")} ${optionWords(option)}`),
+    ...(first_ === "" ? [] : [`${at(0, 1)} ${first_}`]),
+    ...(rest_ === "" ? [] : [`${at(1, MANY)} ${rest_}`]),
+    ...options.map((option) => `${at(0, wordsBeforeGuest)} ${optionWords(option)}`),
   ];
 }
 

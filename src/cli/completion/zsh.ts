@@ -36,13 +36,15 @@ export function zshScript(): string {
   ].join("\n");
 }
 
-function commandCase({ name, options, first, rest }: CompletedCommand): string {
-  // Behind the machine of exec, words that begin with a dash are the guest's.
-  const stop = rest === "guest" ? "-A '-*' " : "";
+function commandCase({ name, options, first, rest, wordsBeforeGuest }: CompletedCommand): string {
+  // Behind the machine of exec, words that begin with a dash are the guest's; behind "--" they are everywhere.
+  const stop = wordsBeforeGuest === 1 ? "-S -A '-*' " : rest === "guest" ? "-S " : "";
+  // A word with "(-)" before it ends all options.
   const words = [
-    quoted(`1:${kindOf(first)}:${actionOf(first)}`),
-    quoted(`*:${rest === "guest" ? "command" : kindOf(rest)}:${rest === "guest" ? " " : actionOf(rest)}`),
-  ];
+    `1:${kindOf(first)}:${actionOf(first)}`,
+    ...(wordsBeforeGuest === 2 ? ["(-)2:command: "] : []),
+    rest === "guest" ? "*:command: " : `*:${kindOf(rest)}:${actionOf(rest)}`,
+  ].map(quoted);
   return `    ${name}) _arguments ${stop}${[...options.flatMap(optionSpecs), ...words].join(" ")} ;;`;
 }
 

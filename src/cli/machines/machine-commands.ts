@@ -64,7 +64,8 @@ export function parseMachineCommand(action: MachineAction, argv: readonly string
     throw new UsageError(
       `exec gives a command no terminal (${argv[0]}): ringfence attach NAME is the machine's console`,
     );
-  const { given, repeated } = collectOptions(argv, options, words, action === "exec" ? 1 : Infinity);
+  const guestCommand = action === "exec" ? "behind-word" : undefined;
+  const { given, repeated } = collectOptions(argv, options, words, guestCommand);
   if (given.has("help")) return "help";
   const json = given.has("json");
   switch (action) {

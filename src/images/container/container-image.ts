@@ -3,8 +3,10 @@ import { type JsonObject, objectIn, textIn, textsIn } from "./json-value.ts";
 
 /** What a container image says of how to run it (OCI image-spec, config.md). */
 export interface ContainerConfig {
-  /** Entry point and command together. */
-  readonly words: readonly string[];
+  /** Stays before every command. */
+  readonly entryPoint: readonly string[];
+  /** What follows on the entry point where `run` gives no other words. The two together are never empty. */
+  readonly command: readonly string[];
   /** NAME=VALUE. */
   readonly environment: readonly string[];
   /** "" means root; else USER, UID, USER:GROUP and so on. */
@@ -21,15 +23,19 @@ export interface ContainerImage {
   readonly layers: readonly (() => Readable)[];
 }
 
+const DEFAULT_COMMAND = ["/bin/sh"];
 const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** Reads the configuration of an image, as OCI and docker have it. */
 export function containerConfig(image: JsonObject | undefined): ContainerConfig {
   const config = objectIn(image, "config");
   const environment = textsIn(config, "Env").filter((setting) => /^[^=\0]+=[^\0]*$/s.test(setting));
+  const entryPoint = textsIn(config, "Entrypoint");
+  const command = textsIn(config, "Cmd");
   const hasPath = environment.some((setting) => setting.startsWith("PATH="));
   return {
-    words: [...textsIn(config, "Entrypoint"), ...textsIn(config, "Cmd")],
+    entryPoint,
+    command: entryPoint.length + command.length > 0 ? command : DEFAULT_COMMAND,
     environment: hasPath ? environment : [DEFAULT_PATH, ...environment],
     user: textIn(config, "User") ?? "",
     workingFolder: textIn(config, "WorkingDir") || "/",

@@ -1,13 +1,10 @@
 import type { ContainerConfig } from "./container-image.ts";
 import type { ContainerUser } from "./container-user.ts";
+import { COMMAND_FILE } from "./given-command.ts";
+import { shellWord } from "./shell-word.ts";
 
 /** A byte written here ends the machine and is the exit status of `ringfence run`, as of the entry point. */
 export const EXIT_STATUS_PORT = 0xf4;
-
-/** A word that the shell takes as it is. */
-export function shellWord(word: string): string {
-  return `'${word.replaceAll("'", "'\\''")}'`;
-}
 
 /** What udhcpc calls with what it has learned. */
 export const UDHCPC_SCRIPT = `#!/bin/sh
@@ -67,6 +64,7 @@ chmod 666 /dev/ttyS0 /dev/console
 mkdir -p $root/.ringfence
 mount -t tmpfs tmpfs $root/.ringfence
 cp /bin/busybox /start $root/.ringfence/
+[ ! -e /${COMMAND_FILE} ] || cp /${COMMAND_FILE} $root/.ringfence/
 chmod 755 $root/.ringfence
 setsid cttyhack chroot $root /.ringfence/busybox sh /.ringfence/start
 end $?
@@ -75,14 +73,18 @@ end $?
 
 /** Runs inside of the container's root: everything that an image's configuration says, then its program. */
 export function containerStart(config: ContainerConfig, { uid, gid, home }: ContainerUser): string {
-  const { environment, workingFolder, words } = config;
+  const { environment, workingFolder, entryPoint, command } = config;
   const settingOf = (name: string) =>
     environment.findLast((setting) => setting.startsWith(`${name}=`))?.slice(name.length + 1);
   const settings = [...environment, ...(settingOf("HOME") === undefined ? [`HOME=${home}`] : [])];
-  const [program = "/bin/sh", ...rest] = words;
   return `#!/bin/sh
 busybox=/.ringfence/busybox
-program=${shellWord(program)}
+given=/.ringfence/${COMMAND_FILE}
+set -- ${command.map(shellWord).join(" ")}
+[ ! -e "$given" ] || . "$given"
+set -- ${entryPoint.map(shellWord).join(" ")} "$@"
+program=$1
+shift
 $busybox mkdir -p ${shellWord(workingFolder)}
 cd ${shellWord(workingFolder)} || exit 126
 case "$program" in
@@ -100,6 +102,6 @@ fi
 # busybox would take the name of a program without a slash for one of its own.
 case "$program" in */*) ;; *) program=./$program ;; esac
 exec $busybox env -i TERM="\${TERM:-linux}" ${settings.map(shellWord).join(" ")} \
-  $busybox nsenter -S ${uid} -G ${gid} "$program" ${rest.map(shellWord).join(" ")}
+  $busybox nsenter -S ${uid} -G ${gid} "$program" "$@"
 `;
 }

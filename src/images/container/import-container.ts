@@ -23,7 +23,7 @@ export interface ImportRequest {
   readonly path: string;
   /** Which image of several. */
   readonly tag: string | undefined;
-  /** A command for the shell, in place of the entry point. */
+  /** For the shell, in place of the image's entry point and command. */
   readonly command: string | undefined;
   readonly diskBytes: number;
   readonly memoryBytes: number;
@@ -86,7 +86,7 @@ export async function importContainer(
     await makeInitrd(folder, request.name, config, user, progress);
     rmSync(work, { recursive: true });
     return {
-      description: `${path.basename(source)}: ${config.words.join(" ").slice(0, 100)}`,
+      description: `${path.basename(source)}: ${[...config.entryPoint, ...config.command].join(" ").slice(0, 100)}`,
       kernel: "vmlinuz",
       initrd: "initrd",
       commandLine: "console=ttyS0 quiet",
@@ -95,14 +95,14 @@ export async function importContainer(
       network: "user",
       forwards: request.forwards,
       exitStatusPort: EXIT_STATUS_PORT,
+      takesCommand: true,
     };
   });
   return { ...stored, ports };
 }
 
 function withCommand(config: ContainerConfig, command: string | undefined): ContainerConfig {
-  if (command !== undefined) return { ...config, words: ["/bin/sh", "-c", command] };
-  return config.words.length > 0 ? config : { ...config, words: ["/bin/sh"] };
+  return command === undefined ? config : { ...config, entryPoint: [], command: ["/bin/sh", "-c", command] };
 }
 
 function findUser({ user }: ContainerConfig, { kept }: MergedTree, source: string): ContainerUser {
