@@ -7,6 +7,7 @@ import { decodeResult, indexResults, type ResultIndex } from "./results.ts";
 import { type Disagreement, shrink } from "./shrink.ts";
 import { type ExecutionTarget, runCases } from "./target.ts";
 import { NO_TOLERANCE, REASONS, type Tolerance, unpackTolerance, withEveryFlag } from "./tolerance.ts";
+import { explainByVendor } from "./vendor/explain.ts";
 
 export const CASES_PER_BATCH = 4096;
 /** In place of a form where a case has fewer instructions. */
@@ -176,6 +177,11 @@ async function examine(
     }
     if (await agreesWhenRepeated(judge, testCase, their, tolerance)) {
       note(report.tolerated, DISTURBED_REASON);
+      continue;
+    }
+    const reason = await explainByVendor({ testCase, shapes, starts }, judge, other, options.everyFlag);
+    if (reason !== undefined) {
+      note(report.tolerated, `${judge.vendor}: ${reason}`);
       continue;
     }
     report.disagreements++;

@@ -2,6 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
+import { HOST_VENDOR } from "../host-vendor.ts";
 import { indexBatch } from "./batch.ts";
 import {
   BATCH_HEADER_BYTES,
@@ -79,6 +80,7 @@ export async function openNativeTarget(): Promise<NativeTarget> {
 /** The host's processor. A case that ends the runner's process costs that case only. */
 export class NativeTarget implements ExecutionTarget {
   readonly name = "native";
+  readonly vendor = HOST_VENDOR;
   readonly host: HostProcessor;
   readonly #path: string;
   #runner: Runner;

@@ -1,0 +1,104 @@
+// Where Intel's processors keep the x87 unit's state otherwise than AMD's.
+
+import { MAX_CHANGED_WORDS, X87_ERROR_SUMMARY } from "../protocol.ts";
+import { isFault, type VendorRule } from "./rule.ts";
+import { decodeStep, operandAddress, ResultMemory } from "./step.ts";
+
+const PAGE_FAULT = 14;
+const GENERAL_PROTECTION = 13;
+const STACK_FAULT = 12;
+const ALIGNMENT_FAULT = 17;
+const MEMORY_FAULTS = [STACK_FAULT, GENERAL_PROTECTION, PAGE_FAULT, ALIGNMENT_FAULT];
+const FOP_AT = 6;
+const FDP_AT = 16;
+
+/** Fields of an environment in memory: where they lie in it and in the image of FXSAVE64, and how many bytes they have. */
+interface Field {
+  readonly at: number;
+  readonly bytes: number;
+  /** -1: a selector, which is stored as 0. */
+  readonly imageAt: number;
+}
+const FIELDS_16: readonly Field[] = [
+  { at: 8, bytes: 2, imageAt: -1 },
+  { at: 10, bytes: 2, imageAt: FDP_AT },
+  { at: 12, bytes: 2, imageAt: -1 },
+];
+const FIELDS_32: readonly Field[] = [
+  { at: 16, bytes: 2, imageAt: -1 },
+  { at: 18, bytes: 2, imageAt: FOP_AT },
+  { at: 20, bytes: 4, imageAt: FDP_AT },
+  { at: 24, bytes: 2, imageAt: -1 },
+];
+
+/**
+ * Intel's newer processors store FCS and FDS as 0 (CPUID leaf 7, EBX bit 13), and set FOP and FDP for an instruction
+ * with an unmasked exception only (SDM 1 "Fopcode Compatibility Sub-mode"; CPUID leaf 7, EBX bit 6). Otherwise both
+ * remain what they were: what the case began with, or 0 from FNINIT.
+ */
+export const environments: VendorRule = {
+  reason: "FCS, FDS, FOP and FDP in an x87 environment",
+  concerns: ({ instruction }) => /^fn?(save|stenv)$/.test(instruction.mnemonic),
+  undo(step) {
+    const { judged, theirs, testCase } = step;
+    if (judged.changedWords > MAX_CHANGED_WORDS || theirs.changedWords > MAX_CHANGED_WORDS) return judged;
+    const address = Number(operandAddress(step));
+    const native = new ResultMemory(testCase, judged);
+    const other = new ResultMemory(testCase, theirs);
+    for (const field of decodeStep(step).operandBits === 16 ? FIELDS_16 : FIELDS_32) {
+      const bytes = Array.from({ length: field.bytes }, (_, i) => address + field.at + i);
+      const old = bytes.map((_, i) => (field.imageAt < 0 ? 0 : testCase.image[field.imageAt + i]!));
+      const isOld = bytes.every((at, i) => native.byte(at) === old[i]);
+      const isZero = bytes.every((at) => native.byte(at) === 0);
+      if (isOld || isZero) for (const at of bytes) native.setByte(at, other.byte(at));
+    }
+    return { ...judged, changes: native.changes, changedWords: native.changes.length };
+  },
+};
+
+/** FLDCW unmasks what an earlier instruction has raised; that instruction has not set FOP and FDP. See `environments`. */
+export const unmaskedLater: VendorRule = {
+  reason: "FOP and FDP of an exception that FLDCW unmasks",
+  concerns: ({ instruction }) => instruction.mnemonic === "fldcw",
+  undo(step) {
+    const { before, judged, theirs, testCase } = step;
+    if ((before.image[2]! & X87_ERROR_SUMMARY) !== 0 || (judged.image[2]! & X87_ERROR_SUMMARY) === 0)
+      return judged;
+    const image = judged.image.slice();
+    for (const [at, bytes] of [
+      [FOP_AT, 2],
+      [FDP_AT, 8],
+    ] as const) {
+      const field = image.subarray(at, at + bytes);
+      const isOld = field.every((byte, i) => byte === testCase.image[at + i]);
+      if (isOld || field.every((byte) => byte === 0)) field.set(theirs.image.subarray(at, at + bytes));
+    }
+    return { ...judged, image };
+  },
+};
+
+const FSW_TOP = 0x3800;
+
+/** The store of an MMX register has set TOP to 0 before it faults. */
+export const mmxStores: VendorRule = {
+  reason: "TOP after the store of an MMX register that faults",
+  concerns: ({ instruction, operands }) =>
+    instruction.unit === "mmx" && operands[0]?.memory === true && operands[0].written,
+  undo(step) {
+    const { before, judged, theirs } = step;
+    if (judged.vector !== theirs.vector) return judged;
+    if (!MEMORY_FAULTS.some((vector) => isFault(judged, step, vector))) return judged;
+    const image = judged.image.slice();
+    const view = new DataView(image.buffer);
+    const status = view.getUint16(2, true);
+    if ((status & FSW_TOP) !== 0) return judged;
+    const top = (before.image[3]! >> 3) & 7;
+    view.setUint16(2, status | (top << 11), true);
+    // Registers stand in stack order, from ST(0).
+    for (let i = 0; i < 8; i++) {
+      const from = 32 + 16 * ((i + top) & 7);
+      image.set(judged.image.subarray(from, from + 16), 32 + 16 * i);
+    }
+    return { ...judged, image };
+  },
+};

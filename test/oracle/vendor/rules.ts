@@ -1,0 +1,22 @@
+import * as memory from "./intel-memory.ts";
+import * as vectors from "./intel-vectors.ts";
+import * as x87 from "./intel-x87.ts";
+import type { VendorRule } from "./rule.ts";
+
+/** By the vendor that CPUID names. AMD's have none: the guest behaves as they do. */
+const RULES: Readonly<Record<string, readonly VendorRule[]>> = {
+  GenuineIntel: [
+    vectors.approximations,
+    vectors.dotProducts,
+    vectors.halfStores,
+    x87.environments,
+    x87.unmaskedLater,
+    x87.mmxStores,
+    memory.alignmentChecks,
+    memory.maskedStores,
+    memory.callsAstray,
+    memory.emptyRepetitions,
+  ],
+};
+
+export const vendorRules = (vendor: string | undefined): readonly VendorRule[] => RULES[vendor ?? ""] ?? [];
