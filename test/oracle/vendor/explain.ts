@@ -25,13 +25,17 @@ export async function explainByVendor(
   everyFlag: boolean,
 ): Promise<string | undefined> {
   const rules = vendorRules(judge.vendor);
-  for (const [i, shape] of sequence.shapes.entries()) {
-    const concerned = rules.filter((rule) => rule.concerns(shape));
-    if (concerned.length === 0) continue;
-    const step = await takeStep(sequence, i, judge, other);
-    const tolerance = toleranceOf(sequence.shapes.slice(0, i + 1), everyFlag);
-    if (describeDifferences(step.judged, step.theirs, tolerance).length === 0) continue;
-    return explainStep(step, concerned, (s) => describeDifferences(s.judged, s.theirs, tolerance));
+  const { shapes } = sequence;
+  if (!shapes.some((shape) => rules.some((rule) => rule.concerns(shape)))) return undefined;
+  for (const step of await takeSteps(sequence, judge, other)) {
+    const tolerance = toleranceOf([...step.earlier, step.shape], everyFlag);
+    const differences = (s: Step) => describeDifferences(s.judged, s.theirs, tolerance);
+    if (differences(step).length > 0)
+      return explainStep(
+        step,
+        rules.filter((rule) => rule.concerns(step.shape)),
+        differences,
+      );
   }
   return undefined;
 }
@@ -53,25 +57,21 @@ export function explainStep(
   return undefined;
 }
 
-/** Runs the case up to instruction `index`, and with it. */
-async function takeStep(
+/** Runs the case up to each of its instructions. */
+async function takeSteps(
   { testCase, shapes, starts }: Sequence,
-  index: number,
   judge: ExecutionTarget,
   other: ExecutionTarget,
-): Promise<Step> {
-  const upTo = (end: number | undefined): TestCase => ({ ...testCase, code: testCase.code.slice(0, end) });
-  const through = upTo(starts[index + 1]);
-  const [[before, judged], [theirs]] = await Promise.all([
-    runCases(judge, [upTo(starts[index]), through]),
-    runCases(other, [through]),
-  ]);
-  return {
-    shape: shapes[index]!,
-    testCase: through,
-    address: caseStart(testCase) + starts[index]!,
-    before: before!,
-    judged: judged!,
-    theirs: theirs!,
-  };
+): Promise<Step[]> {
+  const cases = [...starts, undefined].map((end) => ({ ...testCase, code: testCase.code.slice(0, end) }));
+  const [judged, theirs] = await Promise.all([runCases(judge, cases), runCases(other, cases)]);
+  return shapes.map((shape, i) => ({
+    shape,
+    earlier: shapes.slice(0, i),
+    testCase: cases[i + 1]!,
+    address: caseStart(testCase) + starts[i]!,
+    before: judged[i]!,
+    judged: judged[i + 1]!,
+    theirs: theirs[i + 1]!,
+  }));
 }

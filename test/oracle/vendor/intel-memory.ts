@@ -1,15 +1,23 @@
 // Where Intel's processors access memory otherwise than AMD's.
 import type { EncodingShape } from "../encoding-shape.ts";
-import { isFault, type VendorRule } from "./rule.ts";
-import { decodeStep, ResultMemory } from "./step.ts";
+import { IMAGE_YMM, PAGE_BYTES } from "../protocol.ts";
+import {
+  ALIGNMENT_FAULT,
+  GENERAL_PROTECTION,
+  isFault,
+  MEMORY_FAULTS,
+  PAGE_FAULT,
+  type VendorRule,
+} from "./rule.ts";
+import { decodeStep, linearAddress, operandAddress, ResultMemory } from "./step.ts";
 
-const PAGE_FAULT = 14;
-const GENERAL_PROTECTION = 13;
-const ALIGNMENT_FAULT = 17;
 const ALIGNMENT_CHECK = 0x4_0000n;
+const PAGE = BigInt(PAGE_BYTES);
 const RCX = 1;
 const RSP = 4;
-const STRING_REGISTERS = [RCX, 6, 7];
+const RSI = 6;
+const RDI = 7;
+const STRING_REGISTERS = [RCX, RSI, RDI];
 
 const isWideVector = ({ instruction, operands }: EncodingShape): boolean =>
   instruction.unit !== "x87" &&
@@ -30,22 +38,37 @@ export const alignmentChecks: VendorRule = {
   },
 };
 
-/** A page fault of MASKMOVDQU or MASKMOVQ names the first byte that would be stored, not that of the operand. */
+/** MASKMOVDQU stores its upper 8 bytes first; and of each 8 bytes on two pages, either page may fault. */
 export const maskedStores: VendorRule = {
-  reason: "which byte of a masked store faults",
-  concerns: ({ instruction }) => /^v?maskmov(q|dqu)$/.test(instruction.mnemonic),
+  reason: "which half of a MASKMOVDQU faults",
+  concerns: ({ instruction }) => /^v?maskmovdqu$/.test(instruction.mnemonic),
   undo(step) {
-    const { judged, theirs, before, shape } = step;
+    const { before, judged, theirs } = step;
     if (![judged, theirs].every((result) => isFault(result, step, PAGE_FAULT))) return judged;
-    const { rm } = decodeStep(step);
-    const bytes = shape.instruction.mnemonic === "maskmovq" ? 8 : 16;
-    const top = (before.image[3]! >> 3) & 7;
-    // MMX register n is x87 register n, and these stand in stack order.
-    const at = bytes === 16 ? 160 + 16 * rm : 32 + 16 * (((rm & 7) - top) & 7);
-    const mask = before.image.subarray(at, at + bytes);
-    const offset = Number(BigInt.asIntN(64, judged.cr2 - theirs.cr2));
-    const selected = ((mask[offset] ?? 0) & 0x80) !== 0;
-    return selected ? { ...judged, cr2: theirs.cr2 } : judged;
+    const distance = (address: bigint) => BigInt.asUintN(64, judged.cr2 - address);
+    const isUpper = distance(linearAddress(step, before.registers[RDI]! + 8n)) === 0n;
+    const isSecondPage =
+      judged.cr2 % PAGE === 0n && distance(linearAddress(step, before.registers[RDI]!)) < 16n;
+    if (!isUpper && !isSecondPage) return judged;
+    const { cr2, errorCode } = theirs;
+    return { ...judged, cr2, errorCode: cr2 / PAGE === judged.cr2 / PAGE ? judged.errorCode : errorCode };
+  },
+};
+
+/** VMASKMOV and VPMASKMOV on two pages: CR2 is the last byte of a selected element, not its first. */
+export const maskedElements: VendorRule = {
+  reason: "which byte of a VMASKMOV on two pages faults",
+  concerns: ({ instruction }) => /^vp?maskmov(ps|pd|d|q)$/.test(instruction.mnemonic),
+  undo(step) {
+    const { before, judged, shape, theirs } = step;
+    if (![judged, theirs].every((result) => isFault(result, step, PAGE_FAULT))) return judged;
+    const bytes = /(pd|q)$/.test(shape.instruction.mnemonic) ? 8 : 4;
+    const offset = Number(BigInt.asIntN(64, judged.cr2 - operandAddress(step)));
+    const half = offset < 16 ? 160 : IMAGE_YMM;
+    const sign = before.image[half + 16 * decodeStep(step).vvvv + (offset & 15)] ?? 0;
+    const isLastOfSelected = offset > 0 && offset < 32 && offset % bytes === bytes - 1 && (sign & 0x80) !== 0;
+    const samePage = judged.cr2 / PAGE === theirs.cr2 / PAGE;
+    return isLastOfSelected && samePage ? { ...judged, cr2: theirs.cr2 } : judged;
   },
 };
 
@@ -64,20 +87,25 @@ export const callsAstray: VendorRule = {
       if (native.byte(stack + i) !== Math.floor(returnAddress / 256 ** i) % 256) return judged;
       native.setByte(stack + i, other.byte(stack + i));
     }
-    return { ...judged, changes: native.changes, changedWords: native.changes.length };
+    return native.resultBeside(theirs);
   },
 };
 
 const low32 = (value: bigint) => value & 0xffff_ffffn;
 
-/** A repeated string instruction with addresses of 32 bits and a count of 0 clears the upper halves of its registers. */
-export const emptyRepetitions: VendorRule = {
-  reason: "upper halves of registers after no repetition with 32-bit addresses",
+/**
+ * A repeated string instruction with addresses of 32 bits has cleared the upper halves of its registers when its count is 0,
+ * and when it faults before the first element.
+ */
+export const shortAddresses: VendorRule = {
+  reason: "upper halves of registers after a repetition with 32-bit addresses",
   concerns: ({ form }) => form.repeatable === true,
   undo(step) {
     const { before, judged, theirs } = step;
     const { addressBits, repeat } = decodeStep(step);
-    if (addressBits !== 32 || repeat === 0 || low32(before.registers[RCX]!) !== 0n) return judged;
+    const faults = MEMORY_FAULTS.some((vector) => isFault(judged, step, vector));
+    const isEmpty = low32(before.registers[RCX]!) === 0n;
+    if (addressBits !== 32 || repeat === 0 || !(faults || isEmpty)) return judged;
     const registers = judged.registers.map((value, i) =>
       STRING_REGISTERS.includes(i) && value === low32(theirs.registers[i]!) ? theirs.registers[i]! : value,
     );

@@ -1,12 +1,14 @@
 // Where Intel's processors calculate vectors otherwise than AMD's.
 import { nearReciprocal } from "../../approximation-bound.ts";
-import { IMAGE_YMM } from "../protocol.ts";
-import { isFault, type VendorRule } from "./rule.ts";
+import { IMAGE_YMM, type TestResult } from "../protocol.ts";
+import { isFault, MEMORY_FAULTS, SIMD_EXCEPTION, type VendorRule } from "./rule.ts";
 import { decodeStep, type Step } from "./step.ts";
 
-const PAGE_FAULT = 14;
 const MXCSR_AT = 24;
 const MXCSR_FLAGS = 0x3f;
+const UNDERFLOW = 0x10;
+const INEXACT = 0x20;
+const UNDERFLOW_MASK = 0x800;
 
 /** The result of a step with those lanes of the destination register, of `bits` each, that `may` be so taken from the other's. */
 function undoLanes(
@@ -55,23 +57,38 @@ export const dotProducts: VendorRule = {
   concerns: ({ instruction }) => /^v?dpp[sd]$/.test(instruction.mnemonic),
   undo(step) {
     const single = step.shape.instruction.mnemonic.endsWith("s");
-    const isNaN = single ? isNaN32 : isNaN64;
-    return undoLanes(step, single ? 32 : 64, single ? 8 : 2, (a, b) => isNaN(a) && isNaN(b));
+    const isNotANumber = single ? isNaN32 : isNaN64;
+    return undoLanes(step, single ? 32 : 64, single ? 8 : 2, (a, b) => isNotANumber(a) && isNotANumber(b));
   },
 };
 
-/** An erratum of Intel's: "VCVTPS2PH to Memory May Update MXCSR in the Case of a Fault on the Store". */
-export const halfStores: VendorRule = {
-  reason: "flags in MXCSR of a VCVTPS2PH whose store faults",
+/**
+ * An erratum of Intel's: "VCVTPS2PH to Memory May Update MXCSR in the Case of a Fault on the Store". #XM comes before
+ * that fault; and where underflow is unmasked, PE is set for what a denormal result would lose, too.
+ */
+export const halfPrecision: VendorRule = {
+  reason: "VCVTPS2PH: flags in MXCSR, and #XM before the store faults",
   concerns: ({ instruction }) => instruction.mnemonic === "vcvtps2ph",
   undo(step) {
     const { judged, theirs } = step;
-    if (![judged, theirs].every((result) => isFault(result, step, PAGE_FAULT))) return judged;
-    const image = judged.image.slice();
-    const view = new DataView(image.buffer);
-    const other = new DataView(theirs.image.buffer, theirs.image.byteOffset).getUint32(MXCSR_AT, true);
-    const more = view.getUint32(MXCSR_AT, true) & ~other;
-    if ((more & ~MXCSR_FLAGS) === 0) view.setUint32(MXCSR_AT, view.getUint32(MXCSR_AT, true) & ~more, true);
-    return { ...judged, image };
+    const storeFaults = MEMORY_FAULTS.some((vector) => isFault(theirs, step, vector));
+    if (storeFaults && (isFault(judged, step, theirs.vector) || isFault(judged, step, SIMD_EXCEPTION))) {
+      const { vector, errorCode, cr2 } = theirs;
+      return { ...withoutFlags(step, MXCSR_FLAGS), vector, errorCode, cr2 };
+    }
+    const { image } = theirs;
+    const mxcsr = new DataView(image.buffer, image.byteOffset).getUint32(MXCSR_AT, true);
+    const underflows = (mxcsr & UNDERFLOW) !== 0 && (mxcsr & UNDERFLOW_MASK) === 0;
+    return underflows && isFault(judged, step, SIMD_EXCEPTION) ? withoutFlags(step, INEXACT) : judged;
   },
 };
+
+/** The judge's result without those of these flags in MXCSR that the other has not. */
+function withoutFlags({ judged, theirs }: Step, flags: number): TestResult {
+  const image = judged.image.slice();
+  for (let i = 0; i < 4; i++) {
+    const more = judged.image[MXCSR_AT + i]! & ~theirs.image[MXCSR_AT + i]! & (flags >> (8 * i));
+    image[MXCSR_AT + i]! ^= more;
+  }
+  return { ...judged, image };
+}

@@ -1,16 +1,13 @@
 // Where Intel's processors keep the x87 unit's state otherwise than AMD's.
 
-import { MAX_CHANGED_WORDS, X87_ERROR_SUMMARY } from "../protocol.ts";
-import { isFault, type VendorRule } from "./rule.ts";
+import type { EncodingShape } from "../encoding-shape.ts";
+import { X87_ERROR_SUMMARY } from "../protocol.ts";
+import { isFault, MEMORY_FAULTS, type VendorRule } from "./rule.ts";
 import { decodeStep, operandAddress, ResultMemory } from "./step.ts";
 
-const PAGE_FAULT = 14;
-const GENERAL_PROTECTION = 13;
-const STACK_FAULT = 12;
-const ALIGNMENT_FAULT = 17;
-const MEMORY_FAULTS = [STACK_FAULT, GENERAL_PROTECTION, PAGE_FAULT, ALIGNMENT_FAULT];
-const FOP_AT = 6;
-const FDP_AT = 16;
+/** Where they lie in the image of FXSAVE64. */
+const FOP = { from: 6, to: 8 };
+const FDP = { from: 16, to: 24 };
 
 /** Fields of an environment in memory: where they lie in it and in the image of FXSAVE64, and how many bytes they have. */
 interface Field {
@@ -21,27 +18,29 @@ interface Field {
 }
 const FIELDS_16: readonly Field[] = [
   { at: 8, bytes: 2, imageAt: -1 },
-  { at: 10, bytes: 2, imageAt: FDP_AT },
+  { at: 10, bytes: 2, imageAt: FDP.from },
   { at: 12, bytes: 2, imageAt: -1 },
 ];
 const FIELDS_32: readonly Field[] = [
   { at: 16, bytes: 2, imageAt: -1 },
-  { at: 18, bytes: 2, imageAt: FOP_AT },
-  { at: 20, bytes: 4, imageAt: FDP_AT },
+  { at: 18, bytes: 2, imageAt: FOP.from },
+  { at: 20, bytes: 4, imageAt: FDP.from },
   { at: 24, bytes: 2, imageAt: -1 },
 ];
+
+const loadsPointers = ({ instruction }: EncodingShape) =>
+  /^(fldenv|frstor|fxrstor)/.test(instruction.mnemonic);
 
 /**
  * Intel's newer processors store FCS and FDS as 0 (CPUID leaf 7, EBX bit 13), and set FOP and FDP for an instruction
  * with an unmasked exception only (SDM 1 "Fopcode Compatibility Sub-mode"; CPUID leaf 7, EBX bit 6). Otherwise both
- * remain what they were: what the case began with, or 0 from FNINIT.
+ * remain what they were: what the case began with, what an instruction has loaded, or 0 from FNINIT.
  */
 export const environments: VendorRule = {
   reason: "FCS, FDS, FOP and FDP in an x87 environment",
   concerns: ({ instruction }) => /^fn?(save|stenv)$/.test(instruction.mnemonic),
   undo(step) {
     const { judged, theirs, testCase } = step;
-    if (judged.changedWords > MAX_CHANGED_WORDS || theirs.changedWords > MAX_CHANGED_WORDS) return judged;
     const address = Number(operandAddress(step));
     const native = new ResultMemory(testCase, judged);
     const other = new ResultMemory(testCase, theirs);
@@ -50,28 +49,32 @@ export const environments: VendorRule = {
       const old = bytes.map((_, i) => (field.imageAt < 0 ? 0 : testCase.image[field.imageAt + i]!));
       const isOld = bytes.every((at, i) => native.byte(at) === old[i]);
       const isZero = bytes.every((at) => native.byte(at) === 0);
-      if (isOld || isZero) for (const at of bytes) native.setByte(at, other.byte(at));
+      const isLoaded = field.imageAt >= 0 && step.earlier.some(loadsPointers);
+      if (isOld || isZero || isLoaded) for (const at of bytes) native.setByte(at, other.byte(at));
     }
-    return { ...judged, changes: native.changes, changedWords: native.changes.length };
+    return native.resultBeside(theirs);
   },
 };
 
-/** FLDCW unmasks what an earlier instruction has raised; that instruction has not set FOP and FDP. See `environments`. */
-export const unmaskedLater: VendorRule = {
-  reason: "FOP and FDP of an exception that FLDCW unmasks",
-  concerns: ({ instruction }) => instruction.mnemonic === "fldcw",
+/**
+ * An exception leaves FDP alone when its instruction has no operand in memory, whatever earlier ones had; and FOP, too,
+ * when FLDCW unmasks what an earlier instruction has raised. See `environments`.
+ */
+export const exceptionPointers: VendorRule = {
+  reason: "FOP and FDP of an x87 exception",
+  concerns: ({ instruction }) => instruction.unit === "x87",
   undo(step) {
     const { before, judged, theirs, testCase } = step;
     if ((before.image[2]! & X87_ERROR_SUMMARY) !== 0 || (judged.image[2]! & X87_ERROR_SUMMARY) === 0)
       return judged;
+    const unmasks = step.shape.instruction.mnemonic === "fldcw";
+    if (!unmasks && decodeStep(step).isMemory) return judged;
     const image = judged.image.slice();
-    for (const [at, bytes] of [
-      [FOP_AT, 2],
-      [FDP_AT, 8],
-    ] as const) {
-      const field = image.subarray(at, at + bytes);
-      const isOld = field.every((byte, i) => byte === testCase.image[at + i]);
-      if (isOld || field.every((byte) => byte === 0)) field.set(theirs.image.subarray(at, at + bytes));
+    for (const { from, to } of unmasks ? [FOP, FDP] : [FDP]) {
+      const field = image.subarray(from, to);
+      const isOld = field.every((byte, i) => byte === testCase.image[from + i]);
+      if (isOld || step.earlier.some(loadsPointers) || field.every((byte) => byte === 0))
+        field.set(theirs.image.subarray(from, to));
     }
     return { ...judged, image };
   },

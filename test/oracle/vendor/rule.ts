@@ -11,5 +11,13 @@ export interface VendorRule {
   undo(step: Step): TestResult;
 }
 
+export const GENERAL_PROTECTION = 13;
+export const PAGE_FAULT = 14;
+export const ALIGNMENT_FAULT = 17;
+export const SIMD_EXCEPTION = 19;
+/** #SS, #GP, #PF and #AC. */
+export const MEMORY_FAULTS = [12, GENERAL_PROTECTION, PAGE_FAULT, ALIGNMENT_FAULT];
+
+/** The step's instruction has ended with this fault. */
 export const isFault = (result: TestResult, step: Step, vector: number): boolean =>
   result.vector === vector && result.rip === BigInt(step.address);

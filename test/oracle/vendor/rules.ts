@@ -8,14 +8,15 @@ const RULES: Readonly<Record<string, readonly VendorRule[]>> = {
   GenuineIntel: [
     vectors.approximations,
     vectors.dotProducts,
-    vectors.halfStores,
+    vectors.halfPrecision,
     x87.environments,
-    x87.unmaskedLater,
+    x87.exceptionPointers,
     x87.mmxStores,
     memory.alignmentChecks,
     memory.maskedStores,
+    memory.maskedElements,
     memory.callsAstray,
-    memory.emptyRepetitions,
+    memory.shortAddresses,
   ],
 };
 

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { BASE_RIP, type DecodedInstruction, Decoder, NO_REGISTER } from "../../../src/decode/decoder.ts";
 import type { EncodingShape } from "../encoding-shape.ts";
 import {
@@ -6,6 +7,7 @@ import {
   caseStart,
   DATA_PAGES,
   exitJump,
+  MAX_CHANGED_WORDS,
   PAGE_BYTES,
   type Patch,
   type TestCase,
@@ -15,6 +17,8 @@ import {
 /** The instruction after which two targets first differ. */
 export interface Step {
   readonly shape: EncodingShape;
+  /** The instructions before it. */
+  readonly earlier: readonly EncodingShape[];
   /** The case, with nothing behind the instruction. */
   readonly testCase: TestCase;
   /** Where the instruction begins. */
@@ -39,24 +43,28 @@ const GS = 5;
 /** The linear address of its memory operand. */
 export function operandAddress(step: Step): bigint {
   const i = decodeStep(step);
-  const { before } = step;
-  const value = (register: number) => (register === NO_REGISTER ? 0n : before.registers[register]!);
+  const value = (register: number) => (register === NO_REGISTER ? 0n : step.before.registers[register]!);
   const base = i.base === BASE_RIP ? BigInt(step.address + i.length) : value(i.base);
-  const offset = BigInt.asUintN(
-    i.addressBits,
-    base + (value(i.index) << BigInt(i.scale)) + BigInt(i.displacement),
-  );
-  const segmentBase = i.segment === FS ? before.fsBase : i.segment === GS ? before.gsBase : 0n;
-  return BigInt.asUintN(64, segmentBase + offset);
+  return linearAddress(step, base + (value(i.index) << BigInt(i.scale)) + BigInt(i.displacement));
 }
 
-/** The memory words of a result that has not changed too many, by address; each can be replaced. */
+/** The linear address of an offset, as the instruction's prefixes have it. */
+export function linearAddress(step: Step, offset: bigint): bigint {
+  const { addressBits, segment } = decodeStep(step);
+  const { before } = step;
+  const segmentBase = segment === FS ? before.fsBase : segment === GS ? before.gsBase : 0n;
+  return BigInt.asUintN(64, segmentBase + BigInt.asUintN(addressBits, offset));
+}
+
+/** The memory of a result, of which bytes can be replaced. Of many changed words only the first are known. */
 export class ResultMemory {
   readonly #testCase: TestCase;
+  readonly #result: TestResult;
   readonly #changes: Map<number, bigint>;
 
   constructor(testCase: TestCase, result: TestResult) {
     this.#testCase = testCase;
+    this.#result = result;
     this.#changes = new Map(result.changes.map(({ address, value }) => [address, value]));
   }
 
@@ -70,12 +78,19 @@ export class ResultMemory {
     this.#changes.set(address & -8, word);
   }
 
-  /** The changed words, as a result lists them. */
-  get changes(): Patch[] {
-    return [...this.#changes]
+  /** The result with this memory; where it has more changes than are known, those that `other` knows too decide. */
+  resultBeside(other: TestResult): TestResult {
+    const changes = [...this.#changes]
       .filter(([address, value]) => value !== this.#initialWord(address))
       .sort(([a], [b]) => a - b)
       .map(([address, value]) => ({ address, value }));
+    const truncated = [this.#result, other].filter((result) => result.changedWords > MAX_CHANGED_WORDS);
+    if (truncated.length === 0) return { ...this.#result, changes, changedWords: changes.length };
+    const known = Math.min(...truncated.map((result) => result.changes.at(-1)!.address));
+    const shared = (all: readonly Patch[]) => all.filter(({ address }) => address <= known);
+    const { changedWords, memoryHash } = other;
+    const same = isDeepStrictEqual(shared(changes), shared(other.changes));
+    return same ? { ...this.#result, changes: other.changes, changedWords, memoryHash } : this.#result;
   }
 
   #word(address: number): bigint {
