@@ -102,6 +102,12 @@ export class NativeTarget implements ExecutionTarget {
     return done;
   }
 
+  renew(): Promise<void> {
+    const done = this.#queue.then(() => this.#startAnew());
+    this.#queue = done.catch(() => {});
+    return done;
+  }
+
   async close(): Promise<void> {
     await this.#queue;
     this.#runner.stop();
@@ -112,8 +118,7 @@ export class NativeTarget implements ExecutionTarget {
       return await this.#attempt(batch);
     } catch (cause) {
       if (!(cause instanceof RunnerDied)) throw cause;
-      this.#runner = new Runner(this.#path);
-      await this.#runner.take(HELLO_BYTES);
+      await this.#startAnew();
       this.restarts++;
       const { offsets } = indexBatch(batch);
       if (offsets.length === 1) return diedResult(batch);
@@ -123,6 +128,12 @@ export class NativeTarget implements ExecutionTarget {
         await this.#runSplitting(sliceBatch(batch, offsets, middle, offsets.length)),
       );
     }
+  }
+
+  async #startAnew(): Promise<void> {
+    this.#runner.stop();
+    this.#runner = new Runner(this.#path);
+    await this.#runner.take(HELLO_BYTES);
   }
 
   async #attempt(batch: Uint8Array): Promise<Uint8Array> {

@@ -9,6 +9,8 @@ export interface ExecutionTarget {
   readonly vendor?: string;
   /** Runs a batch (protocol.ts) and gives its results in the same order. */
   run(batch: Uint8Array): Promise<Uint8Array>;
+  /** Has what follows run in another process, at whose random addresses other things lie. */
+  renew?(): Promise<void>;
   close(): Promise<void>;
 }
 

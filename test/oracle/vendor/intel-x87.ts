@@ -105,3 +105,35 @@ export const mmxStores: VendorRule = {
     return { ...judged, image };
   },
 };
+
+const KEEPS_OPERAND = /^(fscale|fprem1?)$/;
+/** UE of FSW and UM of FCW; ES and B, which follow an exception. */
+const UNDERFLOW = 0x10;
+const SUMMARY = 0x8080;
+/** From FOP to FDP; reported only after an exception. */
+const POINTERS = { from: FOP.from, to: FDP.to };
+
+/**
+ * No underflow where a denormal ST(0) remains what it is, scaled by 0 or as the remainder of a division by infinity:
+ * test/core/float/x87-native.test.ts compares these cases.
+ */
+export const keptDenormals: VendorRule = {
+  reason: "underflow of a denormal that FSCALE or FPREM leaves",
+  concerns: ({ instruction }) => KEEPS_OPERAND.test(instruction.mnemonic),
+  undo(step) {
+    const { before, judged, theirs } = step;
+    const st0 = before.image.subarray(32, 42);
+    const isDenormal =
+      (st0[9]! & 0x7f) === 0 && st0[8] === 0 && st0[7]! < 0x80 && st0.some((byte) => byte !== 0);
+    const isKept = st0.every((byte, i) => byte === judged.image[32 + i]);
+    const unmasked = (before.image[0]! & UNDERFLOW) === 0;
+    const raised = theirs.image[2]! & ~judged.image[2]! & UNDERFLOW;
+    if (!isDenormal || !isKept || !unmasked || raised === 0) return judged;
+    const image = judged.image.slice();
+    const view = new DataView(image.buffer);
+    view.setUint16(2, view.getUint16(2, true) | UNDERFLOW | SUMMARY, true);
+    for (const { from, to } of [POINTERS, { from: 32, to: 42 }])
+      image.set(theirs.image.subarray(from, to), from);
+    return { ...judged, image };
+  },
+};

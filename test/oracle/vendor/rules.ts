@@ -12,6 +12,7 @@ const RULES: Readonly<Record<string, readonly VendorRule[]>> = {
     x87.environments,
     x87.exceptionPointers,
     x87.mmxStores,
+    x87.keptDenormals,
     memory.alignmentChecks,
     memory.maskedStores,
     memory.maskedElements,
