@@ -112,3 +112,22 @@ export const shortAddresses: VendorRule = {
     return { ...judged, registers };
   },
 };
+
+/**
+ * MOVSXD with an operand size of 16 bits reads 2 bytes (SDM 2B "MOVSXD": r16, r/m16); AMD's processors read 4 and
+ * use 2. So what is wrong with the other two, or with an address that is no multiple of 4, is none of Intel's affairs.
+ */
+export const shortExtensions: VendorRule = {
+  reason: "bytes that MOVSXD of 16 bits reads",
+  concerns: ({ instruction }) => instruction.mnemonic === "movsxd",
+  undo(step) {
+    const { judged, theirs } = step;
+    const { isMemory, operandBits } = decodeStep(step);
+    if (!isMemory || operandBits !== 16) return judged;
+    const address = operandAddress(step);
+    const lacksUpper = address % PAGE === PAGE - 2n || address % PAGE === PAGE - 3n;
+    const isUnaligned = address % 4n === 2n && isFault(theirs, step, ALIGNMENT_FAULT);
+    const isAbsent = lacksUpper && isFault(theirs, step, PAGE_FAULT);
+    return isUnaligned || isAbsent ? theirs : judged;
+  },
+};

@@ -1,8 +1,9 @@
 // Where Intel's processors keep the x87 unit's state otherwise than AMD's.
+import { isDeepStrictEqual } from "node:util";
 
 import type { EncodingShape } from "../encoding-shape.ts";
-import { X87_ERROR_SUMMARY } from "../protocol.ts";
-import { isFault, MEMORY_FAULTS, type VendorRule } from "./rule.ts";
+import { PAGE_BYTES, X87_ERROR_SUMMARY } from "../protocol.ts";
+import { isFault, MEMORY_FAULTS, PAGE_FAULT, type VendorRule } from "./rule.ts";
 import { decodeStep, operandAddress, ResultMemory } from "./step.ts";
 
 /** Where they lie in the image of FXSAVE64. */
@@ -135,5 +136,44 @@ export const keptDenormals: VendorRule = {
     for (const { from, to } of [POINTERS, { from: 32, to: 42 }])
       image.set(theirs.image.subarray(from, to), from);
     return { ...judged, image };
+  },
+};
+
+/**
+ * A store that an unmasked exception keeps from storing accesses no memory, so that nothing there can fault. On AMD's
+ * processors the operand must be one that could be written.
+ */
+export const heldStores: VendorRule = {
+  reason: "faults of an x87 store that an unmasked exception withholds",
+  concerns: ({ instruction }) => /^(fistt?p?|fstp?|fbstp)$/.test(instruction.mnemonic),
+  undo(step) {
+    const { before, judged, theirs } = step;
+    const faults = MEMORY_FAULTS.some((vector) => isFault(theirs, step, vector));
+    const raised = judged.image[2]! & ~before.image[2]! & X87_ERROR_SUMMARY;
+    const kept = (["registers", "changes", "memoryHash"] as const).every((part) =>
+      isDeepStrictEqual(judged[part], before[part]),
+    );
+    const sameStack =
+      ((judged.image[3]! ^ before.image[3]!) & (FSW_TOP >> 8)) === 0 &&
+      judged.image[4] === before.image[4] &&
+      Buffer.compare(judged.image.subarray(32, 160), before.image.subarray(32, 160)) === 0;
+    return faults && raised !== 0 && kept && sameStack ? theirs : judged;
+  },
+};
+
+/** A store of 10 bytes on two pages has stored the first 8 when the second page faults. */
+export const splitStores: VendorRule = {
+  reason: "the first 8 bytes of a store of 10 on two pages",
+  concerns: ({ instruction }) => /^(fstp|fbstp)$/.test(instruction.mnemonic),
+  undo(step) {
+    const { judged, theirs, testCase } = step;
+    if (![judged, theirs].every((result) => isFault(result, step, PAGE_FAULT))) return judged;
+    const address = Number(operandAddress(step));
+    if (!/^D[BF] \/[67]$/.test(step.shape.form.opcode) || (address % PAGE_BYTES) + 10 <= PAGE_BYTES)
+      return judged;
+    const native = new ResultMemory(testCase, judged);
+    const other = new ResultMemory(testCase, theirs);
+    for (let i = 0; i < 8; i++) native.setByte(address + i, other.byte(address + i));
+    return native.resultBeside(theirs);
   },
 };

@@ -13,11 +13,14 @@ const RULES: Readonly<Record<string, readonly VendorRule[]>> = {
     x87.exceptionPointers,
     x87.mmxStores,
     x87.keptDenormals,
+    x87.heldStores,
+    x87.splitStores,
     memory.alignmentChecks,
     memory.maskedStores,
     memory.maskedElements,
     memory.callsAstray,
     memory.shortAddresses,
+    memory.shortExtensions,
   ],
 };
 
