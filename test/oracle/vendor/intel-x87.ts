@@ -107,6 +107,10 @@ export const mmxStores: VendorRule = {
   },
 };
 
+const isZero = (register: Uint8Array) => register.every((byte, i) => (i === 9 ? byte & 0x7f : byte) === 0);
+const isInfinity = (register: Uint8Array) =>
+  register.every((byte, i) => (i === 9 ? byte & 0x7f : byte) === [0, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0x7f][i]);
+
 const KEEPS_OPERAND = /^(fscale|fprem1?)$/;
 /** UE of FSW and UM of FCW; ES and B, which follow an exception. */
 const UNDERFLOW = 0x10;
@@ -126,7 +130,10 @@ export const keptDenormals: VendorRule = {
     const st0 = before.image.subarray(32, 42);
     const isDenormal =
       (st0[9]! & 0x7f) === 0 && st0[8] === 0 && st0[7]! < 0x80 && st0.some((byte) => byte !== 0);
-    const isKept = st0.every((byte, i) => byte === judged.image[32 + i]);
+    const st1 = before.image.subarray(48, 58);
+    const isScale = step.shape.instruction.mnemonic === "fscale";
+    const leaves = isScale ? isZero(st1) : isInfinity(st1);
+    const isKept = leaves && st0.every((byte, i) => byte === judged.image[32 + i]);
     const unmasked = (before.image[0]! & UNDERFLOW) === 0;
     const raised = theirs.image[2]! & ~judged.image[2]! & UNDERFLOW;
     if (!isDenormal || !isKept || !unmasked || raised === 0) return judged;

@@ -395,6 +395,15 @@ const REFUSED: readonly (readonly [string, Row])[] = [
     },
   ],
   [
+    "no underflow of a denormal that FSCALE scales by a fraction",
+    {
+      ...FSCALE,
+      image: { 0: [0x6f, 3], 32: DENORMAL, 48: [0, 0, 0, 0, 0, 0, 0, 0x80, 0xfe, 0x3f] },
+      judged: {},
+      theirs: { image: { 2: [0x90, 0x80], 32: [0, 0, 0, 0, 0, 0, 0, 0x80, 0xc2, 0x5f] } },
+    },
+  ],
+  [
     "no fault of an x87 store without an exception",
     { ...FISTP, judged: {}, theirs: { fault: [14, 6, HOLE] } },
   ],
