@@ -5,7 +5,7 @@ import { nasmAvailable } from "../processor/assemble.ts";
 import { BOCHS_DIFFERENCES, type Difference, QEMU_DIFFERENCES } from "./differences.ts";
 import { assembleGuest, runOnEngine } from "./kernel-guest.ts";
 import { BOCHS_MODE_DIFFERENCES, QEMU_MODE_DIFFERENCES } from "./mode-differences.ts";
-import { bochsAvailable, qemuAvailable, runOnBochs, runOnQemu } from "./witnesses.ts";
+import { bochsObstacle, qemuAvailable, runOnBochs, runOnQemu } from "./witnesses.ts";
 
 // biome-ignore format: a list
 const GUESTS = [
@@ -82,8 +82,8 @@ describe.skipIf(!nasmAvailable)(
           expect(compare(guest, runOnQemu(assembleGuest(guest)), QEMU)).toEqual(agreed);
         },
       );
-      test.skipIf(!bochsAvailable)(
-        `${guest}: Bochs agrees but for what is explained${bochsAvailable ? "" : " (skipped: there is no bochs)"}`,
+      test.skipIf(bochsObstacle !== undefined)(
+        `${guest}: Bochs agrees but for what is explained${bochsObstacle === undefined ? "" : ` (skipped: ${bochsObstacle})`}`,
         { timeout: TIMEOUT_MS },
         () => {
           expect(compare(guest, runOnBochs(assembleGuest(guest)), BOCHS)).toEqual(agreed);

@@ -1,12 +1,25 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
 // Hardware virtualisation is no witness: the KVM of machines that are virtual themselves may emulate a guest's kernel mode.
 
 export const qemuAvailable = spawnSync("qemu-system-x86_64", ["--version"]).status === 0;
-export const bochsAvailable = spawnSync("bochs", ["--help", "cpu"]).status !== null;
+
+const BOCHS_FOLDER = "/usr/share/bochs";
+const BOCHS_BIOS = path.join(BOCHS_FOLDER, "BIOS-bochs-latest");
+const BOCHS_VGA_BIOS = path.join(BOCHS_FOLDER, "VGABIOS-lgpl-latest");
+
+/** Why Bochs cannot run guests here; undefined when it can. */
+export const bochsObstacle = findBochsObstacle();
+
+function findBochsObstacle(): string | undefined {
+  if (spawnSync("bochs", ["--help", "cpu"]).status === null) return "there is no bochs";
+  const missing = [BOCHS_BIOS, BOCHS_VGA_BIOS].filter((file) => !existsSync(file));
+  // Debian's bochs is content with seabios, which has neither.
+  return missing.length === 0 ? undefined : `no ${missing.join(", ")}: packages bochsbios and vgabios`;
+}
 
 const TIMEOUT_MS = 60_000;
 const BOCHS_TIMEOUT_SECONDS = 60;
@@ -66,8 +79,8 @@ export function runOnBochs(image: Uint8Array): string {
 const BOCHS_SETTINGS = `config_interface: textconfig
 display_library: rfb, options="timeout=0"
 megs: 64
-romimage: file=/usr/share/bochs/BIOS-bochs-latest
-vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
+romimage: file=${BOCHS_BIOS}
+vgaromimage: file=${BOCHS_VGA_BIOS}
 floppya: 1_44=floppy.img, status=inserted
 boot: floppy
 cpu: model=corei7_icelake_u, ips=50000000, ignore_bad_msrs=0, reset_on_triple_fault=0

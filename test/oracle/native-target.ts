@@ -2,6 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
+import { HOST_VENDOR } from "../host-vendor.ts";
 import { indexBatch } from "./batch.ts";
 import {
   BATCH_HEADER_BYTES,
@@ -79,6 +80,7 @@ export async function openNativeTarget(): Promise<NativeTarget> {
 /** The host's processor. A case that ends the runner's process costs that case only. */
 export class NativeTarget implements ExecutionTarget {
   readonly name = "native";
+  readonly vendor = HOST_VENDOR;
   readonly host: HostProcessor;
   readonly #path: string;
   #runner: Runner;
@@ -100,6 +102,12 @@ export class NativeTarget implements ExecutionTarget {
     return done;
   }
 
+  renew(): Promise<void> {
+    const done = this.#queue.then(() => this.#startAnew());
+    this.#queue = done.catch(() => {});
+    return done;
+  }
+
   async close(): Promise<void> {
     await this.#queue;
     this.#runner.stop();
@@ -110,8 +118,7 @@ export class NativeTarget implements ExecutionTarget {
       return await this.#attempt(batch);
     } catch (cause) {
       if (!(cause instanceof RunnerDied)) throw cause;
-      this.#runner = new Runner(this.#path);
-      await this.#runner.take(HELLO_BYTES);
+      await this.#startAnew();
       this.restarts++;
       const { offsets } = indexBatch(batch);
       if (offsets.length === 1) return diedResult(batch);
@@ -121,6 +128,12 @@ export class NativeTarget implements ExecutionTarget {
         await this.#runSplitting(sliceBatch(batch, offsets, middle, offsets.length)),
       );
     }
+  }
+
+  async #startAnew(): Promise<void> {
+    this.#runner.stop();
+    this.#runner = new Runner(this.#path);
+    await this.#runner.take(HELLO_BYTES);
   }
 
   async #attempt(batch: Uint8Array): Promise<Uint8Array> {

@@ -184,6 +184,27 @@ describe.skipIf(unavailable !== undefined)("the judge", () => {
     ).toBeGreaterThan(0);
   });
 
+  test("and asks another process of it: what lay at a random address in the first is no mistake of the other's", async () => {
+    let isRenewed = false;
+    const disturbed = {
+      ...broken(native, () => !isRenewed),
+      async renew() {
+        isRenewed = true;
+      },
+    };
+    const once = { ...options, count: 4096, maxDisagreements: 1 };
+    const report = await judgeCases(new Generator(table, { seed: 3 }), disturbed, native, once);
+    expect([report.disagreements, isRenewed]).toEqual([0, true]);
+  });
+
+  test("runs what follows in another process when it is renewed", async () => {
+    const target = await openNativeTarget();
+    const before = await runCase(target, testCase);
+    await target.renew();
+    expect(await runCase(target, testCase)).toEqual(before);
+    await target.close();
+  });
+
   test("recorded cases replay, and show a broken target", async () => {
     const folder = mkdtempSync(join(tmpdir(), "ringfence-vectors-"));
     const path = join(folder, "vectors.bin");

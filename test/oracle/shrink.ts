@@ -5,6 +5,7 @@ import { FlagKnowledge } from "./flag-knowledge.ts";
 import type { TestCase } from "./protocol.ts";
 import { type ExecutionTarget, runCases } from "./target.ts";
 import { toleranceOf } from "./tolerance.ts";
+import { explainByVendor } from "./vendor/explain.ts";
 
 /** A case that two targets disagree on, with its instructions. */
 export interface Disagreement {
@@ -44,7 +45,9 @@ async function firstDisagreement(
   const [judged, others] = await Promise.all([runCases(judge, cases), runCases(other, cases)]);
   for (const [i, candidate] of candidates.entries()) {
     const differences = describeDifferences(judged[i]!, others[i]!, toleranceOf(candidate.shapes, everyFlag));
-    if (differences.length > 0) return { ...candidate, differences };
+    if (differences.length === 0) continue;
+    if ((await explainByVendor(candidate, judge, other, everyFlag)) !== undefined) continue;
+    return { ...candidate, differences };
   }
   return undefined;
 }

@@ -5,8 +5,12 @@ import { decodeResult, emptyFinalState, indexResults, ResultBuilder } from "./re
 /** Something that executes test cases: the host's processor, the interpreter, the evaluator. */
 export interface ExecutionTarget {
   readonly name: string;
+  /** Who made it, where it is a processor: see HOST_VENDOR. */
+  readonly vendor?: string;
   /** Runs a batch (protocol.ts) and gives its results in the same order. */
   run(batch: Uint8Array): Promise<Uint8Array>;
+  /** Has what follows run in another process, at whose random addresses other things lie. */
+  renew?(): Promise<void>;
   close(): Promise<void>;
 }
 

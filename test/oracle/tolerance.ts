@@ -3,7 +3,8 @@ import { FlagKnowledge } from "./flag-knowledge.ts";
 
 // What the judge's word does not count for: what the manual leaves undefined, what is an affair of the processor's
 // own, and where AMD's processors differ from Intel's, which are what CPUID presents (src/core/processor/vendor.ts).
-// Two more stand elsewhere: forms that cannot run natively (exclusions.ts), and the present bit of a page fault's
+// Three more stand elsewhere: what Intel's processors do otherwise than AMD's, as which the guest behaves where the
+// manuals leave it open (vendor/rules.ts); forms that cannot run natively (exclusions.ts), and the present bit of a page fault's
 // error code at addresses that Linux keeps for itself (KERNEL_ADDRESSES in protocol.ts).
 
 /** What is tolerated in one case. */
