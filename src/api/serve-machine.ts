@@ -72,13 +72,14 @@ class MachineThread {
         host: this.#host(),
         createProcessor: (surroundings, memory) => {
           const { ramBytes, deterministic } = options;
-          const { engine } = request;
+          const { engine, learn: learns } = request;
           const code = "state" in options.boot ? options.boot.code : undefined;
           const common = {
             coreModule,
             ramBytes,
             deterministic,
             engine,
+            learns,
             surroundings,
             memory,
             compileRegions,

@@ -10,6 +10,7 @@ export type MachineRequest = BootRequest | RestoreRequest;
 
 interface CommonRequest {
   readonly engine: "interpreter" | "auto";
+  readonly learn: boolean;
   readonly noReboot: boolean;
   readonly devices: DeviceRequest;
 }

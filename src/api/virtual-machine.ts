@@ -72,8 +72,7 @@ export class VirtualMachine implements AsyncDisposable {
       memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES,
       deterministic: options.deterministic ?? false,
       debugExitPort: options.debugExitPort,
-      engine: options.engine ?? "auto",
-      noReboot: options.noReboot ?? false,
+      ...runningOptions(options),
     };
     return VirtualMachine.#make(request, options);
   }
@@ -84,13 +83,16 @@ export class VirtualMachine implements AsyncDisposable {
    * @throws {VmError} `snapshot-*`, `file-not-found`, `file-unreadable`, `memory-size-unsupported`.
    */
   static restore(path: string, options: RestoreOptions = {}): Promise<VirtualMachine> {
-    const { engine = "auto", noReboot = false } = options;
-    return VirtualMachine.#make({ kind: "restore", path, engine, noReboot }, options);
+    return VirtualMachine.#make({ kind: "restore", path, ...runningOptions(options) }, options);
   }
 
   static async #make(guest: Guest, options: RestoreOptions): Promise<VirtualMachine> {
     const { signal, events = {} } = options;
     signal?.throwIfAborted();
+    if (guest.learn && guest.engine !== "auto") {
+      const expected = "false with this engine, which keeps nothing for later machines";
+      throw new VmError({ code: "option-invalid", option: "learn", value: "true", expected });
+    }
     const devices = await ProgramDevices.prepare(options, (message) => events.deviceError?.(message));
     const request: MachineRequest = { ...guest, devices: devices.request };
     const ended = Promise.withResolvers<MachineEnd>();
@@ -370,4 +372,9 @@ export class VirtualMachine implements AsyncDisposable {
     this.#agent.control.close(new VmError({ code: "machine-ended" }));
     this.#events.ended?.();
   }
+}
+
+/** How a machine runs, however it begins. */
+function runningOptions({ engine = "auto", learn = false, noReboot = false }: RestoreOptions) {
+  return { engine, learn, noReboot };
 }

@@ -145,6 +145,8 @@ test("a machine that cannot be made says why, with a code", async () => {
   await expect(tooSmall).rejects.toSatisfy((error) => codeOf(error) === "memory-size-unsupported");
   const absent = VirtualMachine.restore(path.join(folder, "absent"));
   await expect(absent).rejects.toSatisfy((error) => codeOf(error) === "file-not-found");
+  const learning = create(IDLE_KERNEL, { engine: "interpreter", learn: true });
+  await expect(learning).rejects.toSatisfy((error) => codeOf(error) === "option-invalid");
 });
 
 test("an aborted signal ends a machine, before it is there and when it runs", async () => {
