@@ -1,4 +1,3 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { GUEST_RAM } from "../layout/memory-map.ts";
 import { VmError } from "../layout/vm-error.ts";
@@ -227,22 +226,4 @@ test("what does not fit is refused", () => {
     lengthBytes: 2048,
     maximumBytes: 2047,
   });
-});
-
-const cached = ["/cache", "/work/cache"].flatMap((folder) =>
-  existsSync(folder)
-    ? readdirSync(folder)
-        .filter((name) => name.startsWith("vmlinuz"))
-        .map((name) => `${folder}/${name}`)
-    : [],
-);
-
-test("a real Debian kernel is planned whole", ({ skip }) => {
-  skip(cached.length === 0, "no vmlinuz in a cache folder, and the repository carries none");
-  const kernel = new Uint8Array(readFileSync(cached[0] ?? ""));
-  const image = parseLinuxImage(kernel);
-  expect(image.preferredAddress).toBe(0x1000000);
-  expect(image.commandLineMaximumBytes).toBe(2047);
-  expect(image.payload.length % 16).toBe(0);
-  expect(planBoot(request({ kernel }), facts(256 * MiB)).protocol).toBe("linux-64");
 });
