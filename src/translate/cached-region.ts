@@ -122,9 +122,10 @@ export function findAddresses(
         const places: number[] = [];
         for (let at = position; at + ADDRESS_BYTES <= next; at++)
           if (view.getInt32(start + at - first, true) === value) places.push(start + at - first);
-        if (places.length !== 1) continue;
-        found.add(places[0]!);
-        positions.add(position);
+        if (places.length === 1) {
+          found.add(places[0]!);
+          positions.add(position);
+        }
       }
       start += end - first;
     }
