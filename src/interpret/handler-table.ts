@@ -5,7 +5,7 @@ import { FIRST_SHAPE_HANDLER } from "../decode/record-writer.ts";
 import { type HandlerShape, ShapeTable } from "../decode/shape.ts";
 import { invariant } from "../layout/invariant.ts";
 import * as record from "../layout/record.ts";
-import type { Fusion } from "./block-cache.ts";
+import type { Fusion } from "./block-decoder.ts";
 import { buildHandlerModule } from "./handler-module.ts";
 import { HotHandlers } from "./hot-handlers.ts";
 import type { SavedHandlers } from "./interpreter-cache.ts";

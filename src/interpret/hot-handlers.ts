@@ -1,6 +1,6 @@
 import { FORMS } from "../decode/form-table.ts";
 import type { HandlerShape, ShapeTable } from "../decode/shape.ts";
-import type { Fusion } from "./block-cache.ts";
+import type { Fusion } from "./block-decoder.ts";
 import { FUSED_SHAPES, HOT_SHAPES } from "./hot-shapes.ts";
 import type { InlineHandler } from "./run-module-builder.ts";
 
