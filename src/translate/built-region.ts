@@ -3,8 +3,8 @@ import type { ControlFlow } from "./control-flow.ts";
 import { RegionBuilder } from "./region-builder.ts";
 import type { RegionCode } from "./region-code.ts";
 import { REGION_TYPE } from "./region-plan.ts";
-import type { StateUse } from "./region-state.ts";
 import { type InstructionAddress, RegionSymbols } from "./region-symbols.ts";
+import type { StateUse } from "./state-use.ts";
 
 /** The code of a region, for any place of its slots and cells: it depends on the guest's code alone, and on the translator's mode. */
 export interface BuiltRegion {

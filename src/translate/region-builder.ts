@@ -16,8 +16,9 @@ import { RegionCalls } from "./region-calls.ts";
 import { type Position, pageDelta, type RegionBlock, type RegionInstruction } from "./region-code.ts";
 import { HANDLERS, REGION_TYPE, type RegionPlan } from "./region-plan.ts";
 import { type RegionExits, RegionRecord } from "./region-record.ts";
-import { RegionState, StateUse } from "./region-state.ts";
+import { RegionState } from "./region-state.ts";
 import { RegionWayOut } from "./region-way-out.ts";
+import { StateUse } from "./state-use.ts";
 
 /**
  * Builds the function of a region: a handler of the interpreter, which returns

@@ -4,8 +4,8 @@ import type { FunctionRef, TableRef } from "../wasm/module-writer.ts";
 import type { FunctionType } from "../wasm/value-type.ts";
 import type { ControlFlow } from "./control-flow.ts";
 import type { Position } from "./region-code.ts";
-import type { StateUse } from "./region-state.ts";
 import type { RegionSymbols } from "./region-symbols.ts";
+import type { StateUse } from "./state-use.ts";
 
 /** `region(caller) -> record`: see REGION_FUNCTIONS. */
 export const REGION_TYPE: FunctionType = { params: ["i32"], results: ["i32"] };

@@ -9,8 +9,9 @@ import type { HostPages } from "./host-pages.ts";
 import { inlineFloat } from "./inline-float.ts";
 import { inlineX87 } from "./inline-x87.ts";
 import { pageDelta, type RegionInstruction } from "./region-code.ts";
-import type { RegionState, StateUse } from "./region-state.ts";
+import type { RegionState } from "./region-state.ts";
 import { CELL_DISPLACEMENT, CELL_IMMEDIATE, changesWithPlace, type RegionSymbols } from "./region-symbols.ts";
+import type { StateUse } from "./state-use.ts";
 
 /** How the code of a region leaves an instruction; provided by the builder of the region. */
 export interface RegionExits {

@@ -3,7 +3,6 @@ import { invariant } from "../layout/invariant.ts";
 import { CPU_STATE } from "../layout/memory-map.ts";
 import type { RegisterBits } from "../lower/record-context.ts";
 import {
-  type CodeSpan,
   constantOf,
   type Expr,
   type FunctionBuilder,
@@ -12,8 +11,20 @@ import {
   vectorOf,
 } from "../wasm/function-builder.ts";
 import type { OpName } from "../wasm/opcodes.ts";
-import { type NumberedValue, ValueNumbers } from "../wasm/value-numbers.ts";
+import type { ValueNumbers } from "../wasm/value-numbers.ts";
 import { isDenormal } from "./inline-float.ts";
+import { type KnownRegisters, RegisterValues } from "./register-values.ts";
+import {
+  allSlots,
+  FLAG_WORDS,
+  GENERAL_END,
+  isRegister,
+  isX87,
+  kindOf,
+  slotOf,
+  X87_COMPUTED,
+} from "./state-slots.ts";
+import type { StateUse } from "./state-use.ts";
 
 const LOADS: Record<RegisterBits, OpName> = {
   8: "i32.load8_u",
@@ -29,22 +40,6 @@ const STORES: Record<RegisterBits, OpName> = {
   64: "i64.store",
   128: "v128.store",
 };
-const GENERAL_END = cpu.GPR + 16 * 8;
-/** The upper halves of the YMM registers follow. */
-const XMM_END = cpu.YMM_HIGH + 16 * 16;
-export const FLAG_WORDS: readonly number[] = [cpu.FLAG_C, cpu.FLAG_R, cpu.FLAG_X, cpu.FLAG_Y];
-/** What the x87 unit has besides its registers, of a region that computes inline with them. */
-const X87_32: readonly number[] = [
-  cpu.X87_FSW,
-  cpu.X87_TOP,
-  cpu.X87_EMPTY,
-  cpu.X87_FOP,
-  cpu.X87_FCS,
-  cpu.X87_FDS,
-];
-const X87_64: readonly number[] = [cpu.X87_FIP, cpu.X87_FDP];
-/** Those that instructions of the unit compute with. */
-const X87_COMPUTED: readonly number[] = [cpu.X87_FSW, cpu.X87_TOP, cpu.X87_EMPTY];
 /** State that no translated instruction changes, but for TLB_BASE: read once, at the region's entry. */
 const CONSTANT_32: readonly number[] = [cpu.TLB_BASE, cpu.CR0, cpu.CR4];
 const CONSTANT_64: readonly number[] = [cpu.RIP_BASE, cpu.MODE_KEY];
@@ -58,37 +53,6 @@ const FCW_PLAIN = 0x033f;
 /** Whether a control word is one under which x87 instructions can be done inline. */
 export function isControlPlain(control: number): boolean {
   return (control & FCW_SETTING) === FCW_PLAIN;
-}
-
-/** What a region needs of the processor: found by building it once. */
-export class StateUse {
-  /** Registers and flag words that it keeps in locals, by their offset. */
-  readonly used = new Set<number>();
-  readonly written = new Set<number>();
-  /** Lanes of vector registers in which it computes with binary64 numbers, by their offset. */
-  readonly floatLanes = new Set<number>();
-  /** It computes with the host's floating point, which takes a certain MXCSR. */
-  usesHostFloat = false;
-  /** It has instructions of the x87 unit. */
-  usesX87 = false;
-  /** Those are done inline, with status, TOP and tags in locals, under the control word that nearly all programs have. */
-  inlinesX87 = false;
-  /** It has instructions of SSE, which have to be enabled. */
-  usesSse = false;
-  /** The bank that accesses go by in a region that does not change it; 0 when that is not known. */
-  tlbBank = 0;
-  /** It has instructions that change which TLB bank accesses go by. */
-  changesTlbBank = false;
-  /** Registers and flag words stay in memory, where every write goes at once. */
-  staysInMemory = false;
-}
-
-/** What is known of the registers at a place of the code. */
-export interface KnownRegisters {
-  /** What the general ones hold. */
-  readonly general: ReadonlyMap<number, NumberedValue>;
-  /** Those in memory whose value is at hand. */
-  readonly atHand: ReadonlyMap<number, Expr>;
 }
 
 /** Where a register or flag word is kept. Of a vector register that holds numbers, two f64 locals. */
@@ -120,19 +84,14 @@ export class RegionState {
   readonly #tlbBank: Variable | undefined;
   /** Lanes, as i64, that are known not to be denormal. */
   readonly #clean = new WeakSet<Expr>();
-  readonly numbers = new ValueNumbers();
-  /** What the general registers hold, as far as it is known. */
-  #general = new Map<number, NumberedValue>();
-  /** Values that registers in memory hold, where they have been read or written before. */
-  #atHand = new Map<number, Expr>();
-  /** The code in which that holds. */
-  #span: CodeSpan | undefined;
+  readonly #values: RegisterValues;
 
   /** Loads what `known` says is used; without it, everything. */
   constructor(b: FunctionBuilder, use: StateUse, known: StateUse | undefined) {
     this.#b = b;
     this.#use = use;
     this.#known = known;
+    this.#values = new RegisterValues(b);
     for (const slot of known?.staysInMemory ? [] : allSlots()) {
       if (known !== undefined && !known.used.has(slot)) continue;
       if (known?.inlinesX87 === false && isX87(slot)) continue;
@@ -157,8 +116,7 @@ export class RegionState {
   /** Reads all locals from memory. */
   reload(): void {
     const b = this.#b;
-    this.#general.clear();
-    this.#atHand.clear();
+    this.#values.forget();
     for (const [slot, local] of this.#locals) {
       if (local.kind === "halves") {
         for (const [i, half] of local.halves.entries())
@@ -167,26 +125,28 @@ export class RegionState {
     }
   }
 
+  get numbers(): ValueNumbers {
+    return this.#values.numbers;
+  }
+
   /** What is known of the registers here. */
   get knownRegisters(): KnownRegisters {
-    return { general: new Map(this.#general), atHand: new Map(this.#atHand) };
+    return this.#values.known;
   }
 
   /** The root of what a general register holds here, as far as it is known. */
   rootOf(slot: number): number | undefined {
-    return this.#general.get(slot)?.root;
+    return this.#values.rootOf(slot);
   }
 
   /** Goes on with what is known of the registers, or with nothing. */
   knowRegisters(known: KnownRegisters | undefined): void {
-    this.#general = new Map(known?.general);
-    this.#atHand = new Map(known?.atHand);
-    this.spanStarts();
+    this.#values.know(known);
   }
 
   /** Code that is written into the innermost span from here on runs straight. */
   spanStarts(): void {
-    this.#span = this.#b.span;
+    this.#values.spanStarts();
   }
 
   /** An instruction has changed TLB_BASE. */
@@ -286,7 +246,7 @@ export class RegionState {
       if (!isRegister(slot)) return this.#memoryLoad(bits, offset);
       const value = this.#register(slot);
       if (slot >= cpu.XMM) return value;
-      this.#assume(slot, value);
+      this.#values.assume(slot, value);
       return this.#narrow(value, bits, at - slot);
     }
     const local = this.#local(slot);
@@ -303,7 +263,7 @@ export class RegionState {
       invariant(bits === 128 && at === slot, "a vector register is read whole");
       return value;
     }
-    if (slot < GENERAL_END) this.#assume(slot, value);
+    if (slot < GENERAL_END) this.#values.assume(slot, value);
     return local.kind === "i32" ? value : this.#narrow(value, bits, at - slot);
   }
 
@@ -318,10 +278,10 @@ export class RegionState {
 
   /** The value of a register that stays in memory. */
   #register(slot: number): Expr {
-    const known = this.#atHand.get(slot);
+    const known = this.#values.atHand(slot);
     if (known !== undefined) return known;
     const value = this.#memoryLoad(slot >= cpu.XMM ? 128 : 64, this.#b.i32(slot));
-    if (this.#b.span === this.#span) this.#atHand.set(slot, value);
+    this.#values.noteRead(slot, value);
     return value;
   }
 
@@ -342,7 +302,7 @@ export class RegionState {
     this.#use.written.add(slot);
     const local = this.#local(slot);
     if (local.kind === "halves") return this.#storeHalves(slot, local.halves, value, refuse);
-    if (slot < GENERAL_END) this.#noteStored(slot, bits, value);
+    if (slot < GENERAL_END) this.#values.noteStored(slot, bits, value);
     if (slot >= cpu.XMM || local.kind === "i32" || bits === 64) return this.#b.set(local.value, value);
     this.#b.set(local.value, this.#merged(this.#b.get(local.value), bits, at - slot, value));
   }
@@ -352,11 +312,10 @@ export class RegionState {
     const b = this.#b;
     if (!isRegister(slot)) return b.store(STORES[bits], b.i32(0), value, CPU_STATE + slot);
     const whole = bits >= 64 ? value : this.#merged(this.#register(slot), bits, at - slot, value);
-    if (slot < GENERAL_END) this.#noteStored(slot, bits, value);
+    if (slot < GENERAL_END) this.#values.noteStored(slot, bits, value);
     const bound = b.bind(whole);
     b.store(slot >= cpu.XMM ? "v128.store" : "i64.store", b.i32(0), bound, CPU_STATE + slot);
-    if (b.span === this.#span) this.#atHand.set(slot, bound);
-    else this.#atHand.delete(slot);
+    this.#values.noteWritten(slot, bound);
   }
 
   /** A 64-bit register with the part at a distance in bytes replaced. */
@@ -368,22 +327,6 @@ export class RegionState {
     const kept = b.op("i64.and", old, b.i64(BigInt.asIntN(64, ~mask)));
     const narrow = b.op("i64.extend_i32_u", b.op("i32.and", value, b.i32(bits === 8 ? 0xff : 0xffff)));
     return b.op("i64.or", kept, b.op("i64.shl", narrow, b.i64(shift)));
-  }
-
-  /** A general register has been read. */
-  #assume(slot: number, value: Expr): void {
-    let number = this.#general.get(slot);
-    if (number === undefined) {
-      number = this.numbers.fresh();
-      this.#general.set(slot, number);
-    }
-    this.numbers.assume(value, number);
-  }
-
-  /** What is stored under a condition is not there without it. */
-  #noteStored(slot: number, bits: RegisterBits, value: Expr): void {
-    const isKnown = bits === 64 && this.#b.span === this.#span;
-    this.#general.set(slot, isKnown ? this.numbers.of(value) : this.numbers.fresh());
   }
 
   #storeHalves(slot: number, halves: readonly [Variable, Variable], value: Expr, refuse: () => void): void {
@@ -493,27 +436,4 @@ export class RegionState {
   #memoryLoad(bits: RegisterBits, offset: Expr): Expr {
     return this.#b.load(LOADS[bits], offset, CPU_STATE);
   }
-}
-
-/** The register or flag word that a state offset lies in. */
-export function slotOf(offset: number): number | undefined {
-  if (offset >= cpu.GPR && offset < GENERAL_END) return offset & ~7;
-  if (offset >= cpu.XMM && offset < XMM_END) return offset & ~15;
-  return FLAG_WORDS.includes(offset) || isX87(offset) ? offset : undefined;
-}
-
-const isRegister = (slot: number): boolean => slot < GENERAL_END || slot >= cpu.XMM;
-
-const isX87 = (offset: number): boolean => X87_32.includes(offset) || X87_64.includes(offset);
-
-function kindOf(slot: number): "i32" | "i64" | "v128" {
-  if (slot >= cpu.XMM) return "v128";
-  return slot === cpu.FLAG_C || X87_32.includes(slot) ? "i32" : "i64";
-}
-
-function allSlots(): number[] {
-  const slots: number[] = [];
-  for (let at = cpu.GPR; at < GENERAL_END; at += 8) slots.push(at);
-  for (let at = cpu.XMM; at < XMM_END; at += 16) slots.push(at);
-  return [...slots, ...FLAG_WORDS, ...X87_32, ...X87_64];
 }

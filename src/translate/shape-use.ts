@@ -12,7 +12,9 @@ import { FunctionBuilder } from "../wasm/function-builder.ts";
 import { HostPages } from "./host-pages.ts";
 import type { RegionInstruction } from "./region-code.ts";
 import { isRegisterFree, RegionRecord } from "./region-record.ts";
-import { FLAG_WORDS, RegionState, StateUse, slotOf } from "./region-state.ts";
+import { RegionState } from "./region-state.ts";
+import { FLAG_WORDS, slotOf } from "./state-slots.ts";
+import { StateUse } from "./state-use.ts";
 
 /**
  * Registers that stand for a record's register fields while a shape is tried: no instruction that can be

@@ -38,7 +38,7 @@ import { buildRegionModule } from "./region-module.ts";
 import { type PooledRegion, RegionPool } from "./region-pool.ts";
 import { keepsX87FromInlining } from "./region-record.ts";
 import { RegionScanner, type ScannedRegion } from "./region-scanner.ts";
-import { isControlPlain, StateUse } from "./region-state.ts";
+import { isControlPlain } from "./region-state.ts";
 import {
   CELL_DISPATCH_TABLE,
   CELL_HANDLER,
@@ -48,6 +48,7 @@ import {
   CELL_RECORD,
 } from "./region-symbols.ts";
 import { ShapeUse } from "./shape-use.ts";
+import { StateUse } from "./state-use.ts";
 import { hasTightLoop } from "./tight-loops.ts";
 
 /** Live regions; when there are more, all code is forgotten and the hot part of it comes back. */
