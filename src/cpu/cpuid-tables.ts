@@ -61,6 +61,7 @@ export const FEATURES = [
   ["avx2",              0x7, 0, "ebx", 5],
   ["smep",              0x7, 0, "ebx", 7],
   ["bmi2",              0x7, 0, "ebx", 8],
+  ["erms",              0x7, 0, "ebx", 9],  // REP MOVSB and REP STOSB go a page at a time
   ["invpcid",           0x7, 0, "ebx", 10],
   ["rdseed",            0x7, 0, "ebx", 18],
   ["adx",               0x7, 0, "ebx", 19],

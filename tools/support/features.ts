@@ -107,6 +107,7 @@ export const FEATURE_SUPPORT: Readonly<Record<FeatureName, FeatureSupport>> = {
   sse3: partly("works; MONITOR and MWAIT are a feature of their own", SSE3),
   monitor: partly("MWAIT waits for an interrupt; no store ends it", "monitor mwait"),
   pcid: partly("a load of CR3 forgets translations of all identifiers"),
+  erms: partly("a statement: they move what lies on one page at once", "movs stos"),
   invpcid: works("invpcid"),
   pku: works("rdpkru wrpkru"),
   "arch-perfmon": partly(
