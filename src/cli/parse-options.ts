@@ -53,7 +53,7 @@ export function collectOptions(
     // A value may begin with a dash, but a known option there means that the value was forgotten.
     const forgotten =
       value === undefined || (equals < 0 && descriptions.some((d) => `--${d.name}` === value));
-    if (forgotten || value === "")
+    if (forgotten || (value === "" && description.mayBeEmpty !== true))
       throw new UsageError(`${name} needs a value: ${name} ${description.value}`);
     if (description.choices !== undefined && !description.choices.includes(value)) {
       throw unknown(`value for ${name}:`, value, description.choices);
