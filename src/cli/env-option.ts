@@ -1,4 +1,4 @@
-import process from "node:process";
+import { ownVariable } from "../host/node/process-words.ts";
 import { UsageError } from "./usage-error.ts";
 
 /**
@@ -9,17 +9,17 @@ import { UsageError } from "./usage-error.ts";
  */
 export function parseEnvironment(
   texts: readonly string[],
-  own: Readonly<Record<string, string | undefined>> = process.env,
+  own: (name: string) => string | undefined = ownVariable,
 ): Map<string, string | undefined> {
   return new Map(texts.map((text) => parseVariable(text, own)));
 }
 
 function parseVariable(
   text: string,
-  own: Readonly<Record<string, string | undefined>>,
+  own: (name: string) => string | undefined,
 ): [string, string | undefined] {
   const equals = text.indexOf("=");
   if (equals === 0 || text === "" || text.includes("\0"))
     throw new UsageError(`--env ${text}: expected NAME=VALUE, or the NAME of a variable of this process`);
-  return equals < 0 ? [text, own[text]] : [text.slice(0, equals), text.slice(equals + 1)];
+  return equals < 0 ? [text, own(text)] : [text.slice(0, equals), text.slice(equals + 1)];
 }

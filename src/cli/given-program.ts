@@ -1,3 +1,4 @@
+import { bytesOfText } from "../host/node/byte-text.ts";
 import { changedStart } from "../images/container/container-init.ts";
 import { resolveUser } from "../images/container/container-user.ts";
 import { changedConfig, type GivenProgram } from "../images/container/given-program.ts";
@@ -63,7 +64,7 @@ function startOf({ config, accounts }: KeptContainer, program: GivenProgram, nam
 
 /** @throws {UsageError} When Linux in the guest would start no program with these words and settings. */
 function checkSize(words: readonly string[]): void {
-  const sizes = words.map((word) => Buffer.byteLength(word) + 1);
+  const sizes = words.map((word) => bytesOfText(word).length + 1);
   const longest = Math.max(0, ...sizes);
   const all = sizes.reduce((sum, size) => sum + size + POINTER_BYTES, 0);
   const limit = longest > MOST_WORD_BYTES ? MOST_WORD_BYTES : all > MOST_BYTES ? MOST_BYTES : undefined;

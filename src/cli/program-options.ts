@@ -1,3 +1,4 @@
+import { hasLoneBytes } from "../host/node/byte-text.ts";
 import type { GivenProgram } from "../images/container/given-program.ts";
 import { parseEnvironment } from "./env-option.ts";
 import type { OptionDescription } from "./options.ts";
@@ -52,6 +53,21 @@ export function parseProgram(
     user: parseUser(given.get("user")),
     workingFolder: parseFolder(given.get("workdir")),
   };
+}
+
+/** A process in the background is started by Node.js, which gives it text. @throws {UsageError} */
+export function checkDetachable({
+  command,
+  entryPoint,
+  environment,
+  user,
+  workingFolder,
+}: GivenProgram): void {
+  const words = [...command, entryPoint, ...environment.keys(), ...environment.values(), user, workingFolder];
+  if (words.some((word) => word !== undefined && hasLoneBytes(word)))
+    throw new UsageError(
+      "--detach takes words and variables in UTF-8 only; run in the foreground, or with nohup ... &",
+    );
 }
 
 /** What was given of a program, as messages call it; undefined: nothing was. */

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { type Command, parseCommandLine, type RunOptions } from "../../src/cli/command-line.ts";
 import { optionLines } from "../../src/cli/option-lines.ts";
 import { COMMANDS } from "../../src/cli/options.ts";
+import { checkDetachable } from "../../src/cli/program-options.ts";
 import { parseCpuModel } from "../../src/cpu/cpu-model.ts";
 
 function parseRun(...argv: string[]): RunOptions {
@@ -293,6 +294,20 @@ test.each([
   [["x", "--ephemeral", "--restore", "y", "--entrypoint", "z"], "--restore takes no --entrypoint: what the"],
 ])("run %j is refused: %s", (argv, expected) => {
   expect(complaint("run", ...argv)).toContain(expected);
+});
+
+test.each([
+  ["-e", "A=\udcff"],
+  ["-w", "/\udcff"],
+  ["--entrypoint", "\udcff"],
+  ["-u", "\udcff"],
+  ["--", "\udcff"],
+])("a machine in the background takes no words but text: %s", (...words) => {
+  const program = (...argv: string[]) => parseRun("-d", "x", ...argv).image!.program;
+  expect(() => checkDetachable(program(...words))).toThrow(
+    "--detach takes words and variables in UTF-8 only",
+  );
+  checkDetachable(program("-e", "A=é😀\ufffd", "-w", "/é", "ls"));
 });
 
 test("pull takes a release, a mirror and packages, and refuses what cannot be meant", () => {

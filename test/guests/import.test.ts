@@ -13,7 +13,7 @@ const obstacle = !guest.available ? guest.reason : hasBusybox ? undefined : "the
 const layoutObstacle = obstacle ?? (hasTools ? undefined : "there is no umoci or skopeo");
 const suffixOf = (reason: string | undefined) => (reason === undefined ? "" : ` (skipped: ${reason})`);
 const TIMEOUT_MS = 280_000;
-const APPLETS = ["sh", "cat", "echo", "env", "id", "ls", "pwd"];
+const APPLETS = ["sh", "cat", "echo", "env", "id", "ls", "od", "printf", "pwd"];
 
 function run(folder: string, ...parameters: string[]) {
   return runWith({}, folder, ...parameters);
@@ -244,6 +244,17 @@ test.skipIf(obstacle !== undefined)(
       const { stderr, status } = run(folder, "run", "--config", config, ...words, "z".repeat(1000));
       expect(stderr).toContain("command and environment together may have 2031616 bytes in the guest");
       expect(status).toBe(2);
+
+      // Any bytes, which only a shell can give: Node.js has words of text.
+      const octal = Array.from({ length: 255 }, (_, i) => `\\${(i + 1).toString(8).padStart(3, "0")}`).join(
+        "",
+      );
+      const show = 'for bytes in "$B" "$C" "$1"; do printf %s "$bytes" | od -An -v -tx1; done';
+      const parameters = `--network none -e B="$b" -e C app sh -c '${show}' sh "$b"`;
+      const script = `export RINGFENCE_IMAGES=images XDG_RUNTIME_DIR=$PWD; b=$(printf '${octal}'); C=$b exec "$0" run ${parameters}`;
+      const bytes = spawnSync("sh", ["-c", script, RINGFENCE], { cwd: folder, encoding: "utf8", input: "" });
+      const dump = Buffer.from(Array.from({ length: 255 }, (_, i) => i + 1)).toString("hex");
+      expect(bytes.stdout.replace(/\s/g, "")).toBe(dump.repeat(3));
 
       const file = path.join(folder, "images", "app", "manifest.json");
       const manifest = JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>;

@@ -366,6 +366,11 @@ test("a changed start takes the place of the image's, and what it was given reac
   });
 });
 
+test("bytes that are no characters go into the archive as they are", () => {
+  const archive = Buffer.from(givenScript(commandScript(["\udcff\udc81é"])));
+  expect(archive.includes(Buffer.from([0x27, 0xff, 0x81, 0xc3, 0xa9, 0x27]))).toBe(true);
+});
+
 test.skipIf(!hasCpio)("a command is one file of an archive (skipped where there is no cpio)", () => {
   const list = spawnSync("cpio", ["-i", "--quiet", "--to-stdout", COMMAND_FILE], {
     input: givenScript(commandScript(["echo", "it's"])),

@@ -75,7 +75,7 @@ export function parseMachineCommand(action: MachineAction, argv: readonly string
       return { action, json, quiet: given.has("quiet") };
     case "exec": {
       const [name = "", ...command] = takeWords(action, words, 2, Infinity);
-      const variables = [...parseEnvironment(repeated.get("env") ?? [])];
+      const variables = [...parseEnvironment(repeated.get("env") ?? [], (own) => process.env[own])];
       const environment = Object.fromEntries(
         variables.flatMap(([variable, value]) => (value === undefined ? [] : [[variable, value]])),
       );

@@ -1,4 +1,5 @@
 import { writeCpio } from "../../host/cpio.ts";
+import { bytesOfText } from "../../host/node/byte-text.ts";
 import { shellWord } from "./shell-word.ts";
 
 /** In the initial RAM disk: a script that the image's start reads before it begins its program. */
@@ -9,7 +10,7 @@ export const COMMAND_FILE = "command";
  * would limit the length of words and take quotes and spaces for its own.
  */
 export function givenScript(script: string): Uint8Array<ArrayBuffer> {
-  const bytes = new TextEncoder().encode(script);
+  const bytes = bytesOfText(script);
   // Only root reads it: there may be passwords in the environment.
   return writeCpio([{ kind: "file", path: COMMAND_FILE, permissions: 0o600, bytes }]);
 }
