@@ -22,7 +22,8 @@ export function collectOptions(
     const isWord = !argument.startsWith("-") || argument === "-";
     const mayBegin = guestCommand !== undefined && words !== undefined && words.length > 0;
     if (mayBegin && (isWord || argument === "--" || guestCommand === "behind-word")) {
-      words.push(...argv.slice(argument === "--" ? i + 1 : i));
+      // One by one: there may be more than a function takes.
+      for (const word of argv.slice(argument === "--" ? i + 1 : i)) words.push(word);
       break;
     }
     if (isWord) {

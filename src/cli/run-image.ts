@@ -4,8 +4,8 @@ import { checkFiles } from "../images/image-files.ts";
 import { ImageStore } from "../images/image-store.ts";
 import type { PortForward } from "../network/nat/user-network.ts";
 import type { RunOptions } from "./command-line.ts";
-import { checkTakes, givenArchive } from "./given-program.ts";
 import { parseForward } from "./network-option.ts";
+import { checkTakes, givenArchive } from "./program-archive.ts";
 import { parseMemorySize } from "./size.ts";
 
 /** What a run with an image is: what the image says, and what was asked for goes before it. */

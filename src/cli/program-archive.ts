@@ -65,12 +65,15 @@ function startOf({ config, accounts }: KeptContainer, program: GivenProgram, nam
 /** @throws {UsageError} When Linux in the guest would start no program with these words and settings. */
 function checkSize(words: readonly string[]): void {
   const sizes = words.map((word) => bytesOfText(word).length + 1);
-  const longest = Math.max(0, ...sizes);
+  const longest = sizes.reduce((most, size) => Math.max(most, size), 0);
   const all = sizes.reduce((sum, size) => sum + size + POINTER_BYTES, 0);
-  const limit = longest > MOST_WORD_BYTES ? MOST_WORD_BYTES : all > MOST_BYTES ? MOST_BYTES : undefined;
-  if (limit === undefined) return;
-  const what = limit === MOST_WORD_BYTES ? "one word or variable" : "command and environment together";
-  throw new UsageError(
-    `${what} may have ${limit} bytes in the guest, and ${limit === MOST_WORD_BYTES ? longest : all} are given; put them into a file, and give it the guest with --share`,
+  if (longest > MOST_WORD_BYTES) throw tooLong("one word or variable", MOST_WORD_BYTES, longest);
+  if (all > MOST_BYTES) throw tooLong("command and environment together", MOST_BYTES, all);
+}
+
+function tooLong(what: string, mostBytes: number, bytes: number): UsageError {
+  const remedy = "put them into a file, and give it the guest with --share";
+  return new UsageError(
+    `${what} may have ${mostBytes} bytes in the guest, and ${bytes} are given; ${remedy}`,
   );
 }

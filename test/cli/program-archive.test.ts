@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
 import { parseCommandLine } from "../../src/cli/command-line.ts";
-import { givenArchive } from "../../src/cli/given-program.ts";
+import { givenArchive } from "../../src/cli/program-archive.ts";
 import type { ContainerConfig } from "../../src/images/container/container-image.ts";
 import { CONTAINER_FILE, containerText } from "../../src/images/container/kept-container.ts";
 import { ImageStore } from "../../src/images/image-store.ts";
@@ -78,6 +78,12 @@ test.each(["kept", "not kept"] as const)(
     );
   },
 );
+
+test("short words count with a pointer to each, however many there are", async () => {
+  const words = (count: number) => Array.from({ length: count }, () => "y");
+  expect(await textFor(words(203_000))).toContain(" 'y' 'y' ");
+  await expect(textFor(words(204_000))).rejects.toThrow("command and environment together may have");
+});
 
 test("variables count as words do", async () => {
   const variables = (count: number, bytes: number) =>
