@@ -1,5 +1,6 @@
 import { CpuModelError, parseCpuModel } from "../cpu/cpu-model.ts";
 import type { FeatureName } from "../cpu/cpuid-tables.ts";
+import type { GivenProgram } from "../images/container/given-program.ts";
 import type { PortForward } from "../network/nat/user-network.ts";
 import { readConfigFile } from "./config-file.ts";
 import { type DiskCommand, parseDiskWords } from "./disk-command.ts";
@@ -24,6 +25,7 @@ import {
   type TraceSubject,
 } from "./options.ts";
 import { collectOptions, unknown } from "./parse-options.ts";
+import { PROGRAM_OPTIONS, parseProgram, programInWords } from "./program-options.ts";
 import { parseShares, type ShareOption } from "./share-option.ts";
 import { parseMemorySize } from "./size.ts";
 import { UsageError } from "./usage-error.ts";
@@ -73,8 +75,8 @@ export interface StatsOptions {
 export interface ImageChoice {
   readonly name: string;
   readonly changes: "keep" | "reset" | "ephemeral";
-  /** In place of the command of its container image; empty: that one. */
-  readonly command: readonly string[];
+  /** In place of what its container image says. */
+  readonly program: GivenProgram;
   /** Names of the options that were given, and so go before what the image says. */
   readonly given: ReadonlySet<string>;
 }
@@ -91,6 +93,8 @@ export interface RunOptions {
   /** Undefined: the default guest. */
   readonly kernelPath: string | undefined;
   readonly initrdPath: string | undefined;
+  /** What follows on the image's initial RAM disk. */
+  readonly givenArchive?: Uint8Array<ArrayBuffer> | undefined;
   readonly append: string | undefined;
   /** A snapshot to go on from, in place of a boot. */
   readonly restorePath: string | undefined;
@@ -172,7 +176,7 @@ function parseRun(argv: readonly string[]): Command {
   const words: string[] = [];
   const { given, repeated } = collectRunOptions(argv, words);
   if (given.has("help")) return { command: "help", topic: "run", asked: true };
-  const image = parseImageChoice(words, given);
+  const image = parseImageChoice(words, given, repeated);
   const kernelPath = given.get("kernel");
   const initrdPath = given.get("initrd");
   if (initrdPath !== undefined && kernelPath === undefined && image === undefined) {
@@ -241,6 +245,7 @@ function parseSharesFor(guest: string | undefined, texts: readonly string[] | un
 function parseImageChoice(
   words: readonly string[],
   given: ReadonlyMap<string, string>,
+  repeated: ReadonlyMap<string, readonly string[]>,
 ): ImageChoice | undefined {
   const [name, ...command] = words;
   const [reset, ephemeral] = [given.has("reset"), given.has("ephemeral")];
@@ -248,19 +253,26 @@ function parseImageChoice(
   if (name === undefined) {
     if (reset || ephemeral)
       throw new UsageError(`--${reset ? "reset" : "ephemeral"} needs the name of an image`);
+    const ofProgram = PROGRAM_OPTIONS.find((option) => given.has(option.name));
+    if (ofProgram !== undefined)
+      throw new UsageError(
+        `--${ofProgram.name} needs an imported container image: ringfence run IMAGE --${ofProgram.name} ${ofProgram.value}`,
+      );
     return undefined;
   }
   if (given.has("restore") && !ephemeral)
     throw new UsageError(
       `--restore with an image needs --ephemeral, as the machine had that was saved: ringfence run ${name} --ephemeral --restore FILE`,
     );
-  const without = ["restore", "kernel", "initrd"].find((option) => command.length > 0 && given.has(option));
-  if (without === "restore")
-    throw new UsageError(`--restore takes no command (${command[0]}): what the snapshot has runs already`);
-  if (without !== undefined)
-    throw new UsageError(`--${without} takes no command (${command[0]}): the image's own initrd runs it`);
+  const program = parseProgram(command, given, repeated);
+  const stated = programInWords(program);
+  const without = ["restore", "kernel", "initrd"].find((option) => given.has(option));
+  if (stated !== undefined && without === "restore")
+    throw new UsageError(`--restore takes no ${stated}: what the snapshot has runs already`);
+  if (stated !== undefined && without !== undefined)
+    throw new UsageError(`--${without} takes no ${stated}: the image's own initrd is what knows of it`);
   const changes = reset ? "reset" : ephemeral ? "ephemeral" : "keep";
-  return { name, changes, command, given: new Set(given.keys()) };
+  return { name, changes, program, given: new Set(given.keys()) };
 }
 
 function parseImageCommand(command: ImageCommandName, argv: readonly string[]): Command {

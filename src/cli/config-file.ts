@@ -39,7 +39,7 @@ function parseToml(path: string, text: string): Record<string, unknown> {
 }
 
 function wordsOf(
-  { name, value: placeholder, repeatable = false }: OptionDescription,
+  { name, value: placeholder, repeatable = false, mayBeEmpty = false }: OptionDescription,
   value: unknown,
   refuse: (expected: string) => never,
 ): string[] {
@@ -49,7 +49,7 @@ function wordsOf(
   }
   const values = Array.isArray(value) && repeatable ? value : [value];
   return values.map((one: unknown) => {
-    if ((typeof one !== "string" && typeof one !== "number") || one === "")
+    if ((typeof one !== "string" && typeof one !== "number") || (one === "" && !mayBeEmpty))
       return refuse(`${placeholder} as text${repeatable ? ", or a list of such" : ""}`);
     return `--${name}=${one}`;
   });

@@ -1,6 +1,10 @@
 /**
  * What `ringfence run` leaves behind. All of ours are even: a guest that ends the machine through its debug-exit port
  * gives `(value << 1) | 1`, which is odd, as on QEMU's isa-debug-exit.
+ *
+ * The program of an imported container image gives any, as docker's does, so one of ours can be its too: only ours
+ * comes with a line on standard error. Where the program does not start its image's scripts give 125, 126 or 127
+ * (`container-init.ts`).
  */
 
 /** The guest powered itself off, or the user left with Ctrl-A X. */

@@ -36,6 +36,7 @@ export function runHelp(): string {
     "Boots an image (`ringfence images` lists them; a path with a slash is a folder), or the default guest.",
     "Its serial console is standard input and output. Options go before what the image says.",
     "A COMMAND takes the place of an imported container image's own, behind its entry point; options behind it are its own.",
+    "--env, --user, --workdir and --entrypoint change what such an image says of its program, as docker's do.",
     "",
     ...optionLines([...RUN_IMAGE_OPTIONS, ...RUN_OPTIONS]),
     "",
@@ -50,6 +51,8 @@ export function runHelp(): string {
     "  10     serial output could not be written",
     "  12     the engines differ, with --engine lockstep",
     "  odd    (value << 1) | 1 for a value the guest wrote to its debug-exit port",
+    "  any    of an imported container image's program; 125: its disk cannot be mounted, 126: it cannot be run,",
+    "         127: it is not found, 128+N: signal N ended it. An error of ours says so on standard error: ringfence: ...",
     "",
   ].join("\n");
 }

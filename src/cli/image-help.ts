@@ -13,7 +13,7 @@ const USAGE: Record<ImageCommandName, readonly string[]> = {
     "",
     "Makes an image of a container image: a tar archive of a root file system, an archive of docker (docker save) or of",
     "an OCI image layout, or a layout's folder. `run` starts its entry point as its user, and ends with its status;",
-    "`ringfence run NAME COMMAND` gives it another command.",
+    "`ringfence run NAME COMMAND` gives it another command, and options of `run` another environment or user, for instance.",
   ],
   images: ["usage: ringfence images [OPTION]...", "", "Lists the images that are there."],
   inspect: ["usage: ringfence inspect NAME [OPTION]...", "", "Shows an image's manifest."],

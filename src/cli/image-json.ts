@@ -1,6 +1,9 @@
+import { readContainer } from "../images/container/kept-container.ts";
 import type { StoredImage } from "../images/image-store.ts";
 
 /** What `inspect --json` prints of an image, and what made it with `--json`. */
-export function imageAsJson({ folder, manifest }: StoredImage): string {
-  return `${JSON.stringify({ folder, ...manifest }, undefined, 2)}\n`;
+export function imageAsJson(image: StoredImage): string {
+  const { folder, manifest } = image;
+  const program = readContainer(image)?.config;
+  return `${JSON.stringify({ folder, ...manifest, ...(program && { program }) }, undefined, 2)}\n`;
 }

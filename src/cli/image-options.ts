@@ -1,4 +1,5 @@
 import type { OptionDescription } from "./options.ts";
+import { PROGRAM_OPTIONS } from "./program-options.ts";
 
 const JSON_OPTION: OptionDescription = { name: "json", help: "print JSON" };
 const HELP_OPTION: OptionDescription = { name: "help", help: "this text" };
@@ -8,6 +9,7 @@ const NAME_OPTION: OptionDescription = { name: "name", value: "NAME", help: "wha
 export const RUN_IMAGE_OPTIONS: readonly OptionDescription[] = [
   { name: "ephemeral", help: "start the image as it was made, and keep nothing of this run" },
   { name: "reset", help: "forget what earlier runs wrote to the image's disks" },
+  ...PROGRAM_OPTIONS,
 ];
 
 /** What `pull` takes without --kernel: small, and made for virtual machines. */

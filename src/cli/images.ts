@@ -1,4 +1,6 @@
 import process from "node:process";
+import { readContainer } from "../images/container/kept-container.ts";
+import { shellWord } from "../images/container/shell-word.ts";
 import { checkFiles } from "../images/image-files.ts";
 import { ImageStore, type ListedImage, type StoredImage } from "../images/image-store.ts";
 import { EXIT_POWERED_OFF } from "./exit-codes.ts";
@@ -72,8 +74,9 @@ function listAsTable(images: readonly ListedImage[]): string {
   return lines.map((line) => `${line.trimEnd()}\n`).join("");
 }
 
-function asText({ folder, manifest }: StoredImage, verified: boolean): string {
-  const { disks, forwards, initrd, exitStatusPort, takesCommand, files } = manifest;
+function asText(image: StoredImage, verified: boolean): string {
+  const { folder, manifest } = image;
+  const { disks, forwards, initrd, exitStatusPort, files } = manifest;
   const facts: [string, string | undefined][] = [
     ["name", manifest.name],
     ["description", manifest.description],
@@ -87,7 +90,7 @@ function asText({ folder, manifest }: StoredImage, verified: boolean): string {
     ["network", manifest.network],
     ...forwards.map((forward): [string, string] => ["forward", forward]),
     ["exit port", exitStatusPort === undefined ? undefined : `0x${exitStatusPort.toString(16)}`],
-    ["command", takesCommand ? "its own, or what ringfence run gives it" : undefined],
+    ...programFacts(image),
     ...Object.entries(files).map(([name, { sha256 }]): [string, string] => ["sha-256", `${sha256}  ${name}`]),
     ["verified", verified ? "every file is as it was when the image was made" : undefined],
   ];
@@ -95,6 +98,21 @@ function asText({ folder, manifest }: StoredImage, verified: boolean): string {
     .filter(([, value]) => value !== undefined && value !== "")
     .map(([name, value]) => `${`${name}:`.padEnd(14)}${value}\n`)
     .join("");
+}
+
+/** What the options of `run` change. */
+function programFacts(image: StoredImage): [string, string | undefined][] {
+  const program = readContainer(image)?.config;
+  if (program === undefined)
+    return [["command", image.manifest.takesCommand ? "its own, or what ringfence run gives it" : undefined]];
+  const { entryPoint, command, environment, user, workingFolder } = program;
+  return [
+    ["entry point", entryPoint.map(shellWord).join(" ")],
+    ["command", command.map(shellWord).join(" ")],
+    ...environment.map((setting): [string, string] => ["variable", shellWord(setting)]),
+    ["user", user || "root"],
+    ["starts in", workingFolder],
+  ];
 }
 
 function megabytes(bytes: number): string {

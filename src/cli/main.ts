@@ -4,6 +4,7 @@ import path from "node:path";
 import process from "node:process";
 import { loadModule, ROOT } from "../host/node/bundle.ts";
 import { keepCompiledSources } from "../host/node/compile-cache.ts";
+import { ownArguments } from "../host/node/process-words.ts";
 import { type Command, type HelpTopic, parseCommandLine } from "./command-line.ts";
 import { describeError } from "./describe-error.ts";
 import { EXIT_BAD_INPUT, EXIT_OUTPUT_LOST, EXIT_POWERED_OFF } from "./exit-codes.ts";
@@ -11,6 +12,7 @@ import { completionHelp, diskHelp, generalHelp, machineHelp, runHelp, statsHelp 
 import { imageHelp } from "./image-help.ts";
 import { isImageCommand } from "./image-options.ts";
 import { detach, isDetachedProcess } from "./machines/detach.ts";
+import { checkDetachable } from "./program-options.ts";
 
 let command: Command | undefined;
 /** Knows the classes of errors of the program that runs: the bundle has its own. */
@@ -25,7 +27,9 @@ function fail(error: unknown): never {
 }
 
 async function main(): Promise<number> {
-  command = parseCommandLine(process.argv.slice(2));
+  const words = process.argv.slice(2);
+  // A container's program takes any bytes; messages to a guest's agent are JSON, and take text.
+  command = parseCommandLine(words[0] === "run" ? ownArguments() : words);
   if (command.command !== "run") process.stdout.on("error", () => process.exit(EXIT_OUTPUT_LOST));
   switch (command.command) {
     case "version":
@@ -42,7 +46,10 @@ async function main(): Promise<number> {
     case "run": {
       // Only a run needs the machine; help and version should not wait for it to load.
       keepCompiledSources();
-      if (command.options.detach && !isDetachedProcess()) return detach(command.options.json);
+      if (command.options.detach && !isDetachedProcess()) {
+        if (command.options.image !== undefined) checkDetachable(command.options.image.program);
+        return detach(command.options.json);
+      }
       const program = await loadModule("run", () => import("./run.ts"));
       describe = program.describeError;
       return program.run(command.options);

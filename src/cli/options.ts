@@ -11,6 +11,8 @@ export interface OptionDescription {
   readonly choices?: readonly string[];
   /** Values that completion offers where there are more than these. */
   readonly examples?: readonly string[];
+  /** An empty value means something. */
+  readonly mayBeEmpty?: boolean;
   /** It may be given several times. */
   readonly repeatable?: boolean;
   readonly help: string;

@@ -22,7 +22,8 @@ export function collectOptions(
     const isWord = !argument.startsWith("-") || argument === "-";
     const mayBegin = guestCommand !== undefined && words !== undefined && words.length > 0;
     if (mayBegin && (isWord || argument === "--" || guestCommand === "behind-word")) {
-      words.push(...argv.slice(argument === "--" ? i + 1 : i));
+      // One by one: there may be more than a function takes.
+      for (const word of argv.slice(argument === "--" ? i + 1 : i)) words.push(word);
       break;
     }
     if (isWord) {
@@ -53,7 +54,7 @@ export function collectOptions(
     // A value may begin with a dash, but a known option there means that the value was forgotten.
     const forgotten =
       value === undefined || (equals < 0 && descriptions.some((d) => `--${d.name}` === value));
-    if (forgotten || value === "")
+    if (forgotten || (value === "" && description.mayBeEmpty !== true))
       throw new UsageError(`${name} needs a value: ${name} ${description.value}`);
     if (description.choices !== undefined && !description.choices.includes(value)) {
       throw unknown(`value for ${name}:`, value, description.choices);

@@ -1,22 +1,22 @@
 import path from "node:path";
 import { machineDisks } from "../images/image-disks.ts";
 import { checkFiles } from "../images/image-files.ts";
-import type { ImageManifest } from "../images/image-manifest.ts";
 import { ImageStore } from "../images/image-store.ts";
 import type { PortForward } from "../network/nat/user-network.ts";
-import type { ImageChoice, RunOptions } from "./command-line.ts";
+import type { RunOptions } from "./command-line.ts";
 import { parseForward } from "./network-option.ts";
+import { checkTakes, givenArchive } from "./program-archive.ts";
 import { parseMemorySize } from "./size.ts";
-import { UsageError } from "./usage-error.ts";
 
 /** What a run with an image is: what the image says, and what was asked for goes before it. */
 export async function withImage(asked: RunOptions, report: (line: string) => void): Promise<RunOptions> {
   if (asked.image === undefined) return asked;
-  const { name, changes, command, given } = asked.image;
+  const { name, changes, program, given } = asked.image;
   const image = new ImageStore().open(name);
   const { folder, manifest } = image;
-  if (command.length > 0) refuseCommandless(asked.image, manifest);
+  checkTakes(asked.image, manifest);
   await checkFiles(folder, manifest, false);
+  const archive = givenArchive(asked.image, image);
   const disks = await machineDisks(image, changes);
   const inFolder = (file: string | undefined) => file && path.join(folder, file);
   const isCut = manifest.network === "none" && !given.has("network");
@@ -34,7 +34,8 @@ export async function withImage(asked: RunOptions, report: (line: string) => voi
   for (const { protocol, host, guestPort } of forwards.filter((forward) => own.includes(forward)))
     report(`${protocol} port ${host.port} of ${host.address} leads to port ${guestPort} of the guest`);
   // The description of a container's image is what would run otherwise.
-  const description = command.length > 0 ? "" : manifest.description;
+  const isOwn = program.command.length === 0 && program.entryPoint === undefined;
+  const description = isOwn ? manifest.description : "";
   const what = `${manifest.name}${description && `: ${description}`}`;
   if (asked.restorePath === undefined) report(`booting ${what}${keysHint(asked)}`);
   // The kernel and what it starts with belong together; a snapshot has both.
@@ -45,6 +46,7 @@ export async function withImage(asked: RunOptions, report: (line: string) => voi
           kernelPath: asked.kernelPath ?? inFolder(manifest.kernel),
           initrdPath:
             asked.initrdPath ?? (asked.kernelPath === undefined ? inFolder(manifest.initrd) : undefined),
+          givenArchive: archive,
           append: [manifest.commandLine, ...(asked.append === undefined ? [] : [asked.append])].join(" "),
           memoryBytes: given.has("memory") ? asked.memoryBytes : checkedMemory(manifest.memoryBytes),
         };
@@ -61,17 +63,6 @@ export async function withImage(asked: RunOptions, report: (line: string) => voi
     forwards,
     ...ownStatus,
   };
-}
-
-/** Before anything is changed: an image whose initial RAM disk knows of no command would run without it. */
-function refuseCommandless({ name, command }: ImageChoice, manifest: ImageManifest): void {
-  if (manifest.takesCommand) return;
-  const stated = `${name} takes no command (${command[0]})`;
-  throw new UsageError(
-    manifest.exitStatusPort === undefined
-      ? `${stated}: it is a whole system; boot it, then ringfence exec NAME -- COMMAND`
-      : `${stated}: an earlier Ringfence imported it; ringfence rm ${name}, and import its file again`,
-  );
 }
 
 /** What follows on the message of a machine's start, where there is a console. */

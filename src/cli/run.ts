@@ -12,7 +12,6 @@ import { moduleCode } from "../host/node/module-code.ts";
 import { RegionCacheFolder } from "../host/node/region-cache-file.ts";
 import { FileSerialOutput, type SerialOutput, StreamSerialOutput } from "../host/node/serial-output.ts";
 import { snapshotHost } from "../host/node/snapshot-files.ts";
-import { givenCommand } from "../images/container/given-command.ts";
 import { invariant } from "../layout/invariant.ts";
 import { EnginesDiffer } from "../lockstep/engines-differ.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
@@ -254,17 +253,16 @@ async function saveFromConsole({ machine }: RunnableMachine, path: string | unde
 }
 
 async function readGuest({
-  image,
   kernelPath,
   initrdPath,
+  givenArchive,
   append,
   shares,
   detach,
 }: RunOptions): Promise<BootRequest> {
   if (kernelPath !== undefined) {
     const initrd = initrdPath === undefined ? [] : [readWholeFile(initrdPath)];
-    const command = image?.command ?? [];
-    const archives = command.length === 0 ? initrd : [...initrd, givenCommand(command)];
+    const archives = givenArchive === undefined ? initrd : [...initrd, givenArchive];
     return {
       kernel: readWholeFile(kernelPath),
       commandLine: append ?? "",

@@ -41,8 +41,10 @@ export interface ImageManifest {
   readonly forwards: readonly string[];
   /** An I/O port: a byte written there ends the machine and is the exit status of `ringfence run`. */
   readonly exitStatusPort?: number;
-  /** Its initial RAM disk runs the words that a second archive brings (see `givenCommand`). Absent: false. */
+  /** Its initial RAM disk reads the script that a second archive brings (see `givenScript`). Absent: false. */
   readonly takesCommand?: boolean;
+  /** A file with what its container image says of its program (see `readContainer`), which a run may change. */
+  readonly container?: string;
   readonly files: Readonly<Record<string, ImageFile>>;
 }
 
@@ -72,6 +74,7 @@ export function parseManifest(text: string, path: string): ImageManifest {
   const initrd = top.has("initrd") ? { initrd: top.file("initrd") } : {};
   const exitStatusPort = top.has("exitStatusPort") ? { exitStatusPort: top.port("exitStatusPort") } : {};
   const takesCommand = top.has("takesCommand") ? { takesCommand: top.flag("takesCommand") } : {};
+  const container = top.has("container") ? { container: top.file("container") } : {};
   const manifest: ImageManifest = {
     format: MANIFEST_FORMAT,
     version,
@@ -90,6 +93,7 @@ export function parseManifest(text: string, path: string): ImageManifest {
     }),
     ...exitStatusPort,
     ...takesCommand,
+    ...container,
     files: parseFiles(top.value("files"), path),
   };
   for (const file of filesOf(manifest))
@@ -98,8 +102,9 @@ export function parseManifest(text: string, path: string): ImageManifest {
 }
 
 /** The names of the files that a machine starts from. */
-export function filesOf({ kernel, initrd, disks }: ImageManifest): string[] {
-  return [kernel, ...(initrd === undefined ? [] : [initrd]), ...disks.map(({ file }) => file)];
+export function filesOf({ kernel, initrd, disks, container }: ImageManifest): string[] {
+  const single = [kernel, initrd, container].filter((file) => file !== undefined);
+  return [...single, ...disks.map(({ file }) => file)];
 }
 
 function parseDisk(value: unknown, path: string): ImageDisk {

@@ -68,7 +68,7 @@ export interface BoardConnections {
   onA20(enabled: boolean): void;
   onReset(): void;
   onPowerOff(): void;
-  /** The low seven bits of what the guest wrote. */
+  /** `value`: what the guest wrote. */
   onDebugExit(value: number): void;
   /** Devices in PCI slots, and the memory that they reach; absent: none. */
   readonly virtio?: VirtioConnections | undefined;
@@ -371,8 +371,7 @@ export class Board {
     this.#claim(DEBUG_PORT, 1, new DebugPort(this.#to.serialOutput), "debug port");
     const { debugExitPort } = this.#to;
     if (debugExitPort !== undefined) {
-      // The device answers with a process status, whose lowest bit is always set.
-      const debugExit = new DebugExit((status) => this.#to.onDebugExit(status >> 1));
+      const debugExit = new DebugExit((value) => this.#to.onDebugExit(value));
       this.#claim(debugExitPort, 4, debugExit, "debug exit");
     }
     return () => ({ i8042: i8042.state, systemControl: systemControl.state });

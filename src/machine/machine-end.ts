@@ -6,7 +6,7 @@ export type MachineEnd =
   | { readonly reason: "reset" }
   /** The processor shut down and the machine is not to reboot. */
   | { readonly reason: "triple-fault" }
-  /** The guest wrote to the debug-exit port a number with these low seven bits. */
+  /** The guest wrote this number, of up to 32 bits, to the debug-exit port. */
   | { readonly reason: "debug-exit"; readonly value: number }
   /** The host called `stop`. */
   | { readonly reason: "stopped" };

@@ -150,15 +150,22 @@ test("serial input waits until the guest takes it", () => {
   expect(taken).toEqual([1, 2, 3, 4]);
 });
 
-test("the debug-exit port ends the run with its value", async () => {
-  const { machine } = rig(
-    steps((io) => {
-      io.writePort(0xf4, 1, 21);
-      return "budget";
-    }),
-  );
-  expect(await machine.run()).toEqual({ reason: "debug-exit", value: 21 });
-});
+test.each([
+  [1, 21],
+  [1, 0xff],
+  [4, 0x8000_0001],
+] as const)(
+  "a write of %i bytes to the debug-exit port ends the run with its value %i",
+  async (bytes, value) => {
+    const { machine } = rig(
+      steps((io) => {
+        io.writePort(0xf4, bytes, value);
+        return "budget";
+      }),
+    );
+    expect(await machine.run()).toEqual({ reason: "debug-exit", value });
+  },
+);
 
 test("a triple fault ends a machine that is not to reboot", async () => {
   const { machine } = rig(() => "shutdown");

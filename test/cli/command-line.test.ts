@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { type Command, parseCommandLine, type RunOptions } from "../../src/cli/command-line.ts";
 import { optionLines } from "../../src/cli/option-lines.ts";
 import { COMMANDS } from "../../src/cli/options.ts";
+import { checkDetachable } from "../../src/cli/program-options.ts";
 import { parseCpuModel } from "../../src/cpu/cpu-model.ts";
 
 function parseRun(...argv: string[]): RunOptions {
@@ -193,7 +194,13 @@ test("run takes the name of an image, what becomes of its changes, and which opt
   expect(parseRun("debian", "--memory", "1G").image).toEqual({
     name: "debian",
     changes: "keep",
-    command: [],
+    program: {
+      command: [],
+      entryPoint: undefined,
+      environment: new Map(),
+      user: undefined,
+      workingFolder: undefined,
+    },
     given: new Set(["memory"]),
   });
   expect(parseRun("--ephemeral", "debian").image?.changes).toBe("ephemeral");
@@ -215,15 +222,15 @@ test.each([
 ])("what follows on an image from its first word or -- on is its command: %s", (typed, command) => {
   const { image, memoryBytes, detach } = parseRun("-d", "alpine", ...typed.split(" "));
   expect(image?.name).toBe("alpine");
-  expect(image?.command).toEqual(command.split(" "));
+  expect(image?.program.command).toEqual(command.split(" "));
   expect(memoryBytes).toBe(typed.startsWith("--memory") ? 2 ** 30 : 2 ** 29);
   expect(detach).toBe(true);
 });
 
 test("a command is taken word by word, and empty ones too", () => {
   const words = ["", " ", "a 'b'", "$HOME", "\n"];
-  expect(parseRun("alpine", ...words).image?.command).toEqual(words);
-  expect(parseRun("alpine", "--").image?.command).toEqual([]);
+  expect(parseRun("alpine", ...words).image?.program.command).toEqual(words);
+  expect(parseRun("alpine", "--").image?.program.command).toEqual([]);
 });
 
 test("a command needs the image's own start, and its options may need --", () => {
@@ -239,6 +246,68 @@ test("a command needs the image's own start, and its options may need --", () =>
   expect(complaint("run", "x", "--ephemerol")).toBe(
     "unknown option --ephemerol; did you mean --ephemeral? (behind -- it is the guest's own)",
   );
+});
+
+test("a container's program has docker's options, before the image and behind it", () => {
+  const program = {
+    command: ["-c", "--env", "D=4"],
+    entryPoint: "/bin/sh",
+    environment: new Map([
+      ["A", "1=2"],
+      ["B", ""],
+      ["C", "a b"],
+    ]),
+    user: "app:33",
+    workingFolder: "/srv/a b",
+  };
+  const before = ["-e", "A=1=2", "--env=B=", "--env", "C=a b", "-u", "app:33", "-w", "/srv/a b"];
+  const command = ["--", "-c", "--env", "D=4"];
+  const options = [...before, "--entrypoint", "/bin/sh"];
+  expect(parseRun(...options, "alpine", ...command).image?.program).toEqual(program);
+  expect(parseRun("alpine", ...options, ...command).image?.program).toEqual(program);
+  const long = ["--user=app:33", "--workdir=/srv/a b", "--entrypoint=/bin/sh", ...before.slice(0, 5)];
+  expect(parseRun("alpine", ...long, ...command).image?.program).toEqual(program);
+});
+
+test("an entry point may be empty, where a command is given", () => {
+  expect(parseRun("x", "--entrypoint", "", "ls").image?.program).toMatchObject({
+    entryPoint: "",
+    command: ["ls"],
+  });
+  expect(parseRun("--entrypoint=", "x", "ls").image?.program.entryPoint).toBe("");
+  expect(complaint("run", "x", "--entrypoint", "")).toBe(
+    '--entrypoint "" takes the image\'s command away too; give a COMMAND behind the image',
+  );
+});
+
+test.each([
+  [["x", "--env", "=1"], "--env =1: expected NAME=VALUE, or the NAME of a variable of this process"],
+  [["x", "--env", ""], "--env needs a value"],
+  [["x", "--user", "a:b:c"], "--user a:b:c: expected USER or USER:GROUP"],
+  [["x", "--user", ":0"], "--user :0: expected USER or USER:GROUP"],
+  [["x", "-u", "0", "--user", "1"], "--user is given twice"],
+  [["x", "--workdir", "srv"], "--workdir srv: expected a path from the guest's root, such as /srv"],
+  [["--env", "A=1"], "--env needs an imported container image: ringfence run IMAGE --env NAME[=VALUE]"],
+  [["--kernel", "y", "-u", "0"], "--user needs an imported container image"],
+  [["x", "--kernel", "y", "--env", "A=1"], "--kernel takes no --env: the image's own initrd"],
+  [["x", "--initrd", "y", "--workdir", "/"], "--initrd takes no --workdir"],
+  [["x", "--ephemeral", "--restore", "y", "--entrypoint", "z"], "--restore takes no --entrypoint: what the"],
+])("run %j is refused: %s", (argv, expected) => {
+  expect(complaint("run", ...argv)).toContain(expected);
+});
+
+test.each([
+  ["-e", "A=\udcff"],
+  ["-w", "/\udcff"],
+  ["--entrypoint", "\udcff"],
+  ["-u", "\udcff"],
+  ["--", "\udcff"],
+])("a machine in the background takes no words but text: %s", (...words) => {
+  const program = (...argv: string[]) => parseRun("-d", "x", ...argv).image!.program;
+  expect(() => checkDetachable(program(...words))).toThrow(
+    "--detach takes words and variables in UTF-8 only",
+  );
+  checkDetachable(program("-e", "A=é😀\ufffd", "-w", "/é", "ls"));
 });
 
 test("pull takes a release, a mirror and packages, and refuses what cannot be meant", () => {

@@ -48,8 +48,36 @@ test("a file names the image too, unless the command line does", () => {
   expect(parse('image = "debian"').image?.name).toBe("debian");
   expect(parse('image = "debian"', "other").image?.name).toBe("other");
   const { image, memoryBytes } = parse('image = "debian"\nmemory = "1G"', "other", "ls", "--memory", "2G");
-  expect(image).toMatchObject({ name: "other", command: ["ls", "--memory", "2G"] });
+  expect(image).toMatchObject({ name: "other", program: { command: ["ls", "--memory", "2G"] } });
   expect(memoryBytes).toBe(2 ** 30);
+});
+
+test("a file says how a container's program runs, and the command line changes that", () => {
+  const config = `
+image = "app"
+env = ["A=1", "B=x y"]
+user = 1000
+workdir = "/srv"
+entrypoint = ""
+`;
+  expect(parse(config, "other", "ls").image?.program).toEqual({
+    command: ["ls"],
+    entryPoint: "",
+    environment: new Map([
+      ["A", "1"],
+      ["B", "x y"],
+    ]),
+    user: "1000",
+    workingFolder: "/srv",
+  });
+  const typed = ["--env", "C=2", "-u", "root", "-w", "/tmp", "--entrypoint", "/bin/sh"];
+  expect(parse(config, ...typed).image?.program).toEqual({
+    command: [],
+    entryPoint: "/bin/sh",
+    environment: new Map([["C", "2"]]),
+    user: "root",
+    workingFolder: "/tmp",
+  });
 });
 
 test("the command line has precedence, and replaces a list whole", () => {
@@ -70,6 +98,12 @@ test.each([
   ['engine = "fast"', "unknown value for --engine: fast"],
   ['memory = "1T"', "--memory 1T"],
   ['memory = "1G', ":1:"],
+  ['image = "x"\nuser = ""', "user: expected USER[:GROUP] as text"],
+  ['image = "x"\nentrypoint = ""', '--entrypoint "" takes the image\'s command away too'],
+  ['image = "x"\nentrypoint = "a\\u0000"', "--entrypoint: a program has no zero byte in its name"],
+  ['image = "x"\nenv = "A=\\u0000"', "expected NAME=VALUE"],
+  ['image = "x"\nworkdir = "/\\u0000"', "expected a path from the guest's root"],
+  ['image = "x"\nuser = "a\\u0000"', "expected USER or USER:GROUP"],
 ])("%s is refused: %s", (config, complaint) => {
   expect(() => parse(config)).toThrow(complaint);
 });

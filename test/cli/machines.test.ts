@@ -254,7 +254,7 @@ test("others may not look into the registry", () => {
 
 test.each([
   [["exec", "x"], "usage: ringfence exec [OPTION]... NAME [--] COMMAND [ARGUMENT]..."],
-  [["exec", "--env", "A", "x", "ls"], "--env A: expected NAME=VALUE"],
+  [["exec", "--env", "=1", "x", "ls"], "--env =1: expected NAME=VALUE"],
   [["cp", "a", "b"], "neither path is in a guest"],
   [["cp", "one:/a", "two:/b"], "each path is in a guest"],
   [["stop", "--timeout", "long", "x"], "--timeout long: expected seconds"],

@@ -15,10 +15,11 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { openDecompressed } from "../../src/images/container/blob-source.ts";
 import { containerConfig } from "../../src/images/container/container-image.ts";
-import { containerStart } from "../../src/images/container/container-init.ts";
+import { changedStart, containerStart } from "../../src/images/container/container-init.ts";
 import { resolveUser } from "../../src/images/container/container-user.ts";
 import { portWriter } from "../../src/images/container/exit-program.ts";
-import { COMMAND_FILE, commandScript, givenCommand } from "../../src/images/container/given-command.ts";
+import { changedConfig, type GivenProgram } from "../../src/images/container/given-program.ts";
+import { COMMAND_FILE, commandScript, givenScript } from "../../src/images/container/given-script.ts";
 import { openContainer } from "../../src/images/container/open-container.ts";
 import { readTar } from "../../src/images/tar-reader.ts";
 import { TarWriter } from "../../src/images/tar-writer.ts";
@@ -292,9 +293,87 @@ test("words of a run take the place of an image's command and follow on its entr
   });
 });
 
+const NOTHING: GivenProgram = {
+  command: [],
+  entryPoint: undefined,
+  environment: new Map(),
+  user: undefined,
+  workingFolder: undefined,
+};
+const IMAGE = containerConfig({
+  config: {
+    Entrypoint: ["/bin/entry", "-v"],
+    Cmd: ["its", "command"],
+    Env: ["PATH=/bin", "A=image's", "B=1=2"],
+    User: "app",
+    WorkingDir: "/srv",
+  },
+});
+
+test("what a run gives of a program goes before what the image says, one by one", () => {
+  const changed = (given: Partial<GivenProgram>) => changedConfig(IMAGE, { ...NOTHING, ...given });
+  expect(changed({})).toEqual(IMAGE);
+  expect(changed({ command: ["other"] })).toEqual({ ...IMAGE, command: ["other"] });
+  expect(changed({ user: "0:0" })).toEqual({ ...IMAGE, user: "0:0" });
+  expect(changed({ workingFolder: "/tmp" })).toEqual({ ...IMAGE, workingFolder: "/tmp" });
+  const environment = new Map([
+    ["A", ""],
+    ["C", "a\nb=c"],
+  ]);
+  expect(changed({ environment }).environment).toEqual(["PATH=/bin", "B=1=2", "A=", "C=a\nb=c"]);
+});
+
+test("a variable without a value is taken away, and no other that begins like it", () => {
+  const environment = new Map([
+    ["B", undefined],
+    ["P", undefined],
+    ["D", undefined],
+  ]);
+  expect(changedConfig(IMAGE, { ...NOTHING, environment }).environment).toEqual(["PATH=/bin", "A=image's"]);
+});
+
+test("another entry point has no parameters of the image's, and an empty one is none", () => {
+  const run = (entryPoint: string, ...command: string[]) => {
+    const changed = changedConfig(IMAGE, { ...NOTHING, entryPoint, command });
+    return [...changed.entryPoint, "|", ...changed.command];
+  };
+  expect(run("/bin/sh")).toEqual(["/bin/sh", "|"]);
+  expect(run("a program", "-c", "x")).toEqual(["a program", "|", "-c", "x"]);
+  expect(run("", "ls", "-l")).toEqual(["|", "ls", "-l"]);
+});
+
+test("a changed start takes the place of the image's, and what it was given reaches the program word for word", async () => {
+  await inFolder(async (folder) => {
+    const given = path.join(folder, "command");
+    const hard = ["a b", "", "it's", "$(touch /x)", "`id`", "\n", "*", "-n", "\\", '"', "\x01\x7f\x81é"];
+    const inImage = path.join(folder, "it's here");
+    const changed = changedConfig(IMAGE, {
+      entryPoint: "/bin/ls",
+      command: hard,
+      environment: new Map(hard.map((value, i) => [`V${i}`, value])),
+      user: "33",
+      workingFolder: inImage,
+    });
+    const printing = (script: string) =>
+      script.replace(/^busybox=.*$/m, "busybox=").replace("exec $busybox env -i", "pwd; exec printf '%s|'");
+    writeFileSync(given, printing(changedStart(changed, { uid: 33, gid: 44, home: "/home of 33" })));
+    const own = containerStart(IMAGE, { uid: 1, gid: 2, home: "/" }).replace(/^given=.*$/m, `given=${given}`);
+    const { stdout, stderr } = spawnSync("sh", { input: printing(own), encoding: "utf8", env: {} });
+    expect(stderr).toBe("");
+    const settings = ["PATH=/bin", "A=image's", "B=1=2", ...hard.map((value, i) => `V${i}=${value}`)];
+    const words = ["TERM=linux", ...settings, "HOME=/home of 33", "nsenter", "-S", "33", "-G", "44"];
+    expect(stdout).toBe(`${inImage}\n${[...words, "/bin/ls", ...hard].join("|")}|`);
+  });
+});
+
+test("bytes that are no characters go into the archive as they are", () => {
+  const archive = Buffer.from(givenScript(commandScript(["\udcff\udc81é"])));
+  expect(archive.includes(Buffer.from([0x27, 0xff, 0x81, 0xc3, 0xa9, 0x27]))).toBe(true);
+});
+
 test.skipIf(!hasCpio)("a command is one file of an archive (skipped where there is no cpio)", () => {
   const list = spawnSync("cpio", ["-i", "--quiet", "--to-stdout", COMMAND_FILE], {
-    input: givenCommand(["echo", "it's"]),
+    input: givenScript(commandScript(["echo", "it's"])),
     encoding: "utf8",
   });
   expect(list).toMatchObject({ status: 0, stdout: "set -- 'echo' 'it'\\''s'\n" });

@@ -5,6 +5,7 @@ import path from "node:path";
 import { expect, test } from "vitest";
 import { createQcow2 } from "../../src/disk/qcow2/create.ts";
 import { FileStore } from "../../src/host/node/file-store.ts";
+import { CONTAINER_FILE, containerText } from "../../src/images/container/kept-container.ts";
 import { machineDisks } from "../../src/images/image-disks.ts";
 import { checkFiles } from "../../src/images/image-files.ts";
 import { ImageStore, type NewImage, type StoredImage } from "../../src/images/image-store.ts";
@@ -112,6 +113,78 @@ test("an image that takes no command is refused with one, before its disks are c
     expect(store.open("first").manifest.takesCommand).toBe(true);
     expect(ringfence(store.folder, "inspect", "first").stdout).toMatch(/^command: +its own, or what/m);
     expect(tried().stderr).toContain("pass a Linux bzImage");
+  });
+});
+
+/** An image of a container, but for a kernel and an initial RAM disk: none of it is ever booted. */
+async function fillContainer(folder: string): Promise<NewImage> {
+  const config = {
+    entryPoint: ["/bin/it's"],
+    command: ["a b"],
+    environment: ["PATH=/bin", "A=1"],
+    user: "",
+    workingFolder: "/srv",
+    ports: [],
+  };
+  const accounts = { passwd: "app:x:1234:56::/srv:/bin/sh\n", group: "web:x:33:\n" };
+  writeFileSync(path.join(folder, CONTAINER_FILE), containerText({ config, accounts }));
+  const container = { exitStatusPort: 0xf4, takesCommand: true, container: CONTAINER_FILE };
+  return { ...(await fill(folder)), ...container };
+}
+
+test("an image that keeps nothing of a container is refused with options for one, before its disks are changed", async () => {
+  await inFolder(async (root) => {
+    const store = new ImageStore(path.join(root, "images"));
+    const image = await store.create("first", fill);
+    await machineDisks(image, "keep");
+    const files = readdirSync(image.folder, { recursive: true });
+    const tried = (...options: string[]) => ringfence(store.folder, "run", "first", "--reset", ...options);
+    expect(tried("-e", "A=1")).toEqual({
+      status: 2,
+      stdout: "",
+      stderr:
+        "ringfence: first takes no --env: it is a whole system; boot it, then ringfence exec NAME -- COMMAND\n",
+    });
+    editManifest(image, (manifest) => {
+      manifest["exitStatusPort"] = 0xf4;
+      manifest["takesCommand"] = true;
+    });
+    expect(tried("--workdir", "/", "ls").stderr).toBe(
+      "ringfence: first takes no --workdir: an earlier Ringfence imported it; ringfence rm first, and import its file again\n",
+    );
+    expect(readdirSync(image.folder, { recursive: true })).toEqual(files);
+  });
+});
+
+test("an image of a container tells what it keeps, and is refused where that is not its own", async () => {
+  await inFolder(async (root) => {
+    const store = new ImageStore(root);
+    const image = await store.create("app", fillContainer);
+    const shown = ringfence(root, "inspect", "app");
+    expect(shown.stdout).toContain(
+      "entry point:  '/bin/it'\\''s'\ncommand:      'a b'\nvariable:     'PATH=/bin'\n",
+    );
+    expect(shown.stdout).toContain("variable:     'A=1'\nuser:         root\nstarts in:    /srv\n");
+    expect(JSON.parse(ringfence(root, "inspect", "app", "--json").stdout)).toMatchObject({
+      container: CONTAINER_FILE,
+      program: { entryPoint: ["/bin/it's"], workingFolder: "/srv" },
+    });
+    const file = path.join(image.folder, CONTAINER_FILE);
+    writeFileSync(file, readFileSync(file, "utf8").replace("1234", "0000"));
+    utimesSync(file, new Date(0), new Date(0));
+    const { status, stderr } = ringfence(root, "run", "app", "-e", "A=2");
+    expect({ status, stderr }).toEqual({
+      status: 2,
+      stderr: expect.stringContaining("its SHA-256 is not that of the manifest"),
+    });
+    writeFileSync(file, "[]");
+    expect(ringfence(root, "inspect", "app").stderr).toContain("it describes no container");
+    editManifest(image, (manifest) => {
+      manifest["container"] = "../container.json";
+    });
+    expect(ringfence(root, "inspect", "app").stderr).toContain(
+      'has no "container" that is the name of a file',
+    );
   });
 });
 

@@ -44,7 +44,13 @@ export const MACHINE_COMMANDS: readonly MachineCommandDescription[] = [
     ],
     options: [
       { name: "interactive", short: "i", help: "give it standard input, as it comes" },
-      { name: "env", short: "e", value: "NAME=VALUE", repeatable: true, help: "add to its environment" },
+      {
+        name: "env",
+        short: "e",
+        value: "NAME[=VALUE]",
+        repeatable: true,
+        help: "add to its environment; NAME alone has the value of this process",
+      },
       { name: "workdir", short: "w", value: "GUEST-FOLDER", help: "run it in this folder of the guest" },
       { name: "json", help: "print status and output as JSON, at the command's end" },
       HELP,

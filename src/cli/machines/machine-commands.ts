@@ -1,4 +1,5 @@
 import process from "node:process";
+import { parseEnvironment } from "../env-option.ts";
 import { collectOptions } from "../parse-options.ts";
 import { parseBalloonSize } from "../size.ts";
 import { UsageError } from "../usage-error.ts";
@@ -74,7 +75,10 @@ export function parseMachineCommand(action: MachineAction, argv: readonly string
       return { action, json, quiet: given.has("quiet") };
     case "exec": {
       const [name = "", ...command] = takeWords(action, words, 2, Infinity);
-      const environment = Object.fromEntries((repeated.get("env") ?? []).map(parseVariable));
+      const variables = [...parseEnvironment(repeated.get("env") ?? [], (own) => process.env[own])];
+      const environment = Object.fromEntries(
+        variables.flatMap(([variable, value]) => (value === undefined ? [] : [[variable, value]])),
+      );
       const interactive = given.has("interactive");
       const folder = given.get("workdir");
       return {
@@ -134,12 +138,6 @@ function parsePlace(text: string): FilePlace {
   ).exec(text);
   if (match === null) return { machine: undefined, path: text };
   return { machine: match[1] ?? "", path: match[2] ?? "" };
-}
-
-function parseVariable(text: string): [string, string] {
-  const equals = text.indexOf("=");
-  if (equals > 0) return [text.slice(0, equals), text.slice(equals + 1)];
-  throw new UsageError(`--env ${text}: expected NAME=VALUE`);
 }
 
 function parseSeconds(text: string | undefined): number {

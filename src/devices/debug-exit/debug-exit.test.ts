@@ -1,16 +1,17 @@
 import { expect, test } from "vitest";
 import { DebugExit } from "./debug-exit.ts";
 
-test("a written value v ends the run with status 2v + 1", () => {
-  const statuses: number[] = [];
-  const device = new DebugExit((status) => statuses.push(status));
+test("what is written ends the run, all bits of it", () => {
+  const values: number[] = [];
+  const device = new DebugExit((value) => values.push(value));
   device.writePort(0, 4, 0);
-  device.writePort(0, 1, 0x10);
-  expect(statuses).toEqual([1, 0x21]);
+  device.writePort(0, 1, 0x89);
+  device.writePort(0, 4, 0xffff_ffff);
+  expect(values).toEqual([0, 0x89, 0xffff_ffff]);
 });
 
 test("reads have no effect", () => {
-  const statuses: number[] = [];
-  expect(new DebugExit((status) => statuses.push(status)).readPort()).toBe(0);
-  expect(statuses).toEqual([]);
+  const values: number[] = [];
+  expect(new DebugExit((value) => values.push(value)).readPort()).toBe(0);
+  expect(values).toEqual([]);
 });

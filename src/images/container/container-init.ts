@@ -1,6 +1,6 @@
 import type { ContainerConfig } from "./container-image.ts";
 import type { ContainerUser } from "./container-user.ts";
-import { COMMAND_FILE } from "./given-command.ts";
+import { COMMAND_FILE, commandScript } from "./given-script.ts";
 import { shellWord } from "./shell-word.ts";
 
 /** A byte written here ends the machine and is the exit status of `ringfence run`, as of the entry point. */
@@ -71,17 +71,29 @@ end $?
 `;
 }
 
-/** Runs inside of the container's root: everything that an image's configuration says, then its program. */
-export function containerStart(config: ContainerConfig, { uid, gid, home }: ContainerUser): string {
-  const { environment, workingFolder, entryPoint, command } = config;
+/**
+ * Runs inside of the container's root. The script that `run` brings, if any, sets other words for the command, or is a
+ * whole start itself and does not come back.
+ */
+export function containerStart(config: ContainerConfig, user: ContainerUser): string {
+  return `#!/bin/sh
+${commandScript(config.command)}given=/.ringfence/${COMMAND_FILE}
+[ ! -e "$given" ] || . "$given"
+${programScript(config, user)}`;
+}
+
+/** Takes the place of the whole of an image's start: for a run that changes how the program runs. */
+export function changedStart(config: ContainerConfig, user: ContainerUser): string {
+  return commandScript(config.command) + programScript(config, user);
+}
+
+/** Everything that a configuration says but for its command, which the shell's parameters are; then the program. */
+function programScript(config: ContainerConfig, { uid, gid, home }: ContainerUser): string {
+  const { environment, workingFolder, entryPoint } = config;
   const settingOf = (name: string) =>
     environment.findLast((setting) => setting.startsWith(`${name}=`))?.slice(name.length + 1);
   const settings = [...environment, ...(settingOf("HOME") === undefined ? [`HOME=${home}`] : [])];
-  return `#!/bin/sh
-busybox=/.ringfence/busybox
-given=/.ringfence/${COMMAND_FILE}
-set -- ${command.map(shellWord).join(" ")}
-[ ! -e "$given" ] || . "$given"
+  return `busybox=/.ringfence/busybox
 set -- ${entryPoint.map(shellWord).join(" ")} "$@"
 program=$1
 shift

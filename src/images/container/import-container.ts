@@ -12,8 +12,9 @@ import { createDisk, runBuild } from "../run-build.ts";
 import { TarWriter } from "../tar-writer.ts";
 import type { ContainerConfig, ContainerImage } from "./container-image.ts";
 import { containerInit, containerStart, EXIT_STATUS_PORT, UDHCPC_SCRIPT } from "./container-init.ts";
-import { type ContainerUser, resolveUser } from "./container-user.ts";
+import { type Accounts, type ContainerUser, resolveUser } from "./container-user.ts";
 import { portWriter } from "./exit-program.ts";
+import { CONTAINER_FILE, containerText } from "./kept-container.ts";
 import { type MergedTree, mergeLayers, writeMerged } from "./merge-layers.ts";
 import { openContainer } from "./open-container.ts";
 
@@ -81,7 +82,9 @@ export async function importContainer(
     ({ ports } = container.config);
     const tree = await mergeLayers(container.layers, ACCOUNT_FILES, source);
     const config = withCommand(container.config, request.command);
-    const user = findUser(config, tree, source);
+    const accounts = accountsIn(tree);
+    const user = findUser(config, accounts, source);
+    writeFileSync(path.join(folder, CONTAINER_FILE), containerText({ config, accounts }));
     await makeDisk(container, tree, { folder, work, request, progress });
     await makeInitrd(folder, request.name, config, user, progress);
     rmSync(work, { recursive: true });
@@ -96,6 +99,7 @@ export async function importContainer(
       forwards: request.forwards,
       exitStatusPort: EXIT_STATUS_PORT,
       takesCommand: true,
+      container: CONTAINER_FILE,
     };
   });
   return { ...stored, ports };
@@ -105,9 +109,13 @@ function withCommand(config: ContainerConfig, command: string | undefined): Cont
   return command === undefined ? config : { ...config, entryPoint: [], command: ["/bin/sh", "-c", command] };
 }
 
-function findUser({ user }: ContainerConfig, { kept }: MergedTree, source: string): ContainerUser {
+function accountsIn({ kept }: MergedTree): Accounts {
   const text = (file: (typeof ACCOUNT_FILES)[number]) => kept.get(file)?.toString("utf8") ?? "";
-  const found = resolveUser(user, { passwd: text("etc/passwd"), group: text("etc/group") });
+  return { passwd: text("etc/passwd"), group: text("etc/group") };
+}
+
+function findUser({ user }: ContainerConfig, accounts: Accounts, source: string): ContainerUser {
+  const found = resolveUser(user, accounts);
   if (found !== undefined) return found;
   const reason = `it runs as ${JSON.stringify(user)}, whom its /etc/passwd and /etc/group do not have`;
   throw new VmError({ code: "archive-invalid", path: source, reason });
