@@ -54,11 +54,14 @@ export async function runPiped(
   try {
     for (;;) {
       const piece = await fetch(`${wait}; ${read}`);
-      if (piece !== undefined && piece.length > 0) await output("stdout", piece);
-      if (piece === undefined || piece.length < PIECE_BYTES) break;
+      if (piece === undefined) return (await command).status;
+      if (piece.length > 0) await output("stdout", piece);
+      if (piece.length < PIECE_BYTES) break;
     }
-    const complaints = await fetch(`head -c ${MOST_ERROR_BYTES} ${folder}/stderr; : >${folder}/end`);
+    const complaints = await fetch(`head -c ${MOST_ERROR_BYTES} ${folder}/stderr`);
     if (complaints !== undefined && complaints.length > 0) await output("stderr", complaints);
+    // That ends the command, and so what it is fetched with.
+    await fetch(`: >${folder}/end`);
     return (await command).status;
   } finally {
     ended.abort();

@@ -315,6 +315,8 @@ test("times come along, as far as this host can tell them", () => {
   unpack([
     directory("d", { modified: 86400 }),
     file("d/old", "", { modified: 0 }),
+    pax("mtime=Infinity"),
+    file("d/never", ""),
     pax("mtime=1234567890.25"),
     file("d/exact", ""),
     changed(file("d/late", ""), 136, `\x80${"\0".repeat(5)}${"\xff".repeat(6)}`),

@@ -31,7 +31,9 @@ function pack(withFolder = true, pieceBytes = 1000): AsyncGenerator<Uint8Array> 
 }
 
 async function packed(withFolder = true): Promise<Buffer> {
-  return Buffer.concat(await Array.fromAsync(pack(withFolder)));
+  const pieces: Uint8Array[] = [];
+  for await (const piece of pack(withFolder)) pieces.push(piece);
+  return Buffer.concat(pieces);
 }
 
 function listed(archive: Buffer): string[] {
