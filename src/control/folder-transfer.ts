@@ -57,8 +57,9 @@ export async function sendFolder(
   signal?: AbortSignal,
 ): Promise<void> {
   const file = quoteForShell(folder);
-  // Not by exec: busybox' tar would take the shell's other child for its own, and that one's end for a failure.
-  const script = `[ -d ${file} ] || mkdir -- ${file} || exit\ncd -- ${file} && tar -x -p -f -`;
+  // More comes behind tar, lest the shell becomes it: busybox' would take the shell's other child for its own, and that one's
+  // end for a failure.
+  const script = `[ -d ${file} ] || mkdir -- ${file} || exit\ncd -- ${file} && tar -x -p -f -\nexit $?`;
   try {
     await new FolderTransfer(run, folder, signal).run(script, { piped: false, pieces });
   } finally {

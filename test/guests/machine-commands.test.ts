@@ -182,6 +182,7 @@ guestTest(`cp copies a folder in and out, with all that is in it${suffix}`, TIME
     ...[0, ""],
     { path: back, bytes: 2_500_032, files: 8, leftOut: 0 },
   ]);
+  expect(treeOf(tree)).toContain("d sub/empty 755");
   expect(treeOf(back)).toBe(treeOf(tree));
   expect(spawnSync("diff", ["-r", "--no-dereference", tree, back]).stdout.toString()).toBe("");
 });
