@@ -16,6 +16,8 @@ export type {
 export type {
   BalloonState,
   CommandResult,
+  CopyOptions,
+  CopySummary,
   CreateOptions,
   DeviceOptions,
   ExecOptions,

@@ -109,6 +109,24 @@ export interface ExecOptions {
   readonly mostOutputBytes?: number;
 }
 
+export interface CopyOptions {
+  /** Ends the copy; what has come stays. */
+  readonly signal?: AbortSignal;
+}
+
+export interface CopySummary {
+  /** Where the file or the folder is now. */
+  readonly path: string;
+  /** Files and symbolic links. */
+  readonly files: number;
+  /** Of the files' contents. */
+  readonly bytes: number;
+  /** Devices, sockets and pipes in a folder, which are not copied. */
+  readonly leftOut: number;
+  /** The first hundred of these. */
+  readonly leftOutNames: readonly string[];
+}
+
 export interface CommandResult {
   /** Exit status, 0..255; 128 + n after signal n. */
   readonly status: number;

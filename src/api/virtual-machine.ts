@@ -2,18 +2,25 @@
 
 import { commandScript } from "../control/command-script.ts";
 import { inPieces, PIECE_BYTES, readWhole, receiveFile, sendFile } from "../control/file-transfer.ts";
+import type { RunInGuest } from "../control/folder-transfer.ts";
+import { runPiped } from "../control/piped-command.ts";
 import { runStreamed } from "../control/streamed-command.ts";
+import { CopyCount } from "../host/copy-count.ts";
 import { openPieces, writePieces } from "../host/node/file-pieces.ts";
+import { isFolder } from "../host/node/files.ts";
 import { withTemporaryPath } from "../host/node/temporary-file.ts";
 import { VmError } from "../layout/vm-error.ts";
 import type { MachineEnd } from "../machine/machine-end.ts";
 import { AgentConnection } from "./agent-connection.ts";
 import { allBytes, commandResult } from "./command-result.ts";
 import type { SocketStreams } from "./device-options.ts";
+import { copyFolderIn, copyFolderOut, type FolderCopy } from "./folder-copy.ts";
 import { MachineConnection, type MadeMachine } from "./machine-connection.ts";
 import type {
   BalloonState,
   CommandResult,
+  CopyOptions,
+  CopySummary,
   CreateOptions,
   ExecOptions,
   RestoreOptions,
@@ -53,6 +60,10 @@ export class VirtualMachine implements AsyncDisposable {
   readonly #options: RestoreOptions;
   readonly #agent: AgentConnection;
   readonly #ended: Promise<MachineEnd>;
+  readonly #runForCopy: RunInGuest = (script, { piped, ...command }) =>
+    piped
+      ? runPiped(this.#agent.control, script, command)
+      : runStreamed(this.#agent.control, script, command);
   #phase: "made" | "running" | "paused" | "ended" = "made";
 
   /**
@@ -273,20 +284,34 @@ export class VirtualMachine implements AsyncDisposable {
   }
 
   /**
-   * Copies a file of this host into the guest, with its permissions, however large it is.
+   * Copies a file of this host into the guest, with its permissions, however large it is; or a folder, with all that is in
+   * it. A folder becomes `guestPath`, or one in it where that is a folder that is there; of a path that ends with "/." it
+   * is the contents.
+   *
    * @throws {VmError} `file-not-found`, `file-unreadable`, and what `writeFile` throws.
    */
-  async copyIn(hostPath: string, guestPath: string): Promise<void> {
+  async copyIn(hostPath: string, guestPath: string, options: CopyOptions = {}): Promise<CopySummary> {
+    if (isFolder(hostPath))
+      return summary(await copyFolderIn(this.#runForCopy, hostPath, guestPath, options));
     const { mode, pieces } = await openPieces(hostPath, PIECE_BYTES);
-    await sendFile(this.#agent.control, pieces, guestPath, mode);
+    const count = new CopyCount();
+    await sendFile(this.#agent.control, counted(pieces, count, options.signal), guestPath, mode);
+    return summary({ target: guestPath, count });
   }
 
   /**
-   * Copies a file of the guest to this host, however large it is.
+   * Copies a file of the guest to this host, however large it is; or a folder, as `copyIn` does. Nothing is written but in
+   * that folder, whatever the guest sends.
+   *
    * @throws {VmError} `file-unwritable`, and what `readFile` throws.
    */
-  async copyOut(guestPath: string, hostPath: string): Promise<void> {
-    await writePieces(hostPath, receiveFile(this.#agent.control, guestPath));
+  async copyOut(guestPath: string, hostPath: string, options: CopyOptions = {}): Promise<CopySummary> {
+    if ((await this.exec(["test", "-d", guestPath], options)).status === 0)
+      return summary(await copyFolderOut(this.#runForCopy, guestPath, hostPath, options));
+    const count = new CopyCount();
+    const pieces = receiveFile(this.#agent.control, guestPath);
+    await writePieces(hostPath, counted(pieces, count, options.signal));
+    return summary({ target: hostPath, count });
   }
 
   /** The guest's time of day. A guest that was paused or restored may be behind. */
@@ -377,4 +402,23 @@ export class VirtualMachine implements AsyncDisposable {
 /** How a machine runs, however it begins. */
 function runningOptions({ engine = "auto", learn = false, noReboot = false }: RestoreOptions) {
   return { engine, learn, noReboot };
+}
+
+/** Passes a file's pieces on. */
+async function* counted(
+  pieces: AsyncIterable<Uint8Array>,
+  count: CopyCount,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) {
+    signal?.throwIfAborted();
+    count.bytes += piece.length;
+    yield piece;
+  }
+  count.files = 1;
+}
+
+function summary({ target, count }: Pick<FolderCopy, "target" | "count">): CopySummary {
+  const { files, bytes, leftOut, leftOutNames } = count;
+  return { path: target, files, bytes, leftOut, leftOutNames };
 }

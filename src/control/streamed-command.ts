@@ -1,6 +1,7 @@
 import type { CommandRequest, GuestControl } from "./guest-control.ts";
 import { quoteForShell } from "./shell-quoting.ts";
 import { closeInputPipe, feedInput, type InputSource, openInputPipe } from "./streamed-input.ts";
+import { temporaryFolder } from "./temporary-folder.ts";
 
 export type OutputStream = "stdout" | "stderr";
 
@@ -25,7 +26,7 @@ export async function runStreamed(
   script: string,
   { input, signal, output }: StreamedRequest,
 ): Promise<number> {
-  const folder = `/tmp/.ringfence-${randomName()}`;
+  const folder = temporaryFolder();
   const source = typeof input === "function" ? input : undefined;
   const lines = [
     // mkdir fails where somebody in the guest was there first.
@@ -114,9 +115,4 @@ class GrowingFiles {
     const range = `bs=${PIECE_BYTES} skip=${offset} count=${PIECE_BYTES} iflag=skip_bytes,count_bytes`;
     return `dd if=${file} ${range} 2>/dev/null`;
   }
-}
-
-function randomName(): string {
-  const number = () => Math.floor(Math.random() * 2 ** 52).toString(36);
-  return `${number()}${number()}`;
 }

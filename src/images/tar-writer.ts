@@ -1,27 +1,9 @@
 import { closeSync, openSync, writeSync } from "node:fs";
+import { BLOCK_BYTES, paddingBytes, type TarKind, tarHeader } from "../host/tar/tar-header.ts";
 import { invariant } from "../layout/invariant.ts";
 
-const BLOCK_BYTES = 512;
-const NAME_BYTES = 100;
-/** GNU tar's member that holds the name, or the link's target, of the one behind it. */
-const LONG_NAME = "L";
-const LONG_LINK = "K";
-/** The largest number that 11 octal digits hold; sizes only, owners are far below. */
-const MOST_OCTAL = 0o77777777777;
-
-/** A member's kind by its byte in the header (POSIX.1-1988, ustar). */
-export const TAR_TYPES = {
-  file: "0",
-  link: "1",
-  symlink: "2",
-  "character-device": "3",
-  "block-device": "4",
-  directory: "5",
-  fifo: "6",
-} as const;
-
 export interface TarMember {
-  readonly kind: keyof typeof TAR_TYPES;
+  readonly kind: TarKind;
   /** From the archive's root, without a slash in front. */
   readonly path: string;
   /** Of a link or symlink. */
@@ -58,9 +40,9 @@ export class TarWriter {
       if (this.#folders.has(member.path)) return;
       this.#folders.add(member.path);
     }
-    if (Buffer.byteLength(member.path) > NAME_BYTES) this.#long(LONG_NAME, member.path);
-    if (Buffer.byteLength(member.target ?? "") > NAME_BYTES) this.#long(LONG_LINK, member.target ?? "");
-    this.#write(header(member, TAR_TYPES[member.kind]));
+    const { path, target, permissions = member.kind === "directory" ? 0o755 : 0o644 } = member;
+    const names = { path: Buffer.from(path), target: target === undefined ? undefined : Buffer.from(target) };
+    this.#write(tarHeader({ ...member, ...names, permissions }));
     this.#missingBytes = member.sizeBytes ?? 0;
   }
 
@@ -87,60 +69,13 @@ export class TarWriter {
     closeSync(this.#descriptor);
   }
 
-  #long(type: string, name: string): void {
-    const bytes = Buffer.from(`${name}\0`);
-    this.#write(header({ kind: "file", path: "././@LongLink", sizeBytes: bytes.length }, type));
-    this.#write(bytes);
-    this.#pad();
-  }
-
   #pad(): void {
     invariant(this.#missingBytes === 0, "a member has all its contents before the next begins");
-    const over = this.#written % BLOCK_BYTES;
-    if (over > 0) this.#write(new Uint8Array(BLOCK_BYTES - over));
+    this.#write(new Uint8Array(paddingBytes(this.#written)));
   }
 
   #write(bytes: Uint8Array): void {
     for (let done = 0; done < bytes.length; ) done += writeSync(this.#descriptor, bytes, done);
     this.#written += bytes.length;
   }
-}
-
-function header(member: TarMember, type: string): Uint8Array {
-  const { owner = 0, group = 0, modified = 0, sizeBytes = 0, device } = member;
-  const permissions = member.permissions ?? (member.kind === "directory" ? 0o755 : 0o644);
-  const block = Buffer.alloc(BLOCK_BYTES);
-  Buffer.from(member.path).copy(block, 0, 0, NAME_BYTES);
-  octal(block, 100, 8, permissions & 0o7777);
-  octal(block, 108, 8, owner);
-  octal(block, 116, 8, group);
-  octal(block, 124, 12, sizeBytes);
-  octal(block, 136, 12, Math.max(0, Math.min(Math.floor(modified), MOST_OCTAL)));
-  block.write(type, 156, "latin1");
-  Buffer.from(member.target ?? "").copy(block, 157, 0, NAME_BYTES);
-  block.write("ustar  \0", 257, "latin1");
-  if (device !== undefined) {
-    octal(block, 329, 8, device.major);
-    octal(block, 337, 8, device.minor);
-  }
-  block.fill(" ", 148, 156);
-  const sum = block.reduce((total, byte) => total + byte, 0);
-  block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
-  return block;
-}
-
-function octal(block: Buffer, at: number, length: number, value: number): void {
-  const digits = value.toString(8);
-  if (digits.length < length) block.write(`${digits.padStart(length - 1, "0")}\0`, at, "latin1");
-  else binary(block, at, length, value);
-}
-
-/** GNU's form of numbers that octal digits are too few for: big-endian, with the top bit set. */
-function binary(block: Buffer, at: number, length: number, value: number): void {
-  let rest = value;
-  for (let byte = at + length - 1; byte > at; byte--) {
-    block[byte] = rest % 256;
-    rest = Math.floor(rest / 256);
-  }
-  block[at] = 0x80;
 }

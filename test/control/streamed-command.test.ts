@@ -1,39 +1,12 @@
-import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { readdirSync } from "node:fs";
 import { expect, test } from "vitest";
 import { commandScript } from "../../src/control/command-script.ts";
-import type { CommandOutcome, CommandRequest, GuestControl } from "../../src/control/guest-control.ts";
 import { runStreamed, type StreamedRequest } from "../../src/control/streamed-command.ts";
-
-/** This host's shell in the place of a guest's. */
-function localShell(script: string, { input, signal }: CommandRequest): Promise<CommandOutcome> {
-  return new Promise((resolve, reject) => {
-    const child = spawn("sh", ["-c", script]);
-    const outputs = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
-    child.stdout.on("data", (bytes: Buffer) => outputs.stdout.push(bytes));
-    child.stderr.on("data", (bytes: Buffer) => outputs.stderr.push(bytes));
-    child.stdin.on("error", () => {});
-    child.stdin.end(input);
-    signal?.addEventListener("abort", () => {
-      child.kill("SIGKILL");
-      reject(signal.reason);
-    });
-    child.on("close", (status) =>
-      resolve({
-        status: status ?? 137,
-        stdout: Buffer.concat(outputs.stdout),
-        stderr: Buffer.concat(outputs.stderr),
-      }),
-    );
-  });
-}
-
-const control = { run: localShell } as GuestControl;
+import { leftovers, localControl } from "./local-shell.ts";
 
 async function collect(script: string, request: Partial<StreamedRequest> = {}) {
   const seen = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
-  const status = await runStreamed(control, script, {
+  const status = await runStreamed(localControl, script, {
     ...request,
     output: async (stream, bytes) => void seen[stream].push(bytes.slice()),
   });
@@ -44,8 +17,6 @@ async function collect(script: string, request: Partial<StreamedRequest> = {}) {
     pieces: seen.stdout,
   };
 }
-
-const leftovers = () => readdirSync("/tmp").filter((name) => name.startsWith(".ringfence-"));
 
 test("both streams come whole, with the status, and nothing is left behind", async () => {
   const script = "head -c 500001 /dev/zero | tr '\\0' x; echo complaint >&2; exit 9";
@@ -78,7 +49,7 @@ test("input that comes while the command runs reaches it, and what it answers co
   const said: string[] = [];
   let asked = 0;
   const status = await runStreamed(
-    control,
+    localControl,
     'while read -r line; do echo "got $line"; done; echo end; exit 7',
     {
       input: async () => {

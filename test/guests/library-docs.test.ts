@@ -46,6 +46,7 @@ const PRINTED: Record<string, RegExp> = {
   "A first machine": /^Linux\s+3\n$/,
   "The life of a machine": /it has ended[\s\S]*reason: 'power-off'/,
   "Commands and files": /'1', '2', '3'[\s\S]*FROM OUTSIDE\n6\nstdout hello\nstdout bye\nTimeoutError\n$/,
+  "Copying folders": /^2 \[ 'pipe' \]\napple\n$/,
   "Shared folders": /^42\n\n$/,
   "Disks and networks": /^BBB\nyou asked for \/status\n$/,
   "The console": /^$/,

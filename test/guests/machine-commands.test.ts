@@ -1,6 +1,18 @@
 import { spawn, spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -126,19 +138,118 @@ guestTest(`cp says which file is not there, and leaves none behind${suffix}`, TI
   expect(ringfence(["cp", "/nowhere/x", "box:/tmp/x"]).stderr).toContain("/nowhere/x: no such file");
 });
 
-guestTest(`cp says of a folder how else it comes and goes${suffix}`, TIMEOUT, () => {
+/** Names, modes, sizes and times of all in a folder, but for folders' times; links as they are. */
+function treeOf(top: string): string {
+  const format = "%y %P %m %l";
+  const find = ["-printf", `${format}\\n`, "-type", "f", "-printf", "%s %T@ %P\\n"];
+  const { stdout } = spawnSync("find", [top, ...find], { encoding: "latin1" });
+  return stdout.split("\n").sort().join("\n");
+}
+
+function makeTree(top: string): void {
+  const long = "x".repeat(120);
+  mkdirSync(path.join(top, "sub", "empty"), { recursive: true });
+  mkdirSync(path.join(top, long), { mode: 0o750 });
+  writeFileSync(path.join(top, "run me"), "#!/bin/sh\n", { mode: 0o755 });
+  writeFileSync(path.join(top, "nothing"), "", { mode: 0o600 });
+  writeFileSync(path.join(top, long, long), "long");
+  writeFileSync(Buffer.from(`${top}/sub/b\xe4d`, "latin1"), "no UTF-8");
+  writeFileSync(path.join(top, "sub", "large"), randomBytes(2_500_000));
+  linkSync(path.join(top, "run me"), path.join(top, "twice"));
+  symlinkSync("../run me", path.join(top, "sub", "near"));
+  symlinkSync("/etc/passwd", path.join(top, "sub", "far"));
+  for (const file of [
+    "run me",
+    "nothing",
+    "sub/large",
+    `${long}/${long}`,
+    Buffer.from("sub/b\xe4d", "latin1"),
+  ])
+    utimesSync(Buffer.concat([Buffer.from(`${top}/`), Buffer.from(file)]), 1e9, 1e9);
+}
+
+guestTest(`cp copies a folder in and out, with all that is in it${suffix}`, TIMEOUT, () => {
   const tree = path.join(folder, "tree");
-  mkdirSync(tree);
-  writeFileSync(path.join(tree, "leaf"), "green");
-  const refused = ringfence(["cp", tree, "box:/tmp"]);
-  const remedy = `tar -c -C ${folder} tree | ringfence exec -i box -- tar -x -C /tmp`;
-  expect([refused.status, refused.stderr]).toEqual([2, expect.stringContaining(remedy)]);
-  const archive = spawnSync("tar", ["-c", "-C", folder, "tree"]).stdout;
-  expect(ringfence(["exec", "-i", "box", "--", "tar", "-x", "-C", "/tmp"], archive).status).toBe(0);
-  expect(ringfence(["exec", "box", "cat", "/tmp/tree/leaf"]).stdout.toString()).toBe("green");
-  expect(ringfence(["cp", "box:/tmp/tree", folder]).stderr).toContain(
-    "ringfence exec box -- tar -c -C /tmp/tree . > FILE.tar",
+  makeTree(tree);
+  expect(ringfence(["cp", tree, "box:/tmp"])).toMatchObject({ status: 0, stderr: "" });
+  const inside = "cd /tmp/tree && stat -c %u:%g:%a:%Y 'run me' nothing; readlink sub/far; cat */xxx*";
+  expect(ringfence(["exec", "box", "--", "sh", "-c", inside]).stdout.toString()).toBe(
+    "0:0:755:1000000000\n0:0:600:1000000000\n/etc/passwd\nlong",
   );
+  const back = path.join(folder, "came-back");
+  const { status, stdout, stderr } = ringfence(["cp", "--json", "box:/tmp/tree", back]);
+  expect([status, stderr, JSON.parse(stdout.toString())]).toEqual([
+    ...[0, ""],
+    { path: back, bytes: 2_500_032, files: 8, leftOut: 0 },
+  ]);
+  expect(treeOf(tree)).toContain("d sub/empty 755");
+  expect(treeOf(back)).toBe(treeOf(tree));
+  expect(spawnSync("diff", ["-r", "--no-dereference", tree, back]).stdout.toString()).toBe("");
+});
+
+guestTest(`cp puts a folder where docker cp would${suffix}`, TIMEOUT, () => {
+  const one = path.join(folder, "one");
+  mkdirSync(one);
+  writeFileSync(path.join(one, "leaf"), "green");
+  const leaves = () =>
+    ringfence(["exec", "box", "--", "sh", "-c", "cd /tmp/p && find . | sort | xargs"]).stdout.toString();
+  ringfence(["exec", "box", "mkdir", "-m", "700", "/tmp/p"]);
+  expect(ringfence(["cp", one, "box:/tmp/p"]).status).toBe(0);
+  expect(leaves()).toBe(". ./one ./one/leaf\n");
+  expect(ringfence(["cp", one, "box:/tmp/p/new"]).status).toBe(0);
+  expect(leaves()).toBe(". ./new ./new/leaf ./one ./one/leaf\n");
+  expect(ringfence(["cp", `${one}/.`, "box:/tmp/p"]).status).toBe(0);
+  expect(leaves()).toBe(". ./leaf ./new ./new/leaf ./one ./one/leaf\n");
+  expect(ringfence(["exec", "box", "stat", "-c", "%a", "/tmp/p"]).stdout.toString()).toBe("700\n");
+  expect(ringfence(["cp", one, "box:/tmp/p/leaf"]).stderr).toContain("cannot take the place of a file");
+  expect(ringfence(["cp", one, "box:/tmp/absent/p"]).stderr).toContain("there is no folder /tmp/absent");
+  expect(ringfence(["cp", "box:/tmp/p/one/.", path.join(folder, "contents")]).status).toBe(0);
+  expect(readFileSync(path.join(folder, "contents", "leaf"), "utf8")).toBe("green");
+});
+
+guestTest(`cp names the devices and pipes that it leaves out of a folder${suffix}`, TIMEOUT, () => {
+  const make = "mkdir /tmp/odd; cd /tmp/odd; mkfifo pipe; mknod null c 1 3; echo kept >file";
+  ringfence(["exec", "box", "--", "sh", "-c", make]);
+  const { status, stdout, stderr } = ringfence(["cp", "--json", "box:/tmp/odd", folder]);
+  const names = stderr.match(/(?<=left out, .*: )\w+/g)?.sort();
+  expect([status, names]).toEqual([0, ["null", "pipe"]]);
+  expect(JSON.parse(stdout.toString())).toMatchObject({ files: 1, leftOut: 2 });
+});
+
+guestTest(`an interrupt ends a copy, which says what is not complete${suffix}`, TIMEOUT, async () => {
+  const tree = path.join(folder, "long");
+  mkdirSync(tree);
+  for (let i = 0; i < 60; i++) writeFileSync(path.join(tree, `f${i}`), randomBytes(1_000_000));
+  const interrupted = async (words: readonly string[], begun: () => boolean) => {
+    const child = spawn(RINGFENCE, ["cp", ...words], { env: environment });
+    let said = "";
+    child.stderr.on("data", (bytes: Buffer) => {
+      said += bytes.toString();
+    });
+    const ended = new Promise((resolve) => child.on("close", (_, signal) => resolve(signal)));
+    await expect.poll(begun, { timeout: 60_000, interval: 50 }).toBe(true);
+    child.kill("SIGINT");
+    return [await ended, said];
+  };
+  const arrived = () => ringfence(["exec", "box", "ls", "/tmp/long"]).stdout.toString().includes("f1\n");
+  expect(await interrupted([tree, "box:/tmp"], arrived)).toEqual([
+    "SIGINT",
+    expect.stringMatching(/^ringfence: \/tmp\/long is not complete: of .*long \d+ files were copied\n$/),
+  ]);
+  const count =
+    "pidof tar | wc -w; head -c 30000000 /dev/zero >/tmp/long/zzz; ls -d /tmp/.ringfence-* | wc -l";
+  // The second is the folder of this very command.
+  expect(ringfence(["exec", "box", "--", "sh", "-c", count]).stdout.toString()).toBe("0\n1\n");
+  const back = path.join(folder, "interrupted");
+  const names = () => (existsSync(back) ? readdirSync(back) : []);
+  expect(await interrupted(["box:/tmp/long", back], () => names().length > 1)).toEqual([
+    "SIGINT",
+    expect.stringMatching(
+      /^ringfence: .*interrupted is not complete: of \/tmp\/long \d+ files were copied\n$/,
+    ),
+  ]);
+  expect(names().filter((name) => name.includes(".part"))).toEqual([]);
+  ringfence(["exec", "box", "rm", "-r", "/tmp/long"]);
 });
 
 guestTest(`exec and cp tell their results as JSON${suffix}`, TIMEOUT, () => {

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -154,6 +154,12 @@ agentTest(`the command line drives a guest by Debian's agent${suffix}`, TIMEOUT,
     expect(ringfence("cp", path.join(folder, "note"), "own:/tmp/note").status).toBe(0);
     expect(ringfence("cp", "own:/tmp/note", path.join(folder, "note2")).status).toBe(0);
     expect(readFileSync(path.join(folder, "note2"), "utf8")).toBe("by Debian's agent\n");
+    const tree = path.join(folder, "tree");
+    mkdirSync(tree);
+    writeFileSync(path.join(tree, "large"), input);
+    expect(ringfence("cp", tree, "own:/tmp/tree")).toMatchObject({ status: 0, stderr: "" });
+    expect(ringfence("cp", "own:/tmp/tree", `${tree}-back`)).toMatchObject({ status: 0, stderr: "" });
+    expect(readFileSync(path.join(`${tree}-back`, "large")).equals(input)).toBe(true);
     expect(ringfence("stop", "--timeout", "100", "own")).toMatchObject({
       status: 0,
       stdout: "own\n",

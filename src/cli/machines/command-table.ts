@@ -59,8 +59,12 @@ export const MACHINE_COMMANDS: readonly MachineCommandDescription[] = [
   {
     action: "cp",
     usage: ["cp [OPTION]... NAME:PATH PATH", "cp [OPTION]... PATH NAME:PATH"],
-    help: "copy a file out of a guest, or into it",
-    text: ["Copies a file between this host and the guest of a machine. PATH may be a folder that is there."],
+    help: "copy a file or a folder out of a guest, or into it",
+    text: [
+      "Copies a file, or a folder with all that is in it, between this host and the guest of a machine. Where the last PATH",
+      "is a folder that is there, the copy goes into it; of FOLDER/. it is the contents. Symbolic links are copied as links,",
+      "devices, pipes and sockets are left out. Folders need tar in the guest.",
+    ],
     options: [{ name: "quiet", short: "q", help: "show no progress" }, JSON_OPTION, HELP],
   },
   {

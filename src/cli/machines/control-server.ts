@@ -3,7 +3,8 @@ import path from "node:path";
 import { sendError } from "../../api/sent-error.ts";
 import { fromBase64, toBase64 } from "../../control/base64.ts";
 import type { GuestControl } from "../../control/guest-control.ts";
-import { runStreamed } from "../../control/streamed-command.ts";
+import { runPiped } from "../../control/piped-command.ts";
+import { type OutputStream, runStreamed } from "../../control/streamed-command.ts";
 import { VmError } from "../../layout/vm-error.ts";
 import { MessageSocket } from "./message-socket.ts";
 import { type BalloonInfo, type MachineInfo, type OutputEvent, PROTOCOL_VERSION } from "./protocol.ts";
@@ -121,11 +122,14 @@ class ControlConnection {
   }
 
   async #exec(id: number, parameters: Parameters, request: Request): Promise<number> {
-    return runStreamed(this.#machine.guest(), parameters.text("script"), {
-      input: parameters.flag("input") ? () => this.#nextInput(id, request) : undefined,
+    const [guest, script] = [this.#machine.guest(), parameters.text("script")];
+    const streams = {
       signal: request.cancel.signal,
-      output: (stream, bytes) => this.#tell(id, { stream, bytes: toBase64(bytes) }),
-    });
+      output: (stream: OutputStream, bytes: Uint8Array) => this.#tell(id, { stream, bytes: toBase64(bytes) }),
+    };
+    if (parameters.flag("piped")) return runPiped(guest, script, streams);
+    const input = parameters.flag("input") ? () => this.#nextInput(id, request) : undefined;
+    return runStreamed(guest, script, { ...streams, input });
   }
 
   /** Asks for a piece of input; undefined at its end. */

@@ -50,9 +50,9 @@ export interface Methods {
   balloon: { parameters: { targetBytes: number | null }; result: BalloonInfo };
   /**
    * Its output comes as events. With `input`, events of the stream "stdin" ask for the next piece of its input, one at a
-   * time; an empty one is the end.
+   * time; an empty one is the end. With `piped`, nothing of its standard output is kept in the guest: it waits for who reads.
    */
-  exec: { parameters: { script: string; input: boolean }; result: { status: number } };
+  exec: { parameters: { script: string; input: boolean; piped?: boolean }; result: { status: number } };
   readFile: { parameters: { path: string; offset: number; mostBytes: number }; result: { bytes: string } };
   writeFile: {
     parameters: { path: string; bytes: string; append: boolean; mode: number | null };

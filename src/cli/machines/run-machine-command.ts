@@ -10,7 +10,7 @@ export async function runMachineCommand(command: MachineCommand): Promise<number
     case "exec":
       return (await import("./exec-command.ts")).execInGuest(command);
     case "cp":
-      await (await import("./cp-command.ts")).copyFile(command);
+      await (await import("./cp-command.ts")).copyPath(command);
       break;
     case "stop":
       await (await import("./stop-command.ts")).stopMachines(command);

@@ -59,6 +59,11 @@ export function checkCanWrite(file: string): void {
   }
 }
 
+/** Also of a link to one. */
+export function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
 /** A folder's own name, also where the path is "." or ends with one. */
 export function folderName(folder: string): string {
   return path.basename(path.resolve(folder));

@@ -2,9 +2,10 @@ import { createHash } from "node:crypto";
 import { createReadStream, rmSync } from "node:fs";
 import { requireSuccess } from "../../host/node/package-client.ts";
 import { runProgram } from "../../host/node/run-program.ts";
+import { TAR_TYPES } from "../../host/tar/tar-header.ts";
 import { VmError } from "../../layout/vm-error.ts";
 import { readTar, type TarEntry, wholeContents } from "../tar-reader.ts";
-import { TAR_TYPES, type TarMember, type TarWriter } from "../tar-writer.ts";
+import type { TarMember, TarWriter } from "../tar-writer.ts";
 import { configurationPaths, type UnpackedPackage } from "./dpkg-database.ts";
 
 /** Folders that are links into /usr in every Debian since 12. */
