@@ -3,9 +3,19 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, test } from "vitest";
 import { RawDisk } from "../../src/disk/raw-disk.ts";
+import type { BytePieces } from "../../src/host/byte-pieces.ts";
 import { FileStore } from "../../src/host/node/file-store.ts";
 import { moveInGroups } from "../../src/host/node/move-in-groups.ts";
 import { QuickCalls } from "../../src/host/node/quick-calls.ts";
+
+/** As promises. */
+const written = (to: Pick<RawDisk | FileStore, "writeInPlace">, offset: number, pieces: BytePieces) =>
+  new Promise<void>((done, failed) => void to.writeInPlace(offset, pieces, done, failed));
+const filled = (from: RawDisk, offset: number, into: BytePieces) =>
+  new Promise<void>((done, failed) => void from.readInPlace(offset, into, done, failed));
+const never = () => {
+  throw new Error("called");
+};
 
 const wait = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
@@ -50,24 +60,24 @@ test("another thread reads and writes in memory that threads share, as many piec
     const disk = await RawDisk.open(await FileStore.open(file, { readOnly: false }));
     const shared = new Uint8Array(new SharedArrayBuffer(1 << 20)).map((_, i) => i % 251);
     const pieces = Array.from({ length: 2048 }, (_, i) => shared.subarray(i * 256, (i + 1) * 256));
-    await disk.writeInPlace(512, pieces);
+    await written(disk, 512, pieces);
     expect(
       readFileSync(file)
         .subarray(512, 512 + 524288)
         .equals(shared.slice(0, 524288)),
     ).toBe(true);
-    await disk.readInPlace(512, pieces.toReversed());
+    await filled(disk, 512, pieces.toReversed());
     expect([shared[2047 * 256 + 1], shared[0], shared[1]]).toEqual([
       1,
       (2047 * 256) % 251,
       (2047 * 256 + 1) % 251,
     ]);
-    expect(() => disk.writeInPlace(512, [new Uint8Array(100)])).toThrow("not sectors");
+    expect(() => disk.writeInPlace(512, [new Uint8Array(100)], never, never)).toThrow("not sectors");
     await disk.close();
     writeFileSync(file, new Uint8Array(700).fill(4));
     const odd = await RawDisk.open(await FileStore.open(file, { readOnly: true }), true);
     const tail = [new Uint8Array(300).fill(9), new Uint8Array(212).fill(9)];
-    await odd.readInPlace(512, tail);
+    await filled(odd, 512, tail);
     expect([tail[0]?.[187], tail[0]?.[188], tail[1]?.[0]]).toEqual([4, 0, 0]);
     await odd.close();
   } finally {
@@ -103,7 +113,7 @@ test("a file is closed behind what threads are doing with it, and takes no more 
     writeFileSync(file, new Uint8Array(1 << 20));
     const store = await FileStore.open(file, { readOnly: false });
     const order: string[] = [];
-    const write = store.writeInPlace(0, [new Uint8Array(1 << 20).fill(7)]).then(() => order.push("written"));
+    const write = written(store, 0, [new Uint8Array(1 << 20).fill(7)]).then(() => order.push("written"));
     await store.close().then(() => order.push("closed"));
     await write;
     expect([order, readFileSync(file)[1048575]]).toEqual([["written", "closed"], 7]);
