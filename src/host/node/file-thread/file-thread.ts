@@ -204,7 +204,7 @@ export class FileThread implements PolledOutcomes {
     if (++this.#callsInWindow < this.#callsToStart || availableParallelism() === 1) return undefined;
     const ring = new SharedArrayBuffer(RING_BYTES);
     const workerData: FileThreadData = { ring, memory, layout: LAYOUT, awakeMs: this.#awakeNs / 1e6 };
-    const worker = new Worker(this.#entry ?? usualEntry(), { workerData });
+    const worker = new Worker(this.#entry ?? usualEntry(), { workerData, name: "ringfence-files" });
     const words = new Int32Array(ring, 0, CONTROL_BYTES / 4);
     const running = { worker, memory, words, doubles: new Float64Array(ring, CONTROL_BYTES) };
     worker.unref();
