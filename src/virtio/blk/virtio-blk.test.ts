@@ -73,7 +73,7 @@ test("configuration tells size, limits and topology", () => {
   const { driver } = rig();
   const word = (offset: number) => driver.transport.readMemory(0x2000 + offset, 4);
   expect([word(0), word(4)]).toEqual([2048, 0]);
-  expect([word(8), word(12), word(20)]).toEqual([131072, 126, 512]);
+  expect([word(8), word(12), word(20)]).toEqual([131072, 254, 512]);
   expect(driver.transport.readMemory(0x2000 + 24, 1)).toBe(3);
 });
 

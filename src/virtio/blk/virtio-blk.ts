@@ -26,7 +26,7 @@ const F_WRITE_ZEROES = 1n << 14n;
 
 const QUEUE_SIZE = 256;
 /** Segments of a request, so that one with header and status fits the queue. */
-const SEGMENTS = 126;
+const SEGMENTS = 254;
 const SEGMENT_BYTES = 128 << 10;
 /** Sectors of one range to discard or to zero: 1 GiB. */
 const MOST_RANGE_SECTORS = 1 << 21;
