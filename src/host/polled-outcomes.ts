@@ -7,6 +7,9 @@ export interface PolledOutcomes {
   readonly underWay: number;
   /** Delivers what outcomes there are. */
   poll(): void;
-  /** Waits up to `mostNs` for outcomes that come soon, and delivers them; false: there were none. */
+  /**
+   * For who has nothing else to do: takes part in the work, or waits up to `mostNs` for outcomes that come soon, and delivers
+   * what there are. False: it was in vain.
+   */
   awaitSoon(mostNs: number): boolean;
 }

@@ -56,17 +56,30 @@ const moved = (...parameters: Parameters<typeof call>) =>
 
 const ENDS_AT_ONCE = `process.exit(0);`;
 
-/** Says of each call that it took a second. */
-const SLOW = `
+/** Looks for no calls. */
+const IDLE = "setInterval(() => {}, 1000);";
+
+/** What a thread has at hand that takes calls. */
+const TAKES = `
   import { parentPort, workerData } from "node:worker_threads";
   const { ring, layout: { CONTROL, CONTROL_BYTES, SLOTS, SLOT, SLOT_DOUBLES } } = workerData;
   const words = new Int32Array(ring, 0, CONTROL_BYTES / 4);
   const doubles = new Float64Array(ring, CONTROL_BYTES);
-  for (let done = 0; ; ) {
-    while (Atomics.load(words, CONTROL.asked) === done);
-    doubles[(done % SLOTS) * SLOT_DOUBLES + SLOT.moved] = 512;
-    doubles[(done % SLOTS) * SLOT_DOUBLES + SLOT.tookNs] = 1e9;
-    Atomics.store(words, CONTROL.done, ++done);
+  const take = () => {
+    while (Atomics.load(words, CONTROL.asked) === Atomics.load(words, CONTROL.taken));
+    return Atomics.add(words, CONTROL.taken, 1) % SLOTS;
+  };`;
+
+/** Takes one call, and does not make it. */
+const NEVER_READY = `${TAKES} take(); ${IDLE}`;
+
+/** Says of each call that it took a second. */
+const SLOW = `${TAKES}
+  for (;;) {
+    const slot = take();
+    doubles[slot * SLOT_DOUBLES + SLOT.moved] = 512;
+    doubles[slot * SLOT_DOUBLES + SLOT.tookNs] = 1e9;
+    Atomics.store(words, CONTROL.isDone + slot, 1);
     if (Atomics.exchange(words, CONTROL.wantsMessage, 0) === 1) parentPort.postMessage(undefined);
   }`;
 
@@ -172,11 +185,35 @@ test("who waits for outcomes has them, and does not wait where there are none or
   thread.begin(user, call(0, [memory.subarray(0, 512)]), (got) => (bytes = got));
   while (!thread.awaitSoon(1e9));
   expect([bytes, thread.underWay, thread.awaitSoon(1e9)]).toEqual([512, 0, false]);
-  thread.leave(user);
-  thread = threadOf("setInterval(() => {}, 1000);");
+});
+
+test("who waits makes the calls that the thread has not come to, also such that fail", () => {
+  thread = threadOf(IDLE);
+  const outcomes: (number | undefined)[] = [];
+  const begin = (...parameters: Parameters<typeof call>) =>
+    thread.begin(user, call(...parameters), (bytes) => outcomes.push(bytes));
+  begin(100, [memory.subarray(0, 512)]);
+  begin(0, [memory.subarray(0, 512)], { of: 0x7fff_0000 });
+  begin(FILE_BYTES - 3, [memory.subarray(512, 513), memory.subarray(600, 1000)]);
+  begin(0, [memory.subarray(0, 1), memory.subarray(512, 513)], { isWrite: true });
+  for (let i = 1; i <= 4; i++) {
+    expect(thread.awaitSoon(1e9)).toBe(true);
+    expect(outcomes.length).toBe(i);
+  }
+  expect(outcomes).toEqual([512, undefined, 3, 2]);
+  expect([memory[0], memory[511], memory[512], memory[600]]).toEqual([100, 109, 146, 147]);
+  expect([...readFileSync(file).subarray(0, 3)]).toEqual([100, 146, 2]);
+});
+
+test("who waits does so for a short time", async () => {
+  thread = threadOf(NEVER_READY);
   thread.begin(user, call(0, [memory]), () => {});
+  thread.begin(user, call(0, [memory]), () => {});
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  // The second call is not taken, and stays behind the first.
+  expect(thread.awaitSoon(1e9)).toBe(true);
   const startMs = performance.now();
-  expect(thread.awaitSoon(1e9)).toBe(false);
+  expect([thread.awaitSoon(1e9), thread.underWay]).toEqual([false, 2]);
   expect(performance.now() - startMs).toBeLessThan(200);
 });
 

@@ -6,6 +6,7 @@ import type { ByteStore } from "../byte-store.ts";
 import { FileLock } from "./file-lock.ts";
 import { fileThread, type TakeMoved } from "./file-thread/file-thread.ts";
 import { systemErrorCode, systemErrorText } from "./files.ts";
+import { readGroup, writeGroup } from "./group-calls.ts";
 import { groupsOf, moveInGroups } from "./move-in-groups.ts";
 import { QuickCalls } from "./quick-calls.ts";
 
@@ -201,21 +202,6 @@ export class FileStore implements ByteStore {
   #failure(cause: Error): DiskError {
     return new DiskError(`${this.name}: ${systemErrorText(cause)}`, { cause });
   }
-}
-
-// One piece costs less by the plain calls.
-function readGroup(descriptor: number, group: BytePieces, at: number): number {
-  const [only] = group;
-  return only !== undefined && group.length === 1
-    ? fs.readSync(descriptor, only, 0, only.length, at)
-    : fs.readvSync(descriptor, group, at);
-}
-
-function writeGroup(descriptor: number, group: BytePieces, at: number): number {
-  const [only] = group;
-  return only !== undefined && group.length === 1
-    ? fs.writeSync(descriptor, only, 0, only.length, at)
-    : fs.writevSync(descriptor, group, at);
 }
 
 function openDescriptor(path: string, flags: "r" | "r+" | "wx+"): number {

@@ -5,6 +5,7 @@ import { invariant } from "../../../layout/invariant.ts";
 import { type BytePieces, byteCount } from "../../byte-pieces.ts";
 import type { PolledOutcomes } from "../../polled-outcomes.ts";
 import { BUNDLE, currentBundle } from "../bundle.ts";
+import { readGroup, writeGroup } from "../group-calls.ts";
 import { monotonicNowNs } from "../monotonic-clock.ts";
 import {
   CONTROL,
@@ -26,6 +27,7 @@ const WINDOW_NS = 1e9;
 const AWAKE_NS = 200_000;
 /** How long an outcome is waited for, behind the one before. To sleep meanwhile costs both sides a wake. */
 const SOON_NS = 300_000;
+const LEAST_WAIT_NS = 20_000;
 /**
  * A call that took this, and a nanosecond for each byte, waited for a disk. The thread makes one call after the other:
  * while disks are that slow, calls go another way, where several wait at once.
@@ -54,7 +56,7 @@ export interface FileThreadOptions {
 
 interface CallUnderWay {
   readonly slot: number;
-  readonly bytes: number;
+  readonly call: FileCall;
   readonly take: TakeMoved;
 }
 
@@ -80,9 +82,12 @@ export class FileThread implements PolledOutcomes {
   /** In the order in which they were begun, and are made. */
   readonly #calls: CallUnderWay[] = [];
   #asked = 0;
-  #delivered = 0;
   /** When the thread may have begun with the first of `#calls`. */
   #sinceNs = 0;
+  /** Less where outcomes did not come soon: the thread may have to share a processor with who waits for it. */
+  #nextWaitNs = SOON_NS;
+  /** When a wait began that was in vain, for an outcome that has not come yet. */
+  #gaveUpOnNs: number | undefined;
   #toSkip = 0;
   #windowStartNs = 0;
   #callsInWindow = 0;
@@ -117,10 +122,11 @@ export class FileThread implements PolledOutcomes {
     const running = this.#running ?? this.#startFor(memory);
     if (running?.memory !== memory) return false;
     this.#users.add(user);
-    const slot = ((this.#asked >>> 0) % SLOTS) * SLOT_DOUBLES;
-    fill(running.doubles, slot, call);
+    const slot = (this.#asked >>> 0) % SLOTS;
+    fill(running.doubles, slot * SLOT_DOUBLES, call);
+    Atomics.store(running.words, CONTROL.isDone + slot, 0);
     if (this.#calls.length === 0) this.#sinceNs = monotonicNowNs();
-    this.#calls.push({ slot, bytes: byteCount(call.pieces), take });
+    this.#calls.push({ slot, call, take });
     this.#asked = (this.#asked + 1) | 0;
     Atomics.store(running.words, CONTROL.asked, this.#asked);
     if (Atomics.load(running.words, CONTROL.sleeps) === 1) Atomics.notify(running.words, CONTROL.asked);
@@ -138,15 +144,48 @@ export class FileThread implements PolledOutcomes {
   awaitSoon(mostNs: number): boolean {
     const running = this.#running;
     if (running === undefined || this.#calls.length === 0) return false;
-    const untilNs = Math.min(monotonicNowNs() + mostNs, this.#sinceNs + SOON_NS);
+    const nowNs = monotonicNowNs();
+    if (!this.#isFirstDone(running) && this.#help(running, nowNs)) {
+      this.poll();
+      return true;
+    }
+    const untilNs = Math.min(nowNs + Math.min(mostNs, this.#nextWaitNs), this.#sinceNs + SOON_NS);
     do {
-      if (Atomics.load(running.words, CONTROL.done) !== this.#delivered) {
+      if (this.#isFirstDone(running)) {
         this.poll();
         return true;
       }
       Atomics.pause();
     } while (monotonicNowNs() < untilNs);
+    this.#gaveUpOnNs ??= nowNs;
     return false;
+  }
+
+  /** Makes a call that the thread has not come to. False: there is none. */
+  #help({ words, doubles }: Running, nowNs: number): boolean {
+    const taken = Atomics.load(words, CONTROL.taken);
+    if (taken === this.#asked) return false;
+    // Where it fails, the thread has just taken it.
+    if (Atomics.compareExchange(words, CONTROL.taken, taken, (taken + 1) | 0) !== taken) return false;
+    const slot = (taken >>> 0) % SLOTS;
+    const call = this.#calls.find((other) => other.slot === slot)?.call;
+    invariant(call !== undefined, "what nobody has made is under way");
+    let moved = FAILED;
+    try {
+      const { descriptor, position, isWrite, pieces } = call;
+      moved = (isWrite ? writeGroup : readGroup)(descriptor, pieces, position);
+    } catch {
+      // Made again in another way, which tells why.
+    }
+    doubles[slot * SLOT_DOUBLES + SLOT.moved] = moved;
+    doubles[slot * SLOT_DOUBLES + SLOT.tookNs] = monotonicNowNs() - nowNs;
+    Atomics.store(words, CONTROL.isDone + slot, 1);
+    return true;
+  }
+
+  #isFirstDone({ words }: Running): boolean {
+    const [first] = this.#calls;
+    return first !== undefined && Atomics.load(words, CONTROL.isDone + first.slot) === 1;
   }
 
   /** All that was begun for `user` is over. */
@@ -157,22 +196,28 @@ export class FileThread implements PolledOutcomes {
     void running?.worker.terminate();
   }
 
-  #collect({ worker, words, doubles }: Running): void {
+  #collect(running: Running): void {
+    const { worker, words, doubles } = running;
     if (this.#wantsMessage) {
       this.#wantsMessage = false;
       Atomics.store(words, CONTROL.wantsMessage, 0);
       worker.unref();
     }
-    const done = Atomics.load(words, CONTROL.done);
-    if (done !== this.#delivered) this.#sinceNs = monotonicNowNs();
-    while (this.#delivered !== done) {
-      const call = this.#calls.shift();
-      invariant(call !== undefined, "the thread makes the calls it was asked for");
-      this.#delivered = (this.#delivered + 1) | 0;
-      const moved = doubles[call.slot + SLOT.moved] ?? FAILED;
-      const tookNs = doubles[call.slot + SLOT.tookNs] ?? 0;
-      if (tookNs > SLOW_NS + call.bytes) this.#toSkip = CALLS_TO_SKIP;
-      call.take(moved === FAILED ? undefined : moved);
+    if (!this.#isFirstDone(running)) return;
+    this.#sinceNs = monotonicNowNs();
+    if (this.#gaveUpOnNs !== undefined) {
+      const wasSoon = this.#sinceNs - this.#gaveUpOnNs < SOON_NS;
+      this.#nextWaitNs = wasSoon ? SOON_NS : Math.max(this.#nextWaitNs / 2, LEAST_WAIT_NS);
+      this.#gaveUpOnNs = undefined;
+    }
+    while (this.#isFirstDone(running)) {
+      const first = this.#calls.shift();
+      if (first === undefined) break;
+      const { slot, call, take } = first;
+      const moved = doubles[slot * SLOT_DOUBLES + SLOT.moved] ?? FAILED;
+      const tookNs = doubles[slot * SLOT_DOUBLES + SLOT.tookNs] ?? 0;
+      if (tookNs > SLOW_NS + byteCount(call.pieces)) this.#toSkip = CALLS_TO_SKIP;
+      take(moved === FAILED ? undefined : moved);
     }
   }
 
@@ -187,8 +232,8 @@ export class FileThread implements PolledOutcomes {
       this.#wantsMessage = true;
       running.worker.ref();
       Atomics.store(running.words, CONTROL.wantsMessage, 1);
-      // The thread looks at `wantsMessage` behind changing `done`, so one of the two notices the other.
-      if (Atomics.load(running.words, CONTROL.done) !== this.#delivered) this.poll();
+      // The thread looks at `wantsMessage` behind setting `isDone`, so one of the two notices the other.
+      if (this.#isFirstDone(running)) this.poll();
     });
   }
 
@@ -213,7 +258,6 @@ export class FileThread implements PolledOutcomes {
     worker.on("error", () => {});
     worker.on("exit", () => this.#ended(running));
     this.#asked = 0;
-    this.#delivered = 0;
     this.#running = running;
     return running;
   }

@@ -1,25 +1,29 @@
 /**
- * The calls that a `FileThread` is to make, in memory that it shares with the thread that asks: a ring of slots, taken and
- * answered in their order, behind the words that tell how far either is.
+ * The calls that a `FileThread` is to make, in memory that it shares with the thread that asks: a ring of slots behind
+ * the words by which both know how far they are.
  *
- *     0                                              CONTROL_BYTES
- *     | asked | done | sleeps | wantsMessage | ...   | slot 0 | slot 1 | ... | slot SLOTS - 1 |
+ *     0                                                          CONTROL_BYTES
+ *     | asked | taken | sleeps | wantsMessage | isDone of slots | slot 0 | slot 1 | ... | slot SLOTS - 1 |
+ *
+ * Calls are taken in their order, by either side. Who takes one makes it, and says that it is done.
  */
 
 /** A power of two, since calls are counted modulo 2**32. */
 export const SLOTS = 32;
-export const CONTROL_BYTES = 64;
+export const CONTROL_BYTES = 256;
 
 /** The words of 32 bits in front, by index. */
 export const CONTROL = {
   /** Calls asked for so far, modulo 2**32 */
   asked: 0,
-  /** Calls made so far, modulo 2**32 */
-  done: 1,
+  /** Calls that somebody makes or has made, modulo 2**32 */
+  taken: 1,
   /** 1: the thread sleeps until it is woken. */
   sleeps: 2,
-  /** 1: who asks wants a message when the next call has been made. */
+  /** 1: who asks wants a message when the thread has made its next call. */
   wantsMessage: 3,
+  /** One for each slot. 1: its call has been made. */
+  isDone: 4,
 } as const;
 
 /** The fields of a slot, each a double, by index. */

@@ -7,6 +7,8 @@ const { ring, memory, layout, awakeMs } = workerData as FileThreadData;
 const { CONTROL_BYTES, CONTROL, SLOTS, SLOT, SLOT_DOUBLES, FAILED } = layout;
 /** The clock takes longer to read than the ring. */
 const LOOKS_PER_TIME = 16;
+/** Of `awakeMs`, that it stays awake at least. */
+const LEAST_PART = 16;
 
 const words = new Int32Array(ring, 0, CONTROL_BYTES / 4);
 const doubles = new Float64Array(ring, CONTROL_BYTES);
@@ -34,7 +36,8 @@ function move(at: number): number {
   return isWrite ? writevSync(descriptor, views, position) : readvSync(descriptor, views, position);
 }
 
-function answer(at: number): void {
+function answer(slot: number): void {
+  const at = slot * SLOT_DOUBLES;
   const startMs = performance.now();
   let moved = FAILED;
   try {
@@ -44,27 +47,42 @@ function answer(at: number): void {
   }
   doubles[at + SLOT.moved] = moved;
   doubles[at + SLOT.tookNs] = (performance.now() - startMs) * 1e6;
+  Atomics.store(words, CONTROL.isDone + slot, 1);
+  if (Atomics.exchange(words, CONTROL.wantsMessage, 0) === 1) parentPort?.postMessage(undefined);
 }
 
-/** Returns when more calls have been asked for than `done`. */
-function awaitMore(done: number): void {
-  let untilMs = performance.now() + awakeMs;
-  for (let looks = 1; Atomics.load(words, CONTROL.asked) === done; looks++) {
+/** The number of a call that nobody else makes; undefined: there is none. */
+function take(): number | undefined {
+  for (;;) {
+    // In this order: what was asked for is only ever too old, and so too low.
+    const asked = Atomics.load(words, CONTROL.asked);
+    const taken = Atomics.load(words, CONTROL.taken);
+    if (((asked - taken) | 0) <= 0) return undefined;
+    if (Atomics.compareExchange(words, CONTROL.taken, taken, (taken + 1) | 0) === taken) return taken;
+  }
+}
+
+/** How long it stays awake the next time: less where that was in vain, which keeps others from a processor that they share. */
+let nextAwakeMs = awakeMs;
+
+/** The number of the next call, which may be long in coming. */
+function awaitCall(): number {
+  let startMs = performance.now();
+  for (let looks = 1; ; looks++) {
+    const asked = Atomics.load(words, CONTROL.asked);
+    const call = take();
+    if (call !== undefined) return call;
     if (looks % LOOKS_PER_TIME !== 0) Atomics.pause();
-    else if (performance.now() >= untilMs) {
+    else if (performance.now() - startMs >= nextAwakeMs) {
       Atomics.store(words, CONTROL.sleeps, 1);
       // Who asks looks at `sleeps` behind changing `asked`, so one of the two notices the other.
-      Atomics.wait(words, CONTROL.asked, done);
+      Atomics.wait(words, CONTROL.asked, asked);
       Atomics.store(words, CONTROL.sleeps, 0);
-      untilMs = performance.now() + awakeMs;
+      const nowMs = performance.now();
+      nextAwakeMs = nowMs - startMs < awakeMs ? awakeMs : Math.max(nextAwakeMs / 2, awakeMs / LEAST_PART);
+      startMs = nowMs;
     }
   }
 }
 
-for (let done = 0; ; ) {
-  awaitMore(done);
-  answer(((done >>> 0) % SLOTS) * SLOT_DOUBLES);
-  done = (done + 1) | 0;
-  Atomics.store(words, CONTROL.done, done);
-  if (Atomics.exchange(words, CONTROL.wantsMessage, 0) === 1) parentPort?.postMessage(undefined);
-}
+for (;;) answer((awaitCall() >>> 0) % SLOTS);
