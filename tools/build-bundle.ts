@@ -18,6 +18,7 @@ const ENTRIES = {
   main: "src/cli/main.ts",
   "serve-machine": "src/api/serve-machine.ts",
   run: "src/cli/run.ts",
+  "file-thread": "src/host/node/file-thread/serve-calls.ts",
 };
 
 const PROGRAM = [ENTRIES.start, ENTRIES.main];

@@ -22,6 +22,13 @@ export interface HostOperations {
    * is over, whichever comes first; true says that it was the former. Only where a device may wait.
    */
   whenIdle(action: (isIdle: boolean) => void): void;
-  /** Like `start`, for an operation that reads or writes guest memory meanwhile: no reset takes that away before it has settled. */
-  startInMemory<T>(operation: Promise<T>, done: (result: T) => void, failed: (error: unknown) => void): void;
+  /**
+   * Like `start`, for an operation that reads or writes guest memory meanwhile: no reset takes that away before it has
+   * settled. `begin` begins it, and returns whether it could; then it calls one of its two parameters, later.
+   */
+  startInMemory(
+    begin: (done: () => void, failed: (error: unknown) => void) => boolean,
+    done: () => void,
+    failed: (error: unknown) => void,
+  ): boolean;
 }

@@ -1,4 +1,5 @@
 import { type BlockDevice, LAYER_BLOCK_BYTES, type LayeredDisk } from "../host/block-device.ts";
+import { type BytePieces, byteCount } from "../host/byte-pieces.ts";
 
 /** A disk that begins as files which nobody writes, and notes which blocks have been written since. */
 export class ChangedBlocks implements LayeredDisk {
@@ -38,6 +39,29 @@ export class ChangedBlocks implements LayeredDisk {
   write(offset: number, bytes: Uint8Array): Promise<void> {
     this.#note(offset, bytes.length);
     return this.#disk.write(offset, bytes);
+  }
+
+  readNow(offset: number, into: BytePieces): boolean {
+    return this.#disk.readNow?.(offset, into) ?? false;
+  }
+
+  writeNow(offset: number, pieces: BytePieces): boolean {
+    this.#note(offset, byteCount(pieces));
+    return this.#disk.writeNow?.(offset, pieces) ?? false;
+  }
+
+  readInPlace(offset: number, into: BytePieces, done: () => void, failed: (error: unknown) => void): boolean {
+    return this.#disk.readInPlace?.(offset, into, done, failed) ?? false;
+  }
+
+  writeInPlace(
+    offset: number,
+    pieces: BytePieces,
+    done: () => void,
+    failed: (error: unknown) => void,
+  ): boolean {
+    this.#note(offset, byteCount(pieces));
+    return this.#disk.writeInPlace?.(offset, pieces, done, failed) ?? false;
   }
 
   flush(): Promise<void> {

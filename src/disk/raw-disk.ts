@@ -64,14 +64,27 @@ export class RawDisk implements BlockDevice {
     return this.#store.writeNow?.(offset, pieces) ?? false;
   }
 
-  readInPlace(offset: number, into: BytePieces): Promise<void> | undefined {
+  readInPlace(offset: number, into: BytePieces, done: () => void, failed: (error: unknown) => void): boolean {
     checkSectors(this, offset, byteCount(into));
-    return this.#store.readInPlace?.(offset, into).then((got) => fillFrom(into, got));
+    if (this.#store.readInPlace === undefined) return false;
+    const filled = (got: number) => {
+      fillFrom(into, got);
+      done();
+    };
+    this.#store.readInPlace(offset, into, filled, failed);
+    return true;
   }
 
-  writeInPlace(offset: number, pieces: BytePieces): Promise<void> | undefined {
+  writeInPlace(
+    offset: number,
+    pieces: BytePieces,
+    done: () => void,
+    failed: (error: unknown) => void,
+  ): boolean {
     checkWritableSectors(this, offset, byteCount(pieces));
-    return this.#store.writeInPlace?.(offset, pieces);
+    if (this.#store.writeInPlace === undefined) return false;
+    this.#store.writeInPlace(offset, pieces, done, failed);
+    return true;
   }
 
   async flush(): Promise<void> {

@@ -20,10 +20,15 @@ export interface BlockDevice {
   writeNow?(offset: number, pieces: BytePieces): boolean;
   /**
    * The same by another thread, between the disk and the memory itself that the pieces lie in: whoever looks there sees
-   * bytes change until the promise has settled. Undefined: nothing was begun.
+   * bytes change until `done` or `failed` has been called, which happens later. False: nothing was begun.
    */
-  readInPlace?(offset: number, into: BytePieces): Promise<void> | undefined;
-  writeInPlace?(offset: number, pieces: BytePieces): Promise<void> | undefined;
+  readInPlace?(offset: number, into: BytePieces, done: () => void, failed: (error: unknown) => void): boolean;
+  writeInPlace?(
+    offset: number,
+    pieces: BytePieces,
+    done: () => void,
+    failed: (error: unknown) => void,
+  ): boolean;
   /** Resolves when every write that had resolved before survives a crash of the host. */
   flush(): Promise<void>;
   /** The guest no longer needs these bytes; they may read as anything afterwards. */

@@ -18,9 +18,14 @@ export interface ByteStore {
   readNow?(offset: number, into: BytePieces): number | undefined;
   /** False: nothing was written. */
   writeNow?(offset: number, pieces: BytePieces): boolean;
-  /** The same by another thread, in the memory itself that the pieces lie in. */
-  readInPlace?(offset: number, into: BytePieces): Promise<number>;
-  writeInPlace?(offset: number, pieces: BytePieces): Promise<void>;
+  /** The same by another thread, in the memory itself that the pieces lie in. One of the two is called later, once. */
+  readInPlace?(
+    offset: number,
+    into: BytePieces,
+    done: (got: number) => void,
+    failed: (error: unknown) => void,
+  ): void;
+  writeInPlace?(offset: number, pieces: BytePieces, done: () => void, failed: (error: unknown) => void): void;
   /** Resolves when all that was written before is safe from a crash of the host. */
   sync(): Promise<void>;
   /** Cuts off the end, or adds zeroes. */

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { Processor, ProcessorSurroundings, RunOutcome } from "../cpu/processor.ts";
+import type { PolledOutcomes } from "../host/polled-outcomes.ts";
 import { Machine } from "./machine.ts";
 import type { MachineHost } from "./machine-host.ts";
 import type { MachineOptions } from "./machine-options.ts";
@@ -78,7 +79,7 @@ class FakeProcessor implements Processor {
   }
 }
 
-function rig(script: Script, change: Partial<MachineOptions> = {}) {
+function rig(script: Script, change: Partial<MachineOptions> = {}, polled?: PolledOutcomes) {
   const written: number[] = [];
   const sleeps: number[] = [];
   let nowNs = 5_000_000_000;
@@ -93,6 +94,7 @@ function rig(script: Script, change: Partial<MachineOptions> = {}) {
     wake() {},
     writeSerial: (bytes: Uint8Array) => written.push(...bytes),
     serialCongested: () => false,
+    ...(polled && { polled }),
   } satisfies MachineHost;
   let processor: FakeProcessor | undefined;
   const machine = new Machine({
@@ -123,6 +125,34 @@ test("a machine starts with its kernel in memory and the registers of the boot p
   expect(machine.memory.readU32(MiB + 32)).toBe(0xf4f4f4f4);
   expect(processor.values["rip"]).toBe(BigInt(MiB + 32));
   expect(machine.memory.read(0xe0000, 8)).toEqual(new TextEncoder().encode("RSD PTR "));
+});
+
+/** A guest that halts on a host that has outcomes for the first two that wait: what happens, in order. */
+function polledRig(deterministic: boolean) {
+  const log: string[] = [];
+  const polled: PolledOutcomes = {
+    underWay: 0,
+    poll: () => void log.push("poll"),
+    awaitSoon: (mostNs) => log.push(`wait ${mostNs}`) < 9,
+  };
+  const halt = () => {
+    log.push("run");
+    return "halt" as const;
+  };
+  return { ...rig(halt, { deterministic }, polled), log };
+}
+
+test("outcomes of other threads are looked for before each run, and waited for by a guest that halts", () => {
+  const { machine, log } = polledRig(false);
+  expect(machine.runSlice(1000)).toBe("idle");
+  const once = ["poll", "run", "wait Infinity"];
+  expect(log).toEqual([...once, ...once, ...once]);
+});
+
+test("in deterministic mode no outcome is looked for", () => {
+  const { machine, log } = polledRig(true);
+  expect(machine.runSlice(1000)).toBe("idle");
+  expect(log).toEqual(["run"]);
 });
 
 test("serial output reaches the host at the end of a slice", () => {

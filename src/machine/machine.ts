@@ -3,6 +3,7 @@ import { planBoot } from "../boot/detect.ts";
 import { firmwareMemoryMap } from "../boot/low-memory.ts";
 import type { Processor, RunOutcome } from "../cpu/processor.ts";
 import type { BlockDevice } from "../host/block-device.ts";
+import type { PolledOutcomes } from "../host/polled-outcomes.ts";
 import { invariant } from "../layout/invariant.ts";
 import { GuestMemory } from "../memory/guest-memory.ts";
 import { VirtioBlk } from "../virtio/blk/virtio-blk.ts";
@@ -48,6 +49,8 @@ export class Machine {
   readonly processor: Processor;
   readonly #options: MachineOptions;
   readonly #host: MachineHost;
+  /** Undefined in deterministic mode, too: outcomes come when all are there. */
+  readonly #polled: PolledOutcomes | undefined;
   readonly #time: HostTime | InstructionTime;
   readonly #budget: RunBudget;
   readonly #serial: SerialPorts;
@@ -73,6 +76,7 @@ export class Machine {
     const { host, ramBytes, deterministic } = options;
     this.#options = options;
     this.#host = host;
+    this.#polled = deterministic ? undefined : host.polled;
     this.#pauses = new Pauses(() => host.wake());
     const saved = "state" in options.boot ? options.boot : undefined;
     this.wasmMemory = saved?.memory ?? createMachineMemory(ramBytes, options.sharedMemory ?? true);
@@ -234,7 +238,7 @@ export class Machine {
     do outcome = this.#step();
     while (
       outcome === "running" &&
-      this.#host.monotonicNowNs() < (this.#operations.count > 0 ? soonNs : untilNs)
+      this.#host.monotonicNowNs() < (this.#waitsForEventLoop ? soonNs : untilNs)
     );
     this.#serial.flush();
     return outcome;
@@ -282,6 +286,7 @@ export class Machine {
     }
     if (this.#end !== undefined) return this.#end;
     if (this.#waitsForHost) return "idle";
+    this.#polled?.poll();
     const { timers } = this.#board;
     this.#operations.timePassed(this.#host.monotonicNowNs());
     timers.runDue();
@@ -310,6 +315,8 @@ export class Machine {
     if (this.#operations.guestIsIdle()) return "running";
     if (this.#serial.canFeed) return "running";
     const deadlineNs = this.#board.timers.nextDeadlineNs();
+    const untilDeadlineNs = (deadlineNs ?? Infinity) - this.#time.nowNs();
+    if (this.#polled?.awaitSoon(untilDeadlineNs) === true) return "running";
     if (deadlineNs === undefined) return "idle";
     if (this.#time instanceof InstructionTime) this.#time.skipTo(deadlineNs);
     return this.#time.nowNs() >= deadlineNs ? "running" : "idle";
@@ -318,6 +325,11 @@ export class Machine {
   /** In deterministic mode the guest's time stands still while its devices wait for the host. */
   get #waitsForHost(): boolean {
     return this.#options.deterministic && this.#operations.count > 0;
+  }
+
+  /** Some device waits for what only comes by the host's event loop. */
+  get #waitsForEventLoop(): boolean {
+    return this.#operations.count > (this.#polled?.underWay ?? 0);
   }
 
   #finish(end: MachineEnd): void {

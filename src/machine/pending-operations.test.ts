@@ -78,18 +78,42 @@ test("what waits for an idle guest comes when it is, or after a millisecond, and
 });
 
 test("operations in memory are known until they have settled, also when their devices are gone", async () => {
-  const { operations, settle, log } = rig(false);
-  const { promise, resolve } = Promise.withResolvers<void>();
-  operations.startInMemory(
-    promise,
-    () => log.push("done"),
-    () => log.push("failed"),
-  );
+  const { operations, log } = rig(false);
+  const ends: (() => void)[] = [];
+  const begin = (done: () => void) => ends.push(done) > 0;
+  const tell = () => log.push("told");
+  expect(operations.startInMemory(begin, tell, tell)).toBe(true);
   operations.forget();
-  expect(operations.useMemory).toBe(true);
-  resolve();
-  await settle();
+  expect([operations.useMemory, operations.count]).toEqual([true, 0]);
+  ends[0]?.();
   expect([operations.useMemory, log]).toEqual([false, ["started"]]);
+});
+
+test("the outcome of an operation in memory is delivered at once, and one that could not begin is none", async () => {
+  const { operations, log } = rig(false);
+  const ends: (() => void)[] = [];
+  const start = (name: string) =>
+    operations.startInMemory(
+      (done, failed) => ends.push(name === "bad" ? () => failed("broken") : done) > 0,
+      () => log.push(`${name} done`),
+      (error) => log.push(`${name} ${error}`),
+    );
+  start("good");
+  start("bad");
+  expect([
+    operations.count,
+    operations.startInMemory(
+      () => false,
+      () => log.push("never"),
+      () => log.push("never"),
+    ),
+  ]).toEqual([2, false]);
+  const settled = operations.settled().then(() => log.push("settled"));
+  ends[1]?.();
+  ends[0]?.();
+  expect([operations.count, operations.useMemory]).toEqual([0, false]);
+  await settled;
+  expect(log).toEqual(["started", "started", "bad broken", "wake", "good done", "wake", "settled"]);
 });
 
 test("memory is left to the processor in deterministic mode, and where it is compared", () => {

@@ -1,4 +1,5 @@
 import type { HostOperations } from "../bus/host-operations.ts";
+import { invariant } from "../layout/invariant.ts";
 
 /** The longest that what is for an idle guest waits for one. */
 const LONGEST_WAIT_NS = 1_000_000;
@@ -105,12 +106,31 @@ export class PendingOperations implements HostOperations {
     this.#onStart();
   }
 
-  startInMemory<T>(operation: Promise<T>, done: (result: T) => void, failed: (error: unknown) => void): void {
-    this.#inMemory++;
-    const settled = operation.finally(() => {
+  startInMemory(
+    begin: (done: () => void, failed: (error: unknown) => void) => boolean,
+    done: () => void,
+    failed: (error: unknown) => void,
+  ): boolean {
+    invariant(this.mayShareMemory, "memory may change while the guest runs");
+    const entry: Operation = { deliver: undefined };
+    const generation = this.#generation;
+    const settle = (deliver: () => void) => {
       this.#inMemory--;
-    });
-    this.start(settled, done, failed);
+      if (generation !== this.#generation) return;
+      entry.deliver = deliver;
+      this.#unsettled--;
+      this.#deliver(entry);
+    };
+    const isBegun = begin(
+      () => settle(done),
+      (error) => settle(() => failed(error)),
+    );
+    if (!isBegun) return false;
+    this.#inMemory++;
+    this.#unsettled++;
+    this.#operations.push(entry);
+    this.#onStart();
+    return true;
   }
 
   /** The devices that wait are gone: their outcomes go nowhere. */

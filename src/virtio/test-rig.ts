@@ -86,8 +86,15 @@ export class TestOperations implements HostOperations {
     this.#running.add(settled);
   }
 
-  startInMemory<T>(operation: Promise<T>, done: (result: T) => void, failed: (error: unknown) => void): void {
-    this.start(operation, done, failed);
+  startInMemory(
+    begin: (done: () => void, failed: (error: unknown) => void) => boolean,
+    done: () => void,
+    failed: (error: unknown) => void,
+  ): boolean {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const isBegun = begin(resolve, reject);
+    if (isBegun) this.start(promise, done, failed);
+    return isBegun;
   }
 
   whenIdle(action: (isIdle: boolean) => void): void {

@@ -4,7 +4,9 @@ import { DiskError } from "../block-device.ts";
 import { type BytePieces, byteCount, joined } from "../byte-pieces.ts";
 import type { ByteStore } from "../byte-store.ts";
 import { FileLock } from "./file-lock.ts";
+import { fileThread, type TakeMoved } from "./file-thread/file-thread.ts";
 import { systemErrorCode, systemErrorText } from "./files.ts";
+import { readGroup, writeGroup } from "./group-calls.ts";
 import { groupsOf, moveInGroups } from "./move-in-groups.ts";
 import { QuickCalls } from "./quick-calls.ts";
 
@@ -86,7 +88,43 @@ export class FileStore implements ByteStore {
     return this.#quickly(write) === byteCount(pieces);
   }
 
-  async readInPlace(offset: number, into: BytePieces): Promise<number> {
+  readInPlace(
+    offset: number,
+    into: BytePieces,
+    done: (got: number) => void,
+    failed: (error: unknown) => void,
+  ): void {
+    const otherWay = () => void this.#readGroups(offset, into).then(done, failed);
+    this.#inThread(false, offset, into, (got) => (got === undefined ? otherWay() : done(got)), otherWay);
+  }
+
+  writeInPlace(offset: number, pieces: BytePieces, done: () => void, failed: (error: unknown) => void): void {
+    const otherWay = () => void this.#writeGroups(offset, pieces).then(done, failed);
+    const all = byteCount(pieces);
+    // One that was cut short is made again in the other way, which tells why.
+    this.#inThread(true, offset, pieces, (put) => (put === all ? done() : otherWay()), otherWay);
+  }
+
+  /** Has the thread that stays awake make a call; `otherWay` where it does not. */
+  #inThread(
+    isWrite: boolean,
+    position: number,
+    pieces: BytePieces,
+    take: TakeMoved,
+    otherWay: () => void,
+  ): void {
+    const call = { descriptor: this.#descriptor, position, isWrite, pieces };
+    const isBegun =
+      !this.#isClosed &&
+      fileThread.begin(this, call, (moved) => {
+        take(moved);
+        if (--this.#underWay === 0) this.#closing?.();
+      });
+    if (isBegun) this.#underWay++;
+    else otherWay();
+  }
+
+  async #readGroups(offset: number, into: BytePieces): Promise<number> {
     let done = 0;
     for (const group of groupsOf(into)) {
       const got = await this.#readGroup(offset + done, group);
@@ -96,7 +134,7 @@ export class FileStore implements ByteStore {
     return done;
   }
 
-  async writeInPlace(offset: number, pieces: BytePieces): Promise<void> {
+  async #writeGroups(offset: number, pieces: BytePieces): Promise<void> {
     let done = 0;
     for (const group of groupsOf(pieces)) {
       const put = await this.#writeGroup(offset + done, group);
@@ -126,6 +164,7 @@ export class FileStore implements ByteStore {
   async close(): Promise<void> {
     this.#isClosed = true;
     if (this.#underWay > 0) await new Promise<void>((resolve) => (this.#closing = resolve));
+    fileThread.leave(this);
     await new Promise<void>((resolve, reject) => {
       fs.close(this.#descriptor, (error) => (error ? reject(this.#failure(error)) : resolve()));
     });
@@ -163,21 +202,6 @@ export class FileStore implements ByteStore {
   #failure(cause: Error): DiskError {
     return new DiskError(`${this.name}: ${systemErrorText(cause)}`, { cause });
   }
-}
-
-// One piece costs less by the plain calls.
-function readGroup(descriptor: number, group: BytePieces, at: number): number {
-  const [only] = group;
-  return only !== undefined && group.length === 1
-    ? fs.readSync(descriptor, only, 0, only.length, at)
-    : fs.readvSync(descriptor, group, at);
-}
-
-function writeGroup(descriptor: number, group: BytePieces, at: number): number {
-  const [only] = group;
-  return only !== undefined && group.length === 1
-    ? fs.writeSync(descriptor, only, 0, only.length, at)
-    : fs.writevSync(descriptor, group, at);
 }
 
 function openDescriptor(path: string, flags: "r" | "r+" | "wx+"): number {

@@ -21,7 +21,7 @@ export const STATUS_IO_ERROR = 1;
 export const STATUS_UNSUPPORTED = 2;
 
 /** More is refused: no driver that keeps to `size_max` and `seg_max` asks for it. */
-const MOST_DATA_BYTES = 16 << 20;
+const MOST_DATA_BYTES = 32 << 20;
 
 export interface Range {
   readonly offset: number;

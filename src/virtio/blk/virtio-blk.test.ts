@@ -73,7 +73,7 @@ test("configuration tells size, limits and topology", () => {
   const { driver } = rig();
   const word = (offset: number) => driver.transport.readMemory(0x2000 + offset, 4);
   expect([word(0), word(4)]).toEqual([2048, 0]);
-  expect([word(8), word(12), word(20)]).toEqual([131072, 126, 512]);
+  expect([word(8), word(12), word(20)]).toEqual([131072, 254, 512]);
   expect(driver.transport.readMemory(0x2000 + 24, 1)).toBe(3);
 });
 
@@ -243,16 +243,24 @@ test("what one notification moves while the guest waits is limited", async () =>
 function inPlaceRig() {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const seen: string[] = [];
-  const begin = (what: string, offset: number, pieces: readonly Uint8Array[]) => {
+  type End<T extends unknown[]> = (...outcome: T) => void;
+  const begin = (
+    what: string,
+    offset: number,
+    pieces: readonly Uint8Array[],
+    done: End<[]>,
+    failed: End<[unknown]>,
+  ) => {
     seen.push(`${what} ${offset} ${pieces.map(({ length }) => length)}`);
-    return promise;
+    promise.then(done, failed);
+    return true;
   };
   const made = quickRig({
-    readInPlace: (offset, into) => {
+    readInPlace: (offset, into, ...ends) => {
       into[0]?.fill(0x66);
-      return begin("read", offset, into);
+      return begin("read", offset, into, ...ends);
     },
-    writeInPlace: (offset, pieces) => begin("write", offset, pieces),
+    writeInPlace: (offset, pieces, ...ends) => begin("write", offset, pieces, ...ends),
   });
   return { ...made, seen, resolve, reject };
 }

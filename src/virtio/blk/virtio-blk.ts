@@ -26,7 +26,7 @@ const F_WRITE_ZEROES = 1n << 14n;
 
 const QUEUE_SIZE = 256;
 /** Segments of a request, so that one with header and status fits the queue. */
-const SEGMENTS = 126;
+const SEGMENTS = 254;
 const SEGMENT_BYTES = 128 << 10;
 /** Sectors of one range to discard or to zero: 1 GiB. */
 const MOST_RANGE_SECTORS = 1 << 21;
@@ -176,12 +176,6 @@ export class VirtioBlk implements VirtioDevice {
     const { offset, length } = request;
     if (length < LEAST_BYTES_IN_PLACE || !operations.mayShareMemory) return false;
     const isRead = request.kind === "read";
-    const moved = isRead
-      ? disk.readInPlace?.(offset, chain.writable.views(0, length))
-      : disk.writeInPlace?.(offset, chain.readable.views(HEADER_BYTES, length));
-    if (moved === undefined) return false;
-    this.#inPlace++;
-    this.#bytesUnderWay += length;
     const finish = (status: number) => {
       this.#inPlace--;
       // Also of a read that failed half-way, and of one that a reset has made pointless.
@@ -192,14 +186,20 @@ export class VirtioBlk implements VirtioDevice {
       driver.queues[0]?.signal();
       if (this.#waiting) this.handle();
     };
-    operations.startInMemory(
-      moved,
+    const isBegun = operations.startInMemory(
+      (done, failed) =>
+        (isRead
+          ? disk.readInPlace?.(offset, chain.writable.views(0, length), done, failed)
+          : disk.writeInPlace?.(offset, chain.readable.views(HEADER_BYTES, length), done, failed)) === true,
       () => finish(STATUS_OK),
       (error) => {
         onError?.(error);
         finish(STATUS_IO_ERROR);
       },
     );
+    if (!isBegun) return false;
+    this.#inPlace++;
+    this.#bytesUnderWay += length;
     return true;
   }
 

@@ -65,11 +65,18 @@ export function readChain(table: DescriptorTable, head: number): DescriptorChain
     }
     total += length;
     if (total > MOST_BYTES) return "a request of 4 GiB or more";
-    if ((flags & WRITE) !== 0) writable.push({ address, length });
+    if ((flags & WRITE) !== 0) append(writable, address, length);
     else if (writable.length > 0) return "a buffer to read behind one to write";
-    else readable.push({ address, length });
+    else append(readable, address, length);
     if ((flags & NEXT) === 0) break;
     index = memory.readU16(at + 14);
   }
   return { head, readable: new GuestBuffer(memory, readable), writable: new GuestBuffer(memory, writable) };
+}
+
+/** Large buffers of a guest are often of one piece, of which each descriptor names a part. */
+function append(segments: Segment[], address: number, length: number): void {
+  const last = segments.at(-1);
+  if (last === undefined || last.address + last.length !== address) segments.push({ address, length });
+  else segments[segments.length - 1] = { address: last.address, length: last.length + length };
 }
