@@ -38,12 +38,12 @@ test("a feature that is withheld is absent, and OSXSAVE with XSAVE", () => {
   const features = parseCpuModel("default,-xsave,-smap");
   const withheld: CpuidContext = { ...context, cr4Osxsave: true, features };
   expect(cpuid(1, 0, withheld).ecx).toBe(0xc120_2000);
-  expect(cpuid(7, 0, withheld).ebx).toBe(0x0000_0082);
+  expect(cpuid(7, 0, withheld).ebx).toBe(0x0000_0282);
   expect(cpuid(0xd, 0, withheld).eax).toBe(0);
 });
 
-test("leaf 7: TSC_ADJUST, SMEP, SMAP", () => {
-  expect(cpuid(7, 0, context)).toEqual({ eax: 0, ebx: 0x0010_0082, ecx: 0, edx: 0 });
+test("leaf 7: TSC_ADJUST, SMEP, ERMS, SMAP", () => {
+  expect(cpuid(7, 0, context)).toEqual({ eax: 0, ebx: 0x0010_0282, ecx: 0, edx: 0 });
   expect(cpuid(7, 1, context).ebx).toBe(0);
 });
 
