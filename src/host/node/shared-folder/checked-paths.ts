@@ -1,6 +1,7 @@
 import { lstatSync, realpathSync } from "node:fs";
 import path from "node:path";
 import { FolderError } from "../../linux-errors.ts";
+import { isSameFile } from "./file-attributes.ts";
 import type { HostPaths } from "./host-paths.ts";
 import { type HostPath, hostPath } from "./names.ts";
 import type { FolderNode } from "./node-table.ts";
@@ -37,8 +38,7 @@ export class CheckedPaths implements HostPaths {
     use: (path: HostPath) => T,
   ): T {
     const file = this.inFolder(parent, name);
-    const { dev, ino } = lstatSync(file, { bigint: true });
-    if (dev !== node.device || ino !== node.inode) throw new FolderError("ESTALE");
+    if (!isSameFile(node, lstatSync(file, { bigint: true }))) throw new FolderError("ESTALE");
     return use(file);
   }
 

@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import { FolderError } from "../../linux-errors.ts";
+import { isSameFile } from "./file-attributes.ts";
 import type { HostPaths } from "./host-paths.ts";
 import { type HostPath, hostPath } from "./names.ts";
 import type { FolderNode } from "./node-table.ts";
@@ -113,8 +114,7 @@ export class DescriptorPaths implements HostPaths {
 /** Opens what is there, if it is still the same file. */
 function openChecked(node: FolderNode, path: HostPath, flags: number): number {
   const descriptor = openSync(path, flags);
-  const { dev, ino } = fstatSync(descriptor, { bigint: true });
-  if (dev === node.device && ino === node.inode) return descriptor;
+  if (isSameFile(node, fstatSync(descriptor, { bigint: true }))) return descriptor;
   closeSync(descriptor);
   throw new FolderError("ESTALE");
 }

@@ -43,6 +43,12 @@ export class FileAttributes {
   }
 }
 
+/** Whether what was found is still the file that a node stands for. One that is made may get the inode of one that has gone. */
+export function isSameFile(node: Identity, stats: BigIntStats): boolean {
+  const { device, inode, type } = identityOf(stats);
+  return device === node.device && inode === node.inode && type === node.type;
+}
+
 export function identityOf({ dev, ino, mode }: BigIntStats): Identity {
   return { device: dev, inode: ino, type: Number(mode) & TYPE_MASK };
 }

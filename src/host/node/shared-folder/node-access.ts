@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { FolderError } from "../../linux-errors.ts";
 import { TYPE_FILE, TYPE_FOLDER, TYPE_LINK } from "../../shared-folder.ts";
+import { isSameFile } from "./file-attributes.ts";
 import type { HostPaths } from "./host-paths.ts";
 import type { HostPath } from "./names.ts";
 import type { FolderNode, NodeTable, Place } from "./node-table.ts";
@@ -31,7 +32,7 @@ export class NodeAccess {
     for (const { parent, name } of [...node.places]) {
       const path = this.#paths.inFolder(parent, name);
       const stats = fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
-      if (stats?.ino === node.inode && stats.dev === node.device) return stats;
+      if (stats !== undefined && isSameFile(node, stats)) return stats;
       this.#nodes.removePlace(parent, name);
     }
     throw new FolderError("ESTALE");
@@ -69,9 +70,7 @@ export class NodeAccess {
     if (node.type !== TYPE_FILE) throw new FolderError(node.type === TYPE_LINK ? "ELOOP" : "ENXIO");
     const descriptor = this.atPlace(node, (path) => fs.openSync(path, (flags & ~O_TRUNC) | SAFELY));
     try {
-      const stats = fs.fstatSync(descriptor, BIG);
-      if (stats.ino !== node.inode || stats.dev !== node.device || !stats.isFile())
-        throw new FolderError("ESTALE");
+      if (!isSameFile(node, fs.fstatSync(descriptor, BIG))) throw new FolderError("ESTALE");
       if ((flags & O_TRUNC) !== 0) fs.ftruncateSync(descriptor, 0);
       return descriptor;
     } catch (error) {

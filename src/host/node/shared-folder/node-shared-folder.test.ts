@@ -163,6 +163,26 @@ test("a file that the host replaces by another, or by a link, is stale", () => {
   expect(failure(() => folder.change(again, { mode: 0 }))).toBe(ESTALE);
 });
 
+test("a link that gets the inode of a file which is gone is not that file", (context) => {
+  const file = path.join(inside, "file");
+  for (let tries = 0; tries < 100; tries++) {
+    fs.writeFileSync(file, "one");
+    const { node } = found(ROOT, "file");
+    const { ino } = fs.lstatSync(file, { bigint: true });
+    fs.rmSync(file);
+    fs.symlinkSync(path.join(base, "secret"), file);
+    const isReused = fs.lstatSync(file, { bigint: true }).ino === ino;
+    if (isReused) {
+      expect(failure(() => folder.attributes(node))).toBe(ESTALE);
+      expect(failure(() => folder.open(node, READ))).toBe(ESTALE);
+      expect(failure(() => folder.change(node, { mode: 0 }))).toBe(ESTALE);
+      return;
+    }
+    fs.rmSync(file);
+  }
+  context.skip("this file system gives no inode out again at once");
+});
+
 /** Puts a folder and a link out of the shared one in each other's place, as fast as a process can. */
 const SWAP = `
 const { mkdirSync, renameSync, symlinkSync } = require("node:fs");
